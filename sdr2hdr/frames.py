@@ -1,0 +1,117 @@
+"""The pictures that flow through the program: coded planes and R'G'B', each with its times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from sdr2hdr.signal import CodedSignal, RgbSignal
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["CodedBatch", "FrameTime", "Rectangle", "RgbBatch", "Timeline"]
+
+
+@dataclass(frozen=True)
+class FrameTime:
+    """When a frame is shown: `pts` and `duration` in ticks of the batch's time base."""
+
+    pts: int
+    duration: int
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The times of the frames of one batch, in presentation order."""
+
+    time_base: Fraction
+    frames: tuple[FrameTime, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """A part of a picture, half open: rows `top` to `bottom`, columns `left` to `right`, in px."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        """Rows, px."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Columns, px."""
+        return self.right - self.left
+
+
+@dataclass(frozen=True)
+class CodedBatch:
+    """Consecutive frames as integer planes, just as a decoder gives or an encoder takes them.
+
+    Attributes:
+        luma: (N, H, W), uint8 for 8 bits, else uint16 (value in the low bits).
+        cb: (N, ceil(H / vertical), ceil(W / horizontal)), dtype of `luma`.
+        cr: Like `cb`.
+        signal: What the codes mean.
+        timeline: N frame times.
+    """
+
+    luma: torch.Tensor
+    cb: torch.Tensor
+    cr: torch.Tensor
+    signal: CodedSignal
+    timeline: Timeline
+
+    def __post_init__(self) -> None:
+        frames, height, width = self.luma.shape
+        subsampling = self.signal.subsampling
+        chroma = (
+            frames,
+            -(-height // subsampling.vertical),
+            -(-width // subsampling.horizontal),
+        )
+        if tuple(self.cb.shape) != chroma or tuple(self.cr.shape) != chroma:
+            raise ValueError(
+                f"Chroma planes are {tuple(self.cb.shape)} and {tuple(self.cr.shape)}; "
+                f"expected {chroma} for luma {tuple(self.luma.shape)} in {subsampling.name}."
+            )
+        if len(self.timeline) != frames:
+            raise ValueError(f"{len(self.timeline)} frame times for {frames} frames.")
+
+    def __repr__(self) -> str:
+        return f"CodedBatch(luma={tuple(self.luma.shape)} {self.luma.dtype}, {self.signal})"
+
+
+@dataclass(frozen=True)
+class RgbBatch:
+    """Consecutive frames as non-linear R'G'B'.
+
+    Attributes:
+        pixels: (N, 3, H, W), float32, [0, 1].
+        signal: What the numbers mean.
+        timeline: N frame times.
+    """
+
+    pixels: torch.Tensor
+    signal: RgbSignal
+    timeline: Timeline
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 4 or self.pixels.shape[1] != 3:
+            raise ValueError(f"Pixels are {tuple(self.pixels.shape)}; expected (N, 3, H, W).")
+        if len(self.timeline) != self.pixels.shape[0]:
+            raise ValueError(
+                f"{len(self.timeline)} frame times for {self.pixels.shape[0]} frames."
+            )
+
+    def __repr__(self) -> str:
+        return f"RgbBatch({tuple(self.pixels.shape)}, {self.signal})"
