@@ -109,9 +109,7 @@ class RgbBatch:
         if self.pixels.ndim != 4 or self.pixels.shape[1] != 3:
             raise ValueError(f"Pixels are {tuple(self.pixels.shape)}; expected (N, 3, H, W).")
         if len(self.timeline) != self.pixels.shape[0]:
-            raise ValueError(
-                f"{len(self.timeline)} frame times for {self.pixels.shape[0]} frames."
-            )
+            raise ValueError(f"{len(self.timeline)} frame times for {self.pixels.shape[0]} frames.")
 
     def __repr__(self) -> str:
         return f"RgbBatch({tuple(self.pixels.shape)}, {self.signal})"

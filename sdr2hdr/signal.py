@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 __all__ = [
-    "HDR10_SIGNAL",
     "BT709_DISPLAY",
+    "HDR10_SIGNAL",
     "HDR_DISPLAY",
     "ChromaSiting",
     "CodedSignal",
