@@ -1,0 +1,72 @@
+"""A network as a program of stages, so that a frame of any size runs in bounded memory, exactly.
+
+Whole-frame statistics are what stands between a network and tiling. So a network is cut where they
+are needed: each `Stage` is local (it may be run tile by tile, with a halo) and may end in a
+`Summary` of its whole output; a `FrameStep` looks at the whole input at once and gives a vector.
+An engine runs the steps in order, whatever it computes with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+__all__ = ["INPUT", "OUTPUT", "FrameStep", "Program", "Stage", "Summary"]
+
+INPUT = "input"
+"""Name of the map a program starts from: R'G'B', (N, 3, H, W), [0, 1]."""
+
+OUTPUT = "output"
+"""Name of the map a program ends with: (N, 3, H x scale, W x scale)."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A vector made from the whole-frame statistics of a stage's output.
+
+    Attributes:
+        vector: Name under which later steps read the result, (N, K).
+        module: Takes mean and standard deviation of each channel, both (N, C), float32.
+    """
+
+    vector: str
+    module: nn.Module
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A local computation on maps of the frame's size.
+
+    Attributes:
+        module: Takes `maps` (each (N, C, h, w)) and then `vectors` (each (N, K)); gives
+            (N, C', h x scale, w x scale). Its convolutions pad with zeros, as at the frame's
+            border; a tile's other edges are made right by cutting the halo off.
+        output: Name of the map written, or None if only its summary is wanted.
+        halo_px: Input samples around a tile that its result depends on.
+        scale: Output samples per input sample, along each side.
+    """
+
+    name: str
+    module: nn.Module
+    maps: tuple[str, ...]
+    output: str | None
+    halo_px: int
+    vectors: tuple[str, ...] = ()
+    scale: int = 1
+    summary: Summary | None = None
+
+
+@dataclass(frozen=True)
+class FrameStep:
+    """A computation that sees the whole of the input map and gives a vector, (N, K).
+
+    Its module takes the input (N, 3, H, W) and keeps its own memory small.
+    """
+
+    name: str
+    module: nn.Module
+    vector: str
+
+
+Program = tuple[Stage | FrameStep, ...]
