@@ -1,0 +1,1 @@
+"""IRNet and GPGMNet, their names, their trained weights, and how they are cut into stages."""
