@@ -1,3 +1,37 @@
-"""sdr2hdr: from SDR video to HDR10."""
+"""sdr2hdr: from SDR video to HDR10.
+
+>>> from pathlib import Path
+>>> from sdr2hdr import ConvertOptions, convert
+>>> convert(Path("in.mp4"), Path("out.mkv"), ConvertOptions(model="irnet2"))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdr2hdr.options import ConvertOptions
+
+if TYPE_CHECKING:
+    from sdr2hdr.pipeline import ConversionSummary
+
+__all__ = ["ConvertOptions", "__version__", "convert"]
 
 __version__ = "0.1.0"
+
+
+def convert(source: Path, target: Path, options: ConvertOptions) -> ConversionSummary:
+    """Convert one SDR video file to HDR10.
+
+    Args:
+        source: A video file that PyAV can decode.
+        target: A name ending in .mkv, .mp4, .m4v or .mov; it appears only when the file is whole.
+        options: Method, scale, and how to read, compute and encode.
+
+    Raises:
+        Sdr2HdrError: One of its subclasses (`sdr2hdr.errors`), each with the exit code that the
+            command line gives for it.
+    """
+    from sdr2hdr import pipeline
+
+    return pipeline.convert(pipeline.prepare(source, target, options))

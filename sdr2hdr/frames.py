@@ -52,6 +52,12 @@ class Rectangle:
         """Columns, px."""
         return self.right - self.left
 
+    def scaled(self, scale: int) -> Rectangle:
+        """The same part of a picture that is `scale` times as large along each side."""
+        return Rectangle(
+            self.top * scale, self.left * scale, self.bottom * scale, self.right * scale
+        )
+
 
 @dataclass(frozen=True)
 class CodedBatch:

@@ -99,7 +99,7 @@ class EngineOptions:
 
     Attributes:
         device: "auto", "cpu", "cuda" or "cuda:N".
-        weights_dir: Folder to read weights from before the installed ones.
+        weights_dir: Folder to read weights from instead of the installed ones.
         threads: Threads of the network on a CPU; None takes all cores.
         max_memory_bytes: Upper bound for the engine's own buffers; None takes what is free.
     """

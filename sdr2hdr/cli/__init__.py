@@ -1,0 +1,109 @@
+"""The command line: the only home of Click and rich.
+
+No command imports torch, onnxruntime, colour or av before it has work for them, so that `--help`
+is instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from sdr2hdr import __version__
+from sdr2hdr.cli.console import Console
+from sdr2hdr.errors import Sdr2HdrError
+
+__all__ = ["main"]
+
+EXIT_BUG = 1
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+COMMANDS = {
+    "convert": "Convert SDR video to HDR10.",
+    "upscale": "Convert SDR video to HDR10 at 2 or 4 times its size.",
+    "models": "List the methods: networks and curves.",
+    "info": "Show how a file would be read.",
+    "export": "Write a method as one ONNX graph.",
+}
+
+
+class Terminated(BaseException):
+    """SIGTERM, turned into an exception so that everything open is closed."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(f"sdr2hdr.cli.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sdr2hdr")
+def group() -> None:
+    """Convert SDR video to HDR10 with neural networks or the ITU's curves.
+
+    Results go to standard output, messages to standard error. Exit codes: 0 done, 2 usage, 3 input,
+    4 input is HDR already, 5 output, 6 model or backend, 8 part of a batch failed, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with the code that belongs to what happened."""
+    signal.signal(signal.SIGTERM, raise_terminated)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and give its exit code; every error has been said when this returns."""
+    console = Console()
+    try:
+        with group.make_context("sdr2hdr", arguments, obj=console) as context:
+            group.invoke(context)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except Sdr2HdrError as error:
+        console.error(error)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        console.say("Interrupted; nothing unfinished was left behind.")
+        return EXIT_INTERRUPTED
+    except Terminated:
+        console.say("Terminated; nothing unfinished was left behind.")
+        return EXIT_TERMINATED
+    except BrokenPipeError:
+        # Whoever read standard output has left; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_TERMINATED
+    except Exception as error:
+        console.bug(error)
+        return EXIT_BUG
+    finally:
+        console.close()
+    return 0
+
+
+def raise_terminated(number: int, frame: FrameType | None) -> None:
+    """Signal handler of SIGTERM."""
+    raise Terminated

@@ -1,0 +1,6 @@
+"""`python -m sdr2hdr.cli` is the command `sdr2hdr`."""
+
+from sdr2hdr.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""What the user sees: results on stdout, messages and progress on stderr, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from sdr2hdr.errors import Notice, OutputError, Sdr2HdrError
+
+if TYPE_CHECKING:
+    from sdr2hdr.pipeline import Progress
+
+__all__ = ["Console"]
+
+SECONDS_BETWEEN_JSON_PROGRESS = 1.0
+
+
+@dataclass
+class Console:
+    """Where everything the program says goes; configured once, by the command's options.
+
+    Attributes:
+        json: Results are JSON Lines on stdout; no progress bar.
+        quiet: Only errors are said.
+        verbose: Details are said as well.
+        log: Open log file that repeats every message with its time.
+    """
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    log: TextIO | None = field(default=None, repr=False)
+
+    def configure(self, *, json: bool, quiet: bool, verbose: bool, log_file: Path | None) -> None:
+        """Take what the command's options say.
+
+        Raises:
+            OutputError: The log file cannot be written.
+        """
+        self.json, self.quiet, self.verbose = json, quiet, verbose
+        if log_file is not None:
+            try:
+                self.log = log_file.open("a", encoding="utf-8")
+            except OSError as error:
+                raise OutputError(
+                    f"The log file {log_file} cannot be written: {error.strerror}; "
+                    "--log-file names another."
+                ) from error
+
+    def close(self) -> None:
+        """Close the log file."""
+        if self.log is not None:
+            self.log.close()
+            self.log = None
+
+    def say(self, text: str) -> None:
+        """A message for people, on stderr."""
+        self.record(text)
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def detail(self, text: str) -> None:
+        """A message for the curious: with `--verbose` only, always in the log."""
+        self.record(text)
+        if self.verbose and not self.quiet:
+            print(text, file=sys.stderr)
+
+    def notice(self, notice: Notice, source: Path | None = None) -> None:
+        """A notice or warning about one input."""
+        self.say(f"{notice.severity}: {notice.text}")
+        if self.json:
+            self.event(
+                notice.severity,
+                {"text": notice.text} | ({} if source is None else {"input": str(source)}),
+            )
+
+    def error(self, error: Sdr2HdrError, source: Path | None = None) -> None:
+        """An error in one sentence, whatever the verbosity."""
+        name = "" if source is None else f"{source}: "
+        self.record(f"error: {name}{error}")
+        print(f"error: {name}{error}", file=sys.stderr)
+        if self.json:
+            about = {"text": str(error), "exit_code": error.exit_code}
+            self.event("error", about | ({} if source is None else {"input": str(source)}))
+
+    def bug(self, error: Exception) -> None:
+        """A fault of ours: one sentence for the user, the traceback in a file."""
+        trace = "".join(traceback.format_exception(error))
+        if self.log is not None:
+            self.record(trace)
+            place = self.log.name
+        else:
+            with tempfile.NamedTemporaryFile(
+                "w", prefix="sdr2hdr-", suffix=".log", delete=False, encoding="utf-8"
+            ) as file:
+                file.write(trace)
+            place = file.name
+        text = f"This is a fault of sdr2hdr ({type(error).__name__}: {error})."
+        print(f"error: {text} The details are in {place}.", file=sys.stderr)
+        if self.json:
+            self.event("error", {"text": text, "exit_code": 1, "log": place})
+
+    def result(self, text: str) -> None:
+        """A result for people, on stdout."""
+        print(text)
+
+    def event(self, kind: str, content: Mapping[str, object]) -> None:
+        """A result for scripts: one JSON object, one line."""
+        print(json.dumps({"event": kind, **content}, ensure_ascii=False), flush=True)
+
+    def record(self, text: str) -> None:
+        """Repeat a message in the log file."""
+        if self.log is not None:
+            print(time.strftime("%Y-%m-%dT%H:%M:%S%z"), text, file=self.log, flush=True)
+
+    @contextmanager
+    def progress(self, source: Path) -> Iterator[Callable[[Progress], None]]:
+        """Show how far a conversion is: a bar on a terminal, events with `--json`, or nothing."""
+        if self.json:
+            yield self.json_progress(source)
+        elif sys.stderr.isatty() and not self.quiet:
+            with terminal_progress(source) as show:
+                yield show
+        else:
+            yield lambda progress: None
+
+    def json_progress(self, source: Path) -> Callable[[Progress], None]:
+        """Progress as events, at most one a second."""
+        last_seconds = float("-inf")
+
+        def show(progress: Progress) -> None:
+            nonlocal last_seconds
+            if progress.elapsed_seconds - last_seconds < SECONDS_BETWEEN_JSON_PROGRESS:
+                return
+            last_seconds = progress.elapsed_seconds
+            self.event(
+                "progress",
+                {
+                    "input": str(source),
+                    "frames": progress.frames,
+                    "frame_count": progress.frame_count,
+                    "elapsed_seconds": round(progress.elapsed_seconds, 3),
+                    "written_bytes": progress.written_bytes,
+                },
+            )
+
+        return show
+
+
+@contextmanager
+def terminal_progress(source: Path) -> Iterator[Callable[[Progress], None]]:
+    """A bar with frames, frames a second, time left and size."""
+    from rich.console import Console as RichConsole
+    from rich.filesize import decimal
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    with RichProgress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[size]}"),
+        console=RichConsole(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(source.name, total=None, rate="", size="")
+
+        def show(progress: Progress) -> None:
+            frames_per_second = progress.frames / max(progress.elapsed_seconds, 1e-9)
+            bar.update(
+                task,
+                completed=progress.frames,
+                total=progress.frame_count,
+                rate=f"{frames_per_second:.2f} fps",
+                size=decimal(progress.written_bytes),
+            )
+
+        yield show

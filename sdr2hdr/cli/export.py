@@ -1,0 +1,40 @@
+"""`sdr2hdr export`: a method as one ONNX graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.parameters import output_options
+from sdr2hdr.errors import OutputError
+
+__all__ = ["command"]
+
+
+@click.command("export")
+@click.argument("model", metavar="MODEL")
+@click.argument("target", metavar="OUT.onnx", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@click.option(
+    "--weights-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with weights to use instead of the installed ones (also SDR2HDR_WEIGHTS).",
+)
+@output_options
+def command(
+    console: Console, model: str, target: Path, overwrite: bool, weights_dir: Path | None
+) -> None:
+    """Write MODEL as one ONNX graph, with its colour contract in the graph's metadata.
+
+    Input: R'G'B', BT.709, gamma 2.4, 0 to 1, N x 3 x H x W. Output: R'G'B', BT.2020, PQ, 0 to 1.
+    """
+    if target.suffix.lower() != ".onnx":
+        raise OutputError(f"{target} does not end in .onnx, the one format `export` writes.")
+    from sdr2hdr.engine.export import export_onnx
+
+    export_onnx(model, target, weights_dir, overwrite=overwrite)
+    console.say(f"{target}: {target.stat().st_size} bytes.")
+    if console.json:
+        console.event("done", {"model": model, "output": str(target)})

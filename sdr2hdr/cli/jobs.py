@@ -1,0 +1,236 @@
+"""One input or many: which file goes where, and what is said of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.parameters import combined, parse_encode, parse_engine, parse_read
+from sdr2hdr.errors import PartialFailureError, Sdr2HdrError
+from sdr2hdr.options import ConvertOptions
+
+if TYPE_CHECKING:
+    from sdr2hdr.pipeline import Conversion, ConversionSummary
+
+__all__ = ["job_arguments", "job_options", "parse_convert", "run_jobs"]
+
+CONTAINERS = ("mkv", "mp4", "mov")
+BATCH_SUFFIX = "_hdr"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and the name of its output."""
+
+    source: Path
+    target: Path
+
+
+job_arguments = click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    metavar="INPUT OUTPUT | --out-dir DIR INPUT...",
+    type=click.Path(path_type=Path),
+)
+
+job_options = combined(
+    click.option(
+        "--out-dir",
+        type=click.Path(path_type=Path),
+        help="Convert all inputs into this folder, as NAME_hdr.EXT.",
+    ),
+    click.option(
+        "--container",
+        type=click.Choice(CONTAINERS),
+        help="With --out-dir: the outputs' container. [default: the input's if it can, else mkv]",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace an existing output."),
+    click.option("--dry-run", is_flag=True, help="Show what would be done, write nothing."),
+    click.option(
+        "--temp-dir",
+        type=click.Path(path_type=Path),
+        help="Folder of the unfinished file. [default: the output's own]",
+    ),
+    click.option(
+        "--super-white",
+        type=click.Choice(["clip", "scale"]),
+        default="clip",
+        show_default=True,
+        help="Codes above nominal white: clip them, or scale the signal so that they stay.",
+    ),
+)
+
+
+def parse_convert(given: dict[str, Any], model: str, scale: int) -> ConvertOptions:
+    """Everything one conversion needs, from the values of all options."""
+    return ConvertOptions(
+        model=model,
+        scale=scale,
+        super_white=given["super_white"],
+        read=parse_read(given),
+        encode=parse_encode(given),
+        engine=parse_engine(given),
+        overwrite=given["overwrite"],
+        temp_dir=given["temp_dir"],
+    )
+
+
+def plan_jobs(paths: tuple[Path, ...], out_dir: Path | None, container: str | None) -> list[Job]:
+    """Pair inputs with outputs.
+
+    Raises:
+        click.UsageError: Not one input and one output, or two inputs with one output's name.
+    """
+    if out_dir is None:
+        if container is not None:
+            raise click.UsageError(
+                "--container goes with --out-dir; else the output's name says it."
+            )
+        if len(paths) != 2:
+            raise click.UsageError(
+                f"Found {len(paths)} path{'s' if len(paths) > 1 else ''}; expected one input and "
+                "one output, or --out-dir and any number of inputs."
+            )
+        return [Job(*paths)]
+    jobs = [
+        Job(path, out_dir / f"{path.stem}{BATCH_SUFFIX}.{container or own_container(path)}")
+        for path in paths
+    ]
+    sources = {}
+    for job in jobs:
+        if job.target in sources:
+            raise click.UsageError(
+                f"{sources[job.target]} and {job.source} would both become {job.target}."
+            )
+        sources[job.target] = job.source
+    return jobs
+
+
+def own_container(path: Path) -> str:
+    """The input's container if HDR10 can be written to it, else Matroska."""
+    extension = path.suffix.lower().removeprefix(".")
+    return extension if extension in CONTAINERS else "mkv"
+
+
+def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -> None:
+    """Convert every input; one that fails does not stop the others.
+
+    Raises:
+        Sdr2HdrError: The error of a single input, or `PartialFailureError` for a batch.
+    """
+    jobs = plan_jobs(given["paths"], given["out_dir"], given["container"])
+    perform = show_plan if given["dry_run"] else perform_job
+    if given["out_dir"] is None:
+        perform(console, jobs[0], options)
+        return
+    failed = run_batch(console, jobs, options, perform)
+    console.say(f"{len(jobs) - failed} succeeded, {failed} failed.")
+    if failed:
+        raise PartialFailureError(f"{failed} of {len(jobs)} inputs were not converted.")
+
+
+def run_batch(
+    console: Console,
+    jobs: list[Job],
+    options: ConvertOptions,
+    perform: Callable[[Console, Job, ConvertOptions], None],
+) -> int:
+    """Perform jobs one after another and give the number that failed."""
+    failed = 0
+    for job in jobs:
+        try:
+            perform(console, job, options)
+        except Sdr2HdrError as error:
+            failed += 1
+            console.error(error, job.source)
+    return failed
+
+
+def perform_job(console: Console, job: Job, options: ConvertOptions) -> None:
+    """Convert one file and say how it went."""
+    from sdr2hdr import pipeline
+
+    conversion = pipeline.prepare(job.source, job.target, options)
+    for notice in conversion.notices:
+        console.notice(notice, job.source)
+    for line in plan_lines(conversion):
+        console.detail(line)
+    with console.progress(job.source) as on_progress:
+        summary = pipeline.convert(conversion, on_progress)
+    for notice in summary.notices:
+        console.notice(notice, job.source)
+    report(console, job, summary)
+
+
+def report(console: Console, job: Job, summary: ConversionSummary) -> None:
+    """Say what was done."""
+    from rich.filesize import decimal
+
+    frames_per_second = summary.frames / max(summary.elapsed_seconds, 1e-9)
+    console.say(
+        f"{job.target}: {summary.frames} frames in {summary.elapsed_seconds:.1f} s "
+        f"({frames_per_second:.2f} fps), {decimal(summary.size_bytes)}."
+    )
+    if console.json:
+        console.event(
+            "done",
+            {
+                "input": str(job.source),
+                "output": str(job.target),
+                "frames": summary.frames,
+                "damaged_frames": summary.damaged_frames,
+                "elapsed_seconds": round(summary.elapsed_seconds, 3),
+                "size_bytes": summary.size_bytes,
+            },
+        )
+
+
+def show_plan(console: Console, job: Job, options: ConvertOptions) -> None:
+    """Say on stdout what a conversion would do."""
+    from sdr2hdr import pipeline
+
+    conversion = pipeline.prepare(job.source, job.target, options)
+    if console.json:
+        console.event("plan", plan_content(conversion))
+        return
+    for line in plan_lines(conversion):
+        console.result(line)
+    for notice in conversion.notices:
+        console.notice(notice, job.source)
+
+
+def plan_lines(conversion: Conversion) -> list[str]:
+    """A conversion's plan for people."""
+    from sdr2hdr.cli.describe import source_lines
+
+    return [
+        *source_lines(conversion.source),
+        f"method: {conversion.engine.describe()}",
+        f"output: {conversion.target}, {conversion.width_px}x{conversion.height_px}, "
+        "HEVC Main 10, BT.2020 PQ, limited range, 4:2:0 top-left",
+        *(f"stream {line}" for line in conversion.streams.lines),
+    ]
+
+
+def plan_content(conversion: Conversion) -> dict[str, object]:
+    """A conversion's plan for scripts."""
+    from sdr2hdr.cli.describe import source_content
+
+    return {
+        "input": source_content(conversion.source),
+        "output": str(conversion.target),
+        "method": conversion.engine.describe(),
+        "width_px": conversion.width_px,
+        "height_px": conversion.height_px,
+        "frame_count": conversion.frame_count,
+        "streams": list(conversion.streams.lines),
+        "notices": [
+            {"severity": notice.severity, "text": notice.text} for notice in conversion.notices
+        ],
+    }

@@ -1,0 +1,278 @@
+"""Command-line options that several commands share, and the values they turn into."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sdr2hdr.cli.console import Console
+from sdr2hdr.options import (
+    ColourOverrides,
+    EncodeOptions,
+    EngineOptions,
+    ReadOptions,
+    TimeRange,
+)
+from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Transfer
+
+__all__ = [
+    "colour_options",
+    "encode_options",
+    "engine_options",
+    "output_options",
+    "parse_colour",
+    "parse_encode",
+    "parse_engine",
+    "parse_read",
+    "read_options",
+]
+
+MATRICES = {"bt709": Matrix.BT709, "bt601": Matrix.BT601}
+RANGES = {member.value: member for member in ColourRange}
+PRIMARIES = {
+    "bt709": Primaries.BT709,
+    "bt601-525": Primaries.BT601_525,
+    "bt601-625": Primaries.BT601_625,
+}
+TRANSFERS = {
+    member.value: member
+    for member in (Transfer.BT1886, Transfer.GAMMA22, Transfer.GAMMA28, Transfer.SRGB)
+}
+SITINGS = {
+    "left": ChromaSiting.LEFT,
+    "centre": ChromaSiting.CENTRE,
+    "top-left": ChromaSiting.TOP_LEFT,
+}
+X265_PRESETS = (
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class SecondsType(click.ParamType):
+    """A time: seconds, or [hours:]minutes:seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds of "90", "1:30" or "0:01:30.5"."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", value.strip())
+        if match is None:
+            self.fail(f"{value!r} is not a time; expected seconds or [H:]MM:SS[.fff].", param, ctx)
+        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        return hours * 3600 + minutes * 60 + seconds
+
+
+class BytesType(click.ParamType):
+    """A size of memory: a number with K, M, G or T (powers of 1024), or bytes without."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes of "3G", "800M" or "1048576"."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", value.strip(), re.IGNORECASE)
+        if match is None:
+            self.fail(f"{value!r} is not a size; expected a number with K, M, G or T.", param, ctx)
+        number, unit = match.groups()
+        return int(float(number) * 1024 ** " KMGT".index(unit.upper() or " "))
+
+
+def combined(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator, listed in this order by `--help`."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How the program talks; the command gets the configured `Console` first."""
+
+    @click.option("--json", is_flag=True, help="Results as JSON Lines on standard output.")
+    @click.option("-q", "--quiet", is_flag=True, help="Say errors only.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say more.")
+    @click.option(
+        "--log-file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Append every message, with its time, to this file.",
+    )
+    @click.pass_obj
+    @wraps(command)
+    def configured(
+        console: Console,
+        *args: Any,
+        json: bool,
+        quiet: bool,
+        verbose: bool,
+        log_file: Path | None,
+        **kwargs: Any,
+    ) -> Any:
+        console.configure(json=json, quiet=quiet, verbose=verbose, log_file=log_file)
+        return command(console, *args, **kwargs)
+
+    return configured
+
+
+colour_options = combined(
+    click.option(
+        "--video-stream", type=click.IntRange(0), metavar="N", help="Video stream, from 0."
+    ),
+    click.option("--matrix", type=click.Choice(list(MATRICES)), help="Read with this matrix."),
+    click.option(
+        "--range", "colour_range", type=click.Choice(list(RANGES)), help="Read with this range."
+    ),
+    click.option(
+        "--primaries", type=click.Choice(list(PRIMARIES)), help="Read with these primaries."
+    ),
+    click.option("--transfer", type=click.Choice(list(TRANSFERS)), help="Read with this transfer."),
+    click.option(
+        "--siting", type=click.Choice(list(SITINGS)), help="Read with this chroma siting."
+    ),
+)
+
+read_options = combined(
+    click.option("--start", type=SecondsType(), help="Convert from this time on."),
+    click.option("--end", type=SecondsType(), help="Convert up to this time."),
+    colour_options,
+    click.option(
+        "--deinterlace",
+        type=click.Choice(["frame", "field", "off"]),
+        default="frame",
+        show_default=True,
+        help="Interlaced input: one frame a frame, one a field, or as it is.",
+    ),
+    click.option("--strict", is_flag=True, help="A damaged frame is an error."),
+)
+
+encode_options = combined(
+    click.option(
+        "--quality",
+        type=click.FloatRange(0, 51),
+        default=16.0,
+        show_default=True,
+        help="x265's CRF: less is better and larger.",
+    ),
+    click.option(
+        "--preset",
+        type=click.Choice(X265_PRESETS),
+        default="medium",
+        show_default=True,
+        help="x265's speed.",
+    ),
+    click.option(
+        "--encoder-params",
+        default="",
+        metavar="K=V:...",
+        help="Passed to x265 after our own parameters.",
+    ),
+    click.option(
+        "--drop-unsupported",
+        is_flag=True,
+        help="Drop streams that the output's container cannot hold.",
+    ),
+)
+
+engine_options = combined(
+    click.option(
+        "--backend",
+        type=click.Choice(["auto", "torch", "onnx"]),
+        default="auto",
+        show_default=True,
+        help="What computes the network.",
+    ),
+    click.option(
+        "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where."
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+        default="auto",
+        show_default=True,
+        help="Of the network's inside.",
+    ),
+    click.option(
+        "--weights-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Folder with weights to use instead of the installed ones (also SDR2HDR_WEIGHTS).",
+    ),
+    click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of each stage."),
+    click.option("--max-memory", type=BytesType(), help="Bound for the network's buffers, as 3G."),
+)
+
+
+def parse_colour(given: dict[str, Any]) -> ColourOverrides:
+    """Overrides from the values of `colour_options`."""
+
+    def member(members: dict[str, Any], name: str) -> Any:
+        return None if given[name] is None else members[given[name]]
+
+    return ColourOverrides(
+        matrix=member(MATRICES, "matrix"),
+        colour_range=member(RANGES, "colour_range"),
+        primaries=member(PRIMARIES, "primaries"),
+        transfer=member(TRANSFERS, "transfer"),
+        siting=member(SITINGS, "siting"),
+    )
+
+
+def parse_read(given: dict[str, Any]) -> ReadOptions:
+    """Reading options from the values of `read_options` and `--threads`."""
+    try:
+        time_range = TimeRange(given["start"], given["end"])
+    except ValueError as error:
+        raise click.UsageError(f"{error} --start and --end set them.") from error
+    return ReadOptions(
+        video_stream=given["video_stream"],
+        colour=parse_colour(given),
+        time_range=time_range,
+        deinterlace=given["deinterlace"],
+        strict=given["strict"],
+        threads=given["threads"],
+    )
+
+
+def parse_encode(given: dict[str, Any]) -> EncodeOptions:
+    """Encoding options from the values of `encode_options` and `--threads`."""
+    return EncodeOptions(
+        quality=given["quality"],
+        preset=given["preset"],
+        encoder_params=given["encoder_params"],
+        threads=given["threads"],
+        drop_unsupported=given["drop_unsupported"],
+    )
+
+
+def parse_engine(given: dict[str, Any]) -> EngineOptions:
+    """Engine options from the values of `engine_options`."""
+    return EngineOptions(
+        backend=given["backend"],
+        device=given["device"],
+        precision=given["precision"],
+        weights_dir=given["weights_dir"],
+        threads=given["threads"],
+        max_memory_bytes=given["max_memory"],
+    )

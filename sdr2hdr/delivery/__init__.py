@@ -1,0 +1,1 @@
+"""What makes a file a delivery: it appears whole, or not at all."""

@@ -1,0 +1,99 @@
+"""The final name: checked before the work, taken only when the file is whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sdr2hdr.errors import OutputError
+
+__all__ = ["check_target", "publish", "unfinished_file"]
+
+
+def check_target(source: Path, target: Path, *, overwrite: bool) -> None:
+    """Refuse a target that cannot or must not be written, before any work is done.
+
+    Raises:
+        OutputError: The target is the source, a folder, there already without `overwrite`, or in
+            a folder that does not exist or cannot be written to.
+    """
+    folder = target.parent
+    if not folder.is_dir():
+        raise OutputError(f"The folder {folder} does not exist; create it or name another output.")
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder; expected the name of a file to write.")
+    if target.exists():
+        if source.exists() and target.samefile(source):
+            raise OutputError(f"{target} is the input itself; an input is never overwritten.")
+        if not overwrite:
+            raise OutputError(f"{target} exists already; --overwrite replaces it.")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"The folder {folder} is not writable; name another output.")
+
+
+@contextmanager
+def unfinished_file(target: Path, temp_dir: Path | None) -> Iterator[Path]:
+    """Give a name to write to until the file is whole; whatever is left of it is removed.
+
+    Args:
+        target: The final name; the unfinished one ends in the same suffix.
+        temp_dir: Folder of the unfinished file; None is the target's own.
+
+    Yields:
+        Path of an empty file, hidden and unlike any other.
+
+    Raises:
+        OutputError: No file can be made there.
+    """
+    folder = target.parent if temp_dir is None else temp_dir
+    try:
+        number, name = tempfile.mkstemp(
+            prefix=f".{target.stem}.", suffix=f".partial{target.suffix}", dir=folder
+        )
+    except OSError as error:
+        raise OutputError(
+            f"No file can be written in {folder}: {error.strerror}. "
+            "--temp-dir names another folder."
+        ) from error
+    os.close(number)
+    unfinished = Path(name)
+    try:
+        yield unfinished
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def publish(unfinished: Path, target: Path, *, overwrite: bool) -> None:
+    """Bring a whole file to the disk for good and give it its final name, in one step.
+
+    A file from another file system is first copied beside the target, so that the final name
+    never shows half a file.
+
+    Raises:
+        OutputError: The target has appeared meanwhile without `overwrite`, or cannot be written.
+    """
+    try:
+        if unfinished.stat().st_dev != target.parent.stat().st_dev:
+            with unfinished_file(target, None) as beside:
+                shutil.copyfile(unfinished, beside)
+                publish(beside, target, overwrite=overwrite)
+            return
+        with unfinished.open("rb") as written:
+            os.fsync(written.fileno())
+        if target.exists() and not overwrite:
+            raise OutputError(f"{target} has appeared meanwhile; --overwrite replaces it.")
+        set_usual_permissions(unfinished)
+        unfinished.replace(target)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror}.") from error
+
+
+def set_usual_permissions(path: Path) -> None:
+    """Undo the privacy of a temporary file: the permissions a new file gets by the umask."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)

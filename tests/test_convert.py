@@ -1,0 +1,222 @@
+"""Whole conversions: what is decoded from the output is what the source and the standards say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from clips import FLOWER, ClipRecipe, Tags, make_clip, read_planes
+
+import sdr2hdr
+from sdr2hdr.errors import InputError
+from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import colour
+
+LOSSLESS = EncodeOptions(preset="ultrafast", encoder_params="lossless=1")
+FAST = EncodeOptions(preset="ultrafast", quality=30)
+
+BARS = np.array(
+    [
+        [0.75, 0.75, 0.75],
+        [0.75, 0.75, 0.0],
+        [0.0, 0.75, 0.75],
+        [0.0, 0.75, 0.0],
+        [0.75, 0.0, 0.75],
+        [0.75, 0.0, 0.0],
+        [0.0, 0.0, 0.75],
+        [0.0, 0.0, 0.0],
+    ]
+)
+"""75% colour bars, R'G'B' (Rec. ITU-R BT.471)."""
+
+SYSTEMS = {
+    "709": (Tags(1, 1, 1), "ITU-R BT.709", "ITU-R BT.709"),
+    "601-525": (Tags(6, 6, 6), "ITU-R BT.601", "SMPTE C"),
+    "601-625": (Tags(5, 6, 5), "ITU-R BT.601", "EBU Tech. 3213-E"),
+}
+
+
+def bars_planes(weights: str, full_range: bool) -> list[np.ndarray]:
+    """The bars as 8-bit Y'CbCr planes, 16 px wide each, 4:2:0."""
+    codes = colour.RGB_to_YCbCr(
+        BARS, K=colour.WEIGHTS_YCBCR[weights], out_bits=8, out_legal=not full_range, out_int=True
+    ).astype(np.uint8)
+    row = np.repeat(codes, 16, axis=0)
+    luma = np.tile(row[:, 0], (32, 1))
+    return [luma, np.tile(row[::2, 1], (16, 1)), np.tile(row[::2, 2], (16, 1))]
+
+
+def expected_bars(planes: list[np.ndarray], weights: str, space: str, full: bool) -> np.ndarray:
+    """HDR10 codes of the bars after BT.2408's display-referred mapping, by colour-science alone."""
+    centres = [(16, 8 + 16 * bar) for bar in range(8)]
+    codes = np.array(
+        [
+            [planes[0][y, x], planes[1][y // 2, x // 2], planes[2][y // 2, x // 2]]
+            for y, x in centres
+        ]
+    )
+    signal = colour.YCbCr_to_RGB(
+        codes, K=colour.WEIGHTS_YCBCR[weights], in_bits=8, in_legal=not full, in_int=True
+    )
+    linear = np.clip(signal, 0, 1) ** 2.4
+    spaces = colour.RGB_COLOURSPACES
+    to_709 = colour.matrix_RGB_to_RGB(spaces[space], spaces["ITU-R BT.709"], None)
+    linear = np.clip(linear @ to_709.T, 0, 1)
+    to_2020 = colour.matrix_RGB_to_RGB(spaces["ITU-R BT.709"], spaces["ITU-R BT.2020"], None)
+    pq = colour.models.eotf_inverse_ST2084(np.clip(203 * linear @ to_2020.T, 0, None))
+    return colour.RGB_to_YCbCr(
+        pq, K=colour.WEIGHTS_YCBCR["ITU-R BT.2020"], out_bits=10, out_legal=True, out_int=True
+    )
+
+
+@pytest.mark.parametrize("full_range", [False, True], ids=["limited", "full"])
+@pytest.mark.parametrize("system", list(SYSTEMS))
+def test_colour_bars_are_what_the_standards_say(tmp_path: Path, system: str, full_range: bool):
+    tags, weights, space = SYSTEMS[system]
+    tags = Tags(tags.primaries, tags.transfer, tags.matrix, 2 if full_range else 1)
+    planes = bars_planes(weights, full_range)
+    recipe = ClipRecipe(width_px=128, height_px=32, tags=tags, pts=(0, 1))
+    source = make_clip(tmp_path / "bars.mkv", recipe, planes)
+    target = tmp_path / "bars_hdr.mkv"
+    sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions(model="bt2408", encode=LOSSLESS))
+    frames, _, _ = read_planes(target)
+    assert len(frames) == 2
+    expected = expected_bars(planes, weights, space, full_range)
+    for bar in range(8):
+        y, x = 16, 8 + 16 * bar
+        got = [frames[0][0][y, x], frames[0][1][y // 2, x // 2], frames[0][2][y // 2, x // 2]]
+        assert np.abs(np.array(got, float) - expected[bar]).max() <= 1, (bar, got, expected[bar])
+
+
+def test_network_converts_real_footage_and_keeps_the_sound(tmp_path: Path):
+    target = tmp_path / "flower.mkv"
+    options = sdr2hdr.ConvertOptions(
+        model="irnet2", encode=FAST, read=ReadOptions(time_range=TimeRange(None, 0.1))
+    )
+    summary = sdr2hdr.convert(FLOWER, target, options)
+    assert summary.frames == 3
+    with av.open(str(target)) as container:
+        video = container.streams.video[0]
+        assert (video.codec_context.name, video.profile, video.pix_fmt) == (
+            "hevc",
+            "Main 10",
+            "yuv420p10le",
+        )
+        context = video.codec_context
+        assert (context.color_primaries, context.color_trc, context.colorspace) == (9, 16, 9)
+        assert context.color_range == 1
+        assert container.streams.audio[0].codec_context.name == "aac"
+    frames, _, _ = read_planes(target)
+    luma = frames[0][0]
+    assert 400 < luma.max() <= 940
+    assert luma.min() >= 64
+
+
+VFR_PTS = (0, 7, 9, 24, 25, 61, 100, 101)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov", "mkv"])
+def test_every_frame_keeps_its_time(tmp_path: Path, container: str):
+    recipe = ClipRecipe(time_base=Fraction(1, 600), pts=VFR_PTS, audio_seconds=0.3)
+    source = make_clip(tmp_path / "vfr.mp4", recipe)
+    target = tmp_path / f"vfr_hdr.{container}"
+    sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions(model="bt2446a", encode=FAST))
+    _, pts_in, base_in = read_planes(source)
+    _, pts_out, base_out = read_planes(target)
+    assert len(pts_in) == len(pts_out) == len(VFR_PTS)
+    times_in = [pts * base_in for pts in pts_in]
+    times_out = [pts * base_out for pts in pts_out]
+    if container == "mkv":
+        assert max(abs(a - b) for a, b in zip(times_in, times_out, strict=True)) <= 0.0005
+    else:
+        assert times_in == times_out
+    assert audio_packets(source) == audio_packets(target)
+
+
+def audio_packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        return [bytes(packet) for packet in container.demux(stream) if packet.size]
+
+
+@pytest.mark.parametrize(("width", "height"), [(63, 47), (16, 16), (130, 33)])
+def test_any_size_works(tmp_path: Path, width: int, height: int):
+    recipe = ClipRecipe(width_px=width, height_px=height, pts=(0,), codec="ffv1", codec_options=())
+    source = make_clip(tmp_path / "odd.mkv", recipe)
+    target = tmp_path / "odd_hdr.mkv"
+    summary = sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions("irnet2", encode=LOSSLESS))
+    assert summary.frames == 1
+    frames, _, _ = read_planes(target)
+    even = (height + height % 2, width + width % 2)
+    assert frames[0][0].shape in {even, (height, width)}
+
+
+def test_upscaling_curve_gives_the_larger_picture(tmp_path: Path):
+    source = make_clip(tmp_path / "small.mkv", ClipRecipe(pts=(0,)))
+    target = tmp_path / "large.mkv"
+    options = sdr2hdr.ConvertOptions("bt2446a", scale=4, encode=FAST)
+    sdr2hdr.convert(source, target, options)
+    frames, _, _ = read_planes(target)
+    assert frames[0][0].shape == (192, 256)
+
+
+def test_letterbox_bars_stay_exactly_black(tmp_path: Path):
+    luma = np.full((96, 128), 16, np.uint8)
+    luma[20:76] = np.linspace(30, 230, 128).astype(np.uint8)
+    chroma = np.full((48, 64), 128, np.uint8)
+    recipe = ClipRecipe(width_px=128, height_px=96, pts=tuple(range(4)))
+    source = make_clip(tmp_path / "bars.mkv", recipe, [luma, chroma, chroma])
+    target = tmp_path / "bars_hdr.mkv"
+    summary = sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions("irnet2", encode=LOSSLESS))
+    frames, _, _ = read_planes(target)
+    assert summary.frames == 4
+    for planes in frames:
+        assert (planes[0][:20] == 64).all() and (planes[0][76:] == 64).all()
+        assert all((plane[:10] == 512).all() and (plane[38:] == 512).all() for plane in planes[1:])
+        assert planes[0][48].max() > 500
+
+
+def test_damaged_frames_are_counted_or_refused(tmp_path: Path):
+    recipe = ClipRecipe(
+        width_px=320, height_px=240, pts=tuple(range(20)), codec_options=(("g", "5"), ("bf", "0"))
+    )
+    source = make_clip(tmp_path / "whole.mkv", recipe)
+    content = bytearray(source.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 600] = bytes(600)
+    damaged = tmp_path / "damaged.mkv"
+    damaged.write_bytes(content)
+    target = tmp_path / "out.mkv"
+    options = sdr2hdr.ConvertOptions("bt2408", encode=FAST)
+    summary = sdr2hdr.convert(damaged, target, options)
+    assert summary.damaged_frames > 0
+    assert summary.frames > 10
+    target.unlink()
+    strict = sdr2hdr.ConvertOptions("bt2408", encode=FAST, read=ReadOptions(strict=True))
+    with pytest.raises(InputError, match="--strict"):
+        sdr2hdr.convert(damaged, target, strict)
+    assert not target.exists()
+
+
+def test_killed_run_leaves_no_output_name(tmp_path: Path):
+    target = tmp_path / "out.mkv"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "sdr2hdr.cli", "convert", FLOWER, target, "--model", "bt2446a"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stderr is not None
+    run.stderr.readline()
+    run.terminate()
+    run.communicate()
+    assert run.returncode == 143
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,96 @@
+"""The house of the design: imports go one way, and `--help` imports nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sdr2hdr
+
+PACKAGE = Path(sdr2hdr.__file__).parent
+
+BASE = {"signal", "frames", "options", "errors"}
+BELOW = {
+    "colour": BASE,
+    "media": BASE,
+    "curves": BASE | {"colour"},
+    "networks": BASE | {"colour"},
+    "engine": BASE | {"networks", "curves", "colour"},
+    "quality": BASE | {"colour"},
+    "delivery": BASE | {"media", "quality"},
+    "pipeline": BASE | {"engine", "delivery", "media", "quality", "colour"},
+}
+BELOW["training"] = BASE | {"networks", "colour", "quality"}
+BELOW["jobs"] = BASE | {"pipeline", "delivery", "media", "quality"}
+BELOW["report"] = BELOW["jobs"] | {"jobs"}
+BELOW["cli"] = BASE | set(BELOW)
+BELOW |= dict.fromkeys(BASE, BASE)
+
+HEAVY = {"torch", "onnx", "onnxruntime", "colour", "numpy", "av", "rich"}
+HOMES = {"click": {"cli"}, "rich": {"cli"}, "av": {"media"}, "onnxruntime": {"engine"}}
+
+
+def part_of(path: Path) -> str:
+    """Folder or module directly under the package."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_modules(path: Path) -> list[str]:
+    """Dotted names that a file imports, at its top or inside a function."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.append(node.module or "")
+            if node.module == "sdr2hdr":
+                names += [f"sdr2hdr.{alias.name}" for alias in node.names]
+    return names
+
+
+def sources() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if part_of(path) != "__init__")
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down_the_house(path: Path):
+    part = part_of(path)
+    for name in imported_modules(path):
+        pieces = name.split(".")
+        if pieces[0] != "sdr2hdr" or len(pieces) == 1 or pieces[1] not in BELOW:
+            continue
+        allowed = BELOW[part] | {part}
+        assert pieces[1] in allowed, f"{part} may not import {name}"
+
+
+def test_every_part_has_a_place_in_the_house():
+    assert {part_of(path) for path in sources()} <= set(BELOW)
+
+
+@pytest.mark.parametrize("library", sorted(HOMES))
+def test_libraries_stay_in_their_homes(library: str):
+    users = {
+        part_of(path)
+        for path in sources()
+        if any(name.split(".")[0] == library for name in imported_modules(path))
+    }
+    assert users, f"nothing imports {library}: the check has lost its subject"
+    assert users <= HOMES[library]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["convert", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]):
+    code = (
+        "import sys; from sdr2hdr.cli import run; "
+        f"run({arguments!r}); "
+        f"print(sorted(set(sys.modules) & {HEAVY!r}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert done.stdout
