@@ -13,8 +13,8 @@ from sdr2hdr.delivery.target_file import check_target, publish, unfinished_file
 from sdr2hdr.engine import Engine, load_engine
 from sdr2hdr.errors import Notice
 from sdr2hdr.frames import CodedBatch, Rectangle
+from sdr2hdr.media.damage import Damage
 from sdr2hdr.media.letterbox import detect_active_picture, is_black_outside
-from sdr2hdr.media.mastering import P3_D65_1000
 from sdr2hdr.media.probe import probe
 from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.media.source import SourceInfo
@@ -66,7 +66,7 @@ class ConversionSummary:
 
     target: Path
     frames: int
-    damaged_frames: int
+    damage: Damage
     elapsed_seconds: float
     size_bytes: int
     notices: tuple[Notice, ...]
@@ -85,7 +85,8 @@ def prepare(source: Path, target: Path, options: ConvertOptions) -> Conversion:
     info = probe(source, options.read)
     streams = plan_streams(info, target, options.encode, options.read.time_range)
     engine = load_engine(options.model, options.scale, options.engine)
-    active_picture = detect_active_picture(info, options.read)
+    part = options.read.time_range
+    active_picture = detect_active_picture(info, part.start_seconds, part.end_seconds)
     width_px = even(info.video.width_px) * engine.scale
     height_px = even(info.video.height_px) * engine.scale
     return Conversion(
@@ -147,7 +148,7 @@ def convert(
     return ConversionSummary(
         target=conversion.target,
         frames=frames,
-        damaged_frames=reader.damage.frames,
+        damage=reader.damage,
         elapsed_seconds=time.monotonic() - started,
         size_bytes=conversion.target.stat().st_size,
         notices=(
@@ -194,7 +195,6 @@ def output_video(conversion: Conversion, reader: VideoReader) -> OutputVideo:
         average_rate=reader.average_rate,
         sample_aspect_ratio=video.sample_aspect_ratio,
         rotation_degrees=video.rotation_degrees,
-        mastering=P3_D65_1000,
         crop_right_px=(even(video.width_px) - video.width_px) * scale,
         crop_bottom_px=(even(video.height_px) - video.height_px) * scale,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
+from types import ModuleType
 
 import pytest
 
@@ -36,3 +38,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory):
         del os.environ["SDR2HDR_CACHE"]
     else:
         os.environ["SDR2HDR_CACHE"] = previous
+
+
+@pytest.fixture(scope="session")
+def colour_science() -> ModuleType:
+    """The independent reference; it warns about optional packages when first imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import colour
+    return colour

@@ -30,6 +30,7 @@ COMMANDS = {
     "models": "List the methods: networks and curves.",
     "info": "Show how a file would be read.",
     "export": "Write a method as one ONNX graph.",
+    "evaluate": "Measure an HDR video or picture against its reference.",
 }
 
 

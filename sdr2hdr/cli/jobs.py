@@ -184,7 +184,11 @@ def report(console: Console, job: Job, summary: ConversionSummary) -> None:
                 "input": str(job.source),
                 "output": str(job.target),
                 "frames": summary.frames,
-                "damaged_frames": summary.damaged_frames,
+                "damage": {
+                    "packets_failed": summary.damage.packets_failed,
+                    "frames_corrupt": summary.damage.frames_corrupt,
+                    "frames_lost": summary.damage.frames_lost,
+                },
                 "elapsed_seconds": round(summary.elapsed_seconds, 3),
                 "size_bytes": summary.size_bytes,
             },

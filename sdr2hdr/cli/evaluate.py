@@ -1,0 +1,268 @@
+"""`sdr2hdr evaluate`: how near an HDR video or picture is to its reference."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.parameters import output_options
+from sdr2hdr.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from sdr2hdr.frames import CodedBatch
+    from sdr2hdr.media.hdr_frames import HdrFrames, LinearLight
+    from sdr2hdr.quality.scores import Metric
+    from sdr2hdr.quality.summary import ClipScores, MetricSummary
+
+__all__ = ["command"]
+
+
+@click.command("evaluate")
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("test", type=click.Path(path_type=Path))
+@click.option("--frames", "show_frames", is_flag=True, help="Give the scores of each frame too.")
+@click.option(
+    "--assume-pq", is_flag=True, help="Take a file without a transfer tag as PQ, BT.2020."
+)
+@click.option(
+    "--linear-white",
+    type=click.FloatRange(0, min_open=True),
+    metavar="CD_M2",
+    help="Light of 1.0 in an EXR or Radiance picture [default: the EXR's whiteLuminance].",
+)
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the metrics.")
+@output_options
+def command(
+    console: Console,
+    reference: Path,
+    test: Path,
+    show_frames: bool,
+    assume_pq: bool,
+    linear_white: float | None,
+    threads: int | None,
+) -> None:
+    """Compare TEST with REFERENCE, both HDR in PQ, frame by frame in their order.
+
+    Each is a video, a still picture (PNG, TIFF, AVIF, DPX) or linear light (EXR, Radiance); sizes
+    and numbers of frames must be equal. Frames are counted from 0. The mean is over frames, each
+    counting the same; equal frames count as 100 dB.
+    """
+    import torch
+
+    from sdr2hdr.media.hdr_frames import open_hdr
+    from sdr2hdr.quality.scores import score
+    from sdr2hdr.quality.summary import ClipScores
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    clip = ClipScores()
+    with (
+        open_hdr(reference, assume_pq=assume_pq) as reference_file,
+        open_hdr(test, assume_pq=assume_pq) as test_file,
+        progress(console, test, frame_count(reference_file, test_file)) as advance,
+    ):
+        check_sizes(reference_file, test_file)
+        say_notices(console, reference_file, test_file, linear_white)
+        for pair in paired_frames(reference_file, test_file, linear_white):
+            scores = clip.add({name: float(value) for name, value in score(*pair).items()})
+            if show_frames:
+                show_frame(console, clip.frames - 1, scores)
+            advance()
+    show_summary(console, reference_file, test_file, clip)
+
+
+def check_sizes(reference: HdrFrames, test: HdrFrames) -> None:
+    """Refuse pictures of two sizes.
+
+    Raises:
+        InputError: Width or height differ.
+    """
+    sizes = [(file.width_px, file.height_px) for file in (reference, test)]
+    if sizes[0] != sizes[1]:
+        (width, height), (test_width, test_height) = sizes
+        raise InputError(
+            f"{reference.path} is {width}x{height} and {test.path} {test_width}x{test_height}; "
+            "expected one size."
+        )
+
+
+def say_notices(
+    console: Console, reference: HdrFrames, test: HdrFrames, linear_white: float | None
+) -> None:
+    """Say what had to be assumed about the files."""
+    for file in (reference, test):
+        for notice in file.notices:
+            console.notice(notice, file.path)
+    if linear_white is not None:
+        console.detail(f"Linear light: 1.0 is {linear_white} cd/m2 (--linear-white).")
+
+
+def frame_count(reference: HdrFrames, test: HdrFrames) -> int | None:
+    """How many pairs there will be, if a container says."""
+    return reference.frame_count or test.frame_count
+
+
+def paired_frames(
+    reference: HdrFrames, test: HdrFrames, linear_white: float | None
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Take a frame of each file in turn, as R'G'B', BT.2020, PQ.
+
+    Raises:
+        InputError: One file ends before the other; both are decoded to their ends to count.
+    """
+    for pairs, (reference_frame, test_frame) in enumerate(
+        zip_longest(reference.frames, test.frames)
+    ):
+        if reference_frame is None or test_frame is None:
+            # `zip_longest` has taken one frame more from the longer file.
+            longest = pairs + 1 + sum(1 for file in (reference, test) for _ in file.frames)
+            counts = (pairs, longest) if reference_frame is None else (longest, pairs)
+            raise InputError(
+                f"{reference.path} has {counts[0]} frames and {test.path} {counts[1]}; expected "
+                "as many, since frames are paired by their order."
+            )
+        yield (
+            pq_pixels(reference_frame, reference.path, linear_white),
+            pq_pixels(test_frame, test.path, linear_white),
+        )
+
+
+def pq_pixels(
+    frame: CodedBatch | LinearLight, path: Path, linear_white: float | None
+) -> torch.Tensor:
+    """A decoded frame as R'G'B', BT.2020, PQ.
+
+    Raises:
+        InputError: It is linear light, and its primaries or its white are not known.
+    """
+    from sdr2hdr.frames import CodedBatch
+    from sdr2hdr.quality.pq_picture import light_to_pq, pq_rgb, primaries_of_chromaticities
+    from sdr2hdr.signal import Primaries
+
+    if isinstance(frame, CodedBatch):
+        return pq_rgb(frame).pixels
+    white_cd_m2 = linear_white or frame.white_cd_m2
+    if white_cd_m2 is None:
+        raise InputError(
+            f"{path} does not say how bright its 1.0 is (no whiteLuminance); expected a number of "
+            "cd/m2. --linear-white gives it."
+        )
+    # OpenEXR: without the attribute, primaries are those of BT.709.
+    primaries = Primaries.BT709
+    if frame.chromaticities is not None:
+        known = primaries_of_chromaticities(frame.chromaticities)
+        if known is None:
+            numbers = ", ".join(f"{value:.4f}" for value in frame.chromaticities)
+            raise InputError(
+                f"{path} has the chromaticities {numbers}; expected those of BT.2020, P3-D65, "
+                "BT.709 or BT.601."
+            )
+        primaries = known
+    return light_to_pq(frame.pixels, primaries, white_cd_m2)
+
+
+def show_frame(console: Console, number: int, scores: dict[str, float | None]) -> None:
+    """The scores of one frame: an event, or a line."""
+    from sdr2hdr.quality.scores import METRICS
+
+    if console.json:
+        console.event("frame", {"frame": number, **scores})
+        return
+    words = [f"{name} {number_text(METRICS[name], value)}" for name, value in scores.items()]
+    console.result(f"frame {number}: {', '.join(words)}")
+
+
+def show_summary(console: Console, reference: HdrFrames, test: HdrFrames, clip: ClipScores) -> None:
+    """Mean and worst frame of each metric: an event, or a table."""
+    from sdr2hdr.quality.scores import METRICS
+
+    summaries = clip.summarise()
+    if console.json:
+        console.event(
+            "summary",
+            {
+                "reference": str(reference.path),
+                "test": str(test.path),
+                "width_px": reference.width_px,
+                "height_px": reference.height_px,
+                "frames": clip.frames,
+                "metrics": {
+                    name: None if summary is None else summary_content(summary)
+                    for name, summary in summaries.items()
+                },
+            },
+        )
+        return
+    from rich.console import Console as RichConsole
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("metric", "mean", "worst", "frame", "unit", "frames"):
+        table.add_column(heading, justify="left" if heading in ("metric", "unit") else "right")
+    for name, summary in summaries.items():
+        metric = METRICS[name]
+        if summary is None:
+            table.add_row(metric.label, "-", "-", "-", metric.unit, "0")
+            continue
+        table.add_row(
+            metric.label,
+            number_text(metric, summary.mean),
+            number_text(metric, summary.worst),
+            str(summary.worst_frame),
+            metric.unit,
+            str(summary.frames),
+        )
+    RichConsole().print(table)
+
+
+def summary_content(summary: MetricSummary) -> dict[str, object]:
+    """One metric over the clip, for scripts."""
+    return {
+        "mean": summary.mean,
+        "worst": summary.worst,
+        "worst_frame": summary.worst_frame,
+        "frames": summary.frames,
+        "unit": summary.metric.unit,
+        "better": summary.metric.better,
+    }
+
+
+def number_text(metric: Metric, value: float | None) -> str:
+    """A score with as many digits as mean something; "-" for none."""
+    return "-" if value is None else f"{value:.{metric.decimals}f}"
+
+
+@contextmanager
+def progress(console: Console, test: Path, total: int | None) -> Iterator[Callable[[], None]]:
+    """Show how many frames have been compared: a bar on a terminal, else nothing."""
+    if console.json or console.quiet or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console as RichConsole
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=RichConsole(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(test.name, total=total)
+        yield lambda: bar.advance(task)

@@ -1,0 +1,150 @@
+"""Coded planes to the R'G'B' a method takes, and a method's R'G'B' to coded planes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from sdr2hdr.colour.channels import apply_matrix
+from sdr2hdr.colour.chroma import downsample_chroma, upsample_chroma
+from sdr2hdr.colour.primaries import rgb_to_rgb_matrix
+from sdr2hdr.colour.transfer import from_linear, to_linear
+from sdr2hdr.colour.ycbcr import (
+    dequantise,
+    highest_code,
+    nominal_white_code,
+    quantise,
+    rgb_to_ycbcr,
+    ycbcr_to_rgb,
+)
+from sdr2hdr.frames import CodedBatch, RgbBatch
+from sdr2hdr.options import SuperWhite
+from sdr2hdr.signal import BT709_DISPLAY, CodedSignal, RgbSignal, Transfer
+
+__all__ = ["pad_to_even", "super_white_share", "to_coded", "to_rgb"]
+
+
+def to_rgb(batch: CodedBatch, *, super_white: SuperWhite = "clip") -> RgbBatch:
+    """Decode SDR planes to R'G'B' in BT.709 primaries and BT.1886 light.
+
+    Args:
+        batch: SDR frames: any matrix, range, siting, subsampling and bit depth.
+        super_white: What becomes of limited-range codes above nominal white (236 to 254 at
+            8 bits). "clip" makes them white. "scale" divides the whole signal so that the highest
+            code, (254 - 16) / 219 = 108.7% at 8 bits, becomes 1.0, and nominal white less.
+
+    Returns:
+        float32, [0, 1], on the planes' device. Below black and outside BT.709 is clipped. The
+        black code is exactly 0.0, and nominal white exactly 1.0 under "clip".
+
+    Raises:
+        ValueError: The planes are PQ.
+    """
+    signal = batch.signal
+    if signal.transfer is Transfer.PQ:
+        raise ValueError(f"The transfer function is {signal.transfer.value}; expected SDR.")
+    height, width = batch.luma.shape[1:]
+    luma = dequantise(batch.luma, signal, chroma=False)
+    cb, cr = (
+        upsample_chroma(
+            dequantise(plane, signal, chroma=True),
+            signal.siting,
+            signal.subsampling,
+            height,
+            width,
+        )
+        for plane in (batch.cb, batch.cr)
+    )
+    pixels = ycbcr_to_rgb(luma, cb, cr, signal.matrix)
+    if super_white == "scale":
+        pixels = pixels.div_(_peak_signal(signal))
+    pixels = pixels.clamp_(0.0, 1.0)
+    source = RgbSignal(signal.primaries, signal.transfer)
+    return RgbBatch(_to_bt709_display(pixels, source), BT709_DISPLAY, batch.timeline)
+
+
+def _peak_signal(signal: CodedSignal) -> float:
+    """E'Y of the highest code: 1 in full range, 1.087 at 8 bits in limited."""
+    span = nominal_white_code(signal) - signal.black_code
+    return (highest_code(signal) - signal.black_code) / span
+
+
+def _to_bt709_display(pixels: torch.Tensor, source: RgbSignal) -> torch.Tensor:
+    """Re-encode R'G'B' in [0, 1]; exactly the input if it is what is wanted already."""
+    if source == BT709_DISPLAY:
+        return pixels
+    light = to_linear(pixels, source.transfer)
+    if source.primaries is not BT709_DISPLAY.primaries:
+        matrix = rgb_to_rgb_matrix(source.primaries, BT709_DISPLAY.primaries)
+        light = apply_matrix(matrix, light).clamp_(0.0, 1.0)
+    return from_linear(light, BT709_DISPLAY.transfer)
+
+
+def super_white_share(batch: CodedBatch) -> float:
+    """Share of luma samples above nominal white (236 and more at 8 bits), [0, 1].
+
+    Full range has no codes there, so its share is 0.
+    """
+    white = nominal_white_code(batch.signal)
+    if white == highest_code(batch.signal) or batch.luma.numel() == 0:
+        return 0.0
+    above = batch.luma.to(torch.int32) > white
+    return int(above.sum()) / batch.luma.numel()
+
+
+def to_coded(batch: RgbBatch, signal: CodedSignal) -> CodedBatch:
+    """Encode R'G'B' as integer planes, chroma filtered for where its samples lie.
+
+    Args:
+        batch: Frames of any size, odd ones too, in the primaries and transfer of `signal`.
+        signal: What the codes shall mean.
+
+    Returns:
+        uint8 planes for 8 bits, else uint16, on the pixels' device.
+
+    Raises:
+        ValueError: The frames have other primaries or another transfer than `signal`.
+    """
+    expected = RgbSignal(signal.primaries, signal.transfer)
+    if batch.signal != expected:
+        raise ValueError(f"The frames are {batch.signal}; expected {expected}.")
+    luma, cb, cr = rgb_to_ycbcr(batch.pixels.to(torch.float32), signal.matrix)
+    cb, cr = (
+        quantise(
+            downsample_chroma(plane, signal.siting, signal.subsampling),
+            signal,
+            chroma=True,
+        )
+        for plane in (cb, cr)
+    )
+    return CodedBatch(quantise(luma, signal, chroma=False), cb, cr, signal, batch.timeline)
+
+
+def pad_to_even(batch: CodedBatch) -> CodedBatch:
+    """Repeat the last row or column, so that height and width are multiples of 2.
+
+    Returns:
+        The batch itself if both are even already. Chroma planes of 4:2:0 never change: the sample
+        that an odd picture has for its last column serves the repeated one too.
+    """
+    _, height, width = batch.luma.shape
+    if height % 2 == 0 and width % 2 == 0:
+        return batch
+    subsampling = batch.signal.subsampling
+    target = (height + height % 2, width + width % 2)
+    chroma = (target[0] // subsampling.vertical, target[1] // subsampling.horizontal)
+    return dataclasses.replace(
+        batch,
+        luma=_repeat_edges(batch.luma, *target),
+        cb=_repeat_edges(batch.cb, *chroma),
+        cr=_repeat_edges(batch.cr, *chroma),
+    )
+
+
+def _repeat_edges(plane: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    if plane.shape[-2] < height:
+        plane = torch.cat((plane, plane[:, -1:]), dim=-2)
+    if plane.shape[-1] < width:
+        plane = torch.cat((plane, plane[:, :, -1:]), dim=-1)
+    return plane

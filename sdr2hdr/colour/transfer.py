@@ -1,0 +1,188 @@
+"""Transfer functions: from signal to light on the display (EOTF) and back.
+
+SDR light is relative, 1.0 is the display's white. PQ light is absolute, in cd/m2.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from sdr2hdr.signal import Transfer
+
+__all__ = [
+    "BT1886_GAMMA",
+    "PQ_C1",
+    "PQ_C2",
+    "PQ_C3",
+    "PQ_M1",
+    "PQ_M2",
+    "PQ_PEAK_CD_M2",
+    "bt1886_eotf",
+    "bt1886_inverse_eotf",
+    "from_linear",
+    "gamma_eotf",
+    "gamma_inverse_eotf",
+    "pq_eotf",
+    "pq_inverse_eotf",
+    "srgb_eotf",
+    "srgb_inverse_eotf",
+    "to_linear",
+]
+
+BT1886_GAMMA = 2.4
+"""Rec. ITU-R BT.1886 (03/2011), Annex 1."""
+
+# SMPTE ST 2084:2014; Rec. ITU-R BT.2100-2, Table 4
+PQ_M1 = 2610 / 16384
+PQ_M2 = 2523 / 4096 * 128
+PQ_C1 = 3424 / 4096
+PQ_C2 = 2413 / 4096 * 32
+PQ_C3 = 2392 / 4096 * 32
+PQ_PEAK_CD_M2 = 10_000.0
+
+# IEC 61966-2-1:1999
+_SRGB_GAMMA = 2.4
+_SRGB_OFFSET = 0.055
+_SRGB_SLOPE = 12.92
+_SRGB_SIGNAL_KNEE = 0.04045
+_SRGB_LINEAR_KNEE = 0.0031308
+
+_GAMMAS = {Transfer.BT1886: BT1886_GAMMA, Transfer.GAMMA22: 2.2, Transfer.GAMMA28: 2.8}
+
+
+def gamma_eotf(signal: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Raise a signal to a power; what is below zero becomes zero.
+
+    Args:
+        signal: Any shape, floating, [0, 1] (more is extrapolated).
+        gamma: The exponent.
+
+    Returns:
+        Relative light, same shape.
+    """
+    return signal.clamp(min=0.0) ** gamma
+
+
+def gamma_inverse_eotf(light: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Undo `gamma_eotf`."""
+    return light.clamp(min=0.0) ** (1.0 / gamma)
+
+
+def bt1886_eotf(signal: torch.Tensor) -> torch.Tensor:
+    """Decode an SDR signal as the reference display with a perfect black shows it.
+
+    Args:
+        signal: Any shape, floating, [0, 1].
+
+    Returns:
+        Relative light, same shape, [0, 1]; 1.0 is white.
+
+    Source:
+        Rec. ITU-R BT.1886 (03/2011), Annex 1, with L_B = 0.
+    """
+    return gamma_eotf(signal, BT1886_GAMMA)
+
+
+def bt1886_inverse_eotf(light: torch.Tensor) -> torch.Tensor:
+    """Undo `bt1886_eotf`."""
+    return gamma_inverse_eotf(light, BT1886_GAMMA)
+
+
+def srgb_eotf(signal: torch.Tensor) -> torch.Tensor:
+    """Decode an sRGB signal.
+
+    Args:
+        signal: Any shape, floating, [0, 1].
+
+    Returns:
+        Relative light, same shape, [0, 1].
+
+    Source:
+        IEC 61966-2-1:1999.
+    """
+    signal = signal.clamp(min=0.0)
+    return torch.where(
+        signal <= _SRGB_SIGNAL_KNEE,
+        signal / _SRGB_SLOPE,
+        ((signal + _SRGB_OFFSET) / (1.0 + _SRGB_OFFSET)) ** _SRGB_GAMMA,
+    )
+
+
+def srgb_inverse_eotf(light: torch.Tensor) -> torch.Tensor:
+    """Undo `srgb_eotf`."""
+    light = light.clamp(min=0.0)
+    return torch.where(
+        light <= _SRGB_LINEAR_KNEE,
+        light * _SRGB_SLOPE,
+        (1.0 + _SRGB_OFFSET) * light ** (1.0 / _SRGB_GAMMA) - _SRGB_OFFSET,
+    )
+
+
+def pq_eotf(signal: torch.Tensor) -> torch.Tensor:
+    """Decode a PQ signal.
+
+    The standard's (p - c1) / (c2 - c3 p) with p = signal^(1/m2) loses four digits in float32 where
+    p is near 1. As c1 = c3 - c2 + 1, it is (a - q) / (a + c3 q) with a = c2 - c3 and q = 1 - p,
+    which loses none.
+
+    Args:
+        signal: Any shape, floating, [0, 1]; values outside are clipped.
+
+    Returns:
+        Light in cd/m2, same shape, [0, 10000].
+
+    Source:
+        SMPTE ST 2084:2014; Rec. ITU-R BT.2100-2, Table 4.
+    """
+    span = PQ_C2 - PQ_C3
+    below_one = -torch.expm1(torch.log(signal.clamp(0.0, 1.0)) / PQ_M2)
+    ratio = (span - below_one).clamp(min=0.0) / (span + PQ_C3 * below_one)
+    return PQ_PEAK_CD_M2 * ratio ** (1.0 / PQ_M1)
+
+
+def pq_inverse_eotf(light_cd_m2: torch.Tensor) -> torch.Tensor:
+    """Encode light as a PQ signal.
+
+    Written like `pq_eotf` so that float32 is enough. No light gives exactly 0, where the
+    standard's formula leaves c1^m2 = 7e-7, far below one code at 16 bits.
+
+    Args:
+        light_cd_m2: Any shape, floating, cd/m2, [0, 10000]; values outside are clipped.
+
+    Returns:
+        Signal, same shape, [0, 1].
+
+    Source:
+        SMPTE ST 2084:2014; Rec. ITU-R BT.2100-2, Table 4.
+    """
+    relative = (light_cd_m2 / PQ_PEAK_CD_M2).clamp(0.0, 1.0)
+    power = relative**PQ_M1
+    below_one = (PQ_C2 - PQ_C3) * (1.0 - power) / (1.0 + PQ_C3 * power)
+    signal = torch.exp(PQ_M2 * torch.log1p(-below_one))
+    return torch.where(relative > 0.0, signal, 0.0)
+
+
+def to_linear(signal: torch.Tensor, transfer: Transfer) -> torch.Tensor:
+    """Decode a signal to light relative to its own peak.
+
+    Args:
+        signal: Any shape, floating, [0, 1].
+        transfer: The display's transfer function.
+
+    Returns:
+        Relative light, same shape, [0, 1]; 1.0 is SDR white, or 10 000 cd/m2 with PQ.
+    """
+    if transfer is Transfer.PQ:
+        return pq_eotf(signal) / PQ_PEAK_CD_M2
+    if transfer is Transfer.SRGB:
+        return srgb_eotf(signal)
+    return gamma_eotf(signal, _GAMMAS[transfer])
+
+
+def from_linear(light: torch.Tensor, transfer: Transfer) -> torch.Tensor:
+    """Undo `to_linear`."""
+    if transfer is Transfer.PQ:
+        return pq_inverse_eotf(light * PQ_PEAK_CD_M2)
+    if transfer is Transfer.SRGB:
+        return srgb_inverse_eotf(light)
+    return gamma_inverse_eotf(light, _GAMMAS[transfer])
