@@ -24,7 +24,7 @@ BELOW = {
     "delivery": BASE | {"media", "quality"},
     "pipeline": BASE | {"engine", "delivery", "media", "quality", "colour"},
 }
-BELOW["training"] = BASE | {"networks", "colour", "quality"}
+BELOW["training"] = BASE | {"networks", "curves", "colour", "quality", "media"}
 BELOW["jobs"] = BASE | {"pipeline", "delivery", "media", "quality"}
 BELOW["report"] = BELOW["jobs"] | {"jobs"}
 BELOW["cli"] = BASE | set(BELOW)
