@@ -31,6 +31,7 @@ COMMANDS = {
     "info": "Show how a file would be read.",
     "export": "Write a method as one ONNX graph.",
     "evaluate": "Measure an HDR video or picture against its reference.",
+    "train": "Train a network on HDR pictures or on your own pairs.",
 }
 
 

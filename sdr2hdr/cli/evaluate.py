@@ -13,7 +13,7 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.parameters import output_options
-from sdr2hdr.errors import InputError
+from sdr2hdr.errors import InputError, Notice
 
 if TYPE_CHECKING:
     import torch
@@ -98,10 +98,16 @@ def check_sizes(reference: HdrFrames, test: HdrFrames) -> None:
 def say_notices(
     console: Console, reference: HdrFrames, test: HdrFrames, linear_white: float | None
 ) -> None:
-    """Say what had to be assumed about the files."""
+    """Say what had to be assumed about the files, and what cannot be measured."""
+    from sdr2hdr.quality.ssim import MS_SSIM_SMALLEST_SIDE_PX
+
     for file in (reference, test):
         for notice in file.notices:
             console.notice(notice, file.path)
+    side_px = min(reference.width_px, reference.height_px)
+    if side_px < MS_SSIM_SMALLEST_SIDE_PX:
+        text = f"{side_px} px is too small for MS-SSIM, which needs {MS_SSIM_SMALLEST_SIDE_PX}."
+        console.notice(Notice("notice", text))
     if linear_white is not None:
         console.detail(f"Linear light: 1.0 is {linear_white} cd/m2 (--linear-white).")
 

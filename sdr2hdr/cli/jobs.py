@@ -173,8 +173,9 @@ def report(console: Console, job: Job, summary: ConversionSummary) -> None:
     from rich.filesize import decimal
 
     frames_per_second = summary.frames / max(summary.elapsed_seconds, 1e-9)
+    frames = "1 frame" if summary.frames == 1 else f"{summary.frames} frames"
     console.say(
-        f"{job.target}: {summary.frames} frames in {summary.elapsed_seconds:.1f} s "
+        f"{job.target}: {frames} in {summary.elapsed_seconds:.1f} s "
         f"({frames_per_second:.2f} fps), {decimal(summary.size_bytes)}."
     )
     if console.json:
