@@ -80,11 +80,13 @@ def prepare(source: Path, target: Path, options: ConvertOptions) -> Conversion:
         AlreadyHdrError: The source is HDR or wide gamut.
         OutputError: The target may not be written or cannot hold the source's streams.
         ModelError: The model, its weights or its backend are not available.
+        UsageError: The options contradict the source, or `--max-memory` is too little for it.
     """
     check_target(source, target, overwrite=options.overwrite)
     info = probe(source, options.read)
     streams = plan_streams(info, target, options.encode, options.read.time_range)
     engine = load_engine(options.model, options.scale, options.engine)
+    engine.memory_bytes(even(info.video.height_px), even(info.video.width_px))
     part = options.read.time_range
     active_picture = detect_active_picture(info, part.start_seconds, part.end_seconds)
     width_px = even(info.video.width_px) * engine.scale

@@ -1,0 +1,147 @@
+"""A method as one ONNX graph that carries its colour contract."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import onnx
+import torch
+from torch import nn
+
+import sdr2hdr
+from sdr2hdr.curves import CURVES, curve_names, load_curve
+from sdr2hdr.engine.curve_program import EnlargedCurve
+from sdr2hdr.engine.onnx_graph import module_to_onnx, write_whole
+from sdr2hdr.errors import ModelError, OutputError, Sdr2HdrError
+from sdr2hdr.networks.card import Form, ModelCard
+from sdr2hdr.networks.registry import NETWORKS, is_network, resolve_exactly
+from sdr2hdr.networks.weights import load_network
+
+__all__ = ["CLOSENESS", "export_onnx"]
+
+CLOSENESS = 1.0 / 1023.0
+"""How far a graph's result may be from torch's: one code at 10 bits."""
+
+_CHECKED_SIZES_PX = ((24, 40), (61, 35))
+_INPUT_SIGNAL = "R'G'B', BT.709 primaries, display gamma 2.4 (BT.1886), 0 to 1, N x 3 x H x W"
+_OUTPUT_SIGNAL = (
+    "R'G'B', BT.2020 primaries, PQ (ST 2084), 0 to 1 = 0 to 10000 cd/m2, "
+    "N x 3 x (H x scale) x (W x scale)"
+)
+
+
+def export_onnx(
+    model: str, target: Path, weights_dir: Path | None = None, *, overwrite: bool = False
+) -> None:
+    """Write a method as one ONNX graph, checked against torch in ONNX Runtime.
+
+    The graph has everything: a residual network's curve and enlargement, and the clipping to
+    [0, 1]. It sees whole frames at once, so its memory grows with the frame.
+
+    Args:
+        model: A curve's or a network's own name.
+        target: File to write; it appears whole or not at all.
+        weights_dir: Folder to read weights from before the installed ones.
+        overwrite: Replace an existing file.
+
+    Raises:
+        OutputError: The target exists, or cannot be written.
+        ModelError: There is no such method.
+        WeightsError: Its weights are missing or corrupted.
+    """
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists already; --overwrite replaces it.")
+    if not target.parent.is_dir():
+        raise OutputError(f"Folder {target.parent} does not exist; expected one to write to.")
+    method, metadata = _method(model, weights_dir)
+    example = torch.rand((2, 3, 32, 48), generator=torch.Generator().manual_seed(0))
+    graph = module_to_onnx(method, [example], ["sdr"], "hdr")
+    graph.producer_name = "sdr2hdr"
+    graph.producer_version = sdr2hdr.__version__
+    graph.doc_string = f"{model}: SDR (BT.709) to HDR10's signal (BT.2020, PQ)"
+    onnx.helper.set_model_props(graph, metadata)
+    content = graph.SerializeToString()
+    _check(model, content, method)
+    try:
+        write_whole(target, content)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror}.") from error
+
+
+class _WholeMethod(nn.Module):
+    """A method on whole frames, from SDR signal to PQ signal."""
+
+    def __init__(self, network: nn.Module | None, curve: nn.Module | None) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(part for part in (network, curve) if part is not None)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        first, *others = (part(pixels) for part in self.parts)
+        for other in others:
+            first = first + other
+        return first.clamp(0.0, 1.0)
+
+
+def _method(model: str, weights_dir: Path | None) -> tuple[nn.Module, dict[str, str]]:
+    """The method as a module, and what its metadata says."""
+    if model in curve_names():
+        metadata = {"source": CURVES[model].source, **_metadata(model, 1, "MIT")}
+        return _WholeMethod(None, EnlargedCurve(load_curve(model), 1)).eval(), metadata
+    if not is_network(model):
+        known = ", ".join((*curve_names(), *(spec.name for spec in NETWORKS)))
+        raise ModelError(f'There is no model "{model}"; expected one of {known}.')
+    network, card = load_network(resolve_exactly(model).name, weights_dir)
+    curve = None
+    if card.form is Form.RESIDUAL_BT2446A:
+        curve = EnlargedCurve(load_curve("bt2446a"), card.scale)
+    return _WholeMethod(network, curve).eval(), _card_metadata(card)
+
+
+def _metadata(model: str, scale: int, licence: str) -> dict[str, str]:
+    return {
+        "model": model,
+        "scale": str(scale),
+        "licence": licence,
+        "input_signal": _INPUT_SIGNAL,
+        "output_signal": _OUTPUT_SIGNAL,
+        "sdr2hdr_version": sdr2hdr.__version__,
+    }
+
+
+def _card_metadata(card: ModelCard) -> dict[str, str]:
+    return {
+        **_metadata(card.name, card.scale, card.licence),
+        "title": card.title,
+        "status": card.status,
+        "architecture": card.architecture,
+        "parameters": str(card.parameters),
+        "form": f"{card.form.value} (already part of this graph)",
+        "training_data": json.dumps([asdict(source) for source in card.training_data]),
+        "known_failures": json.dumps(list(card.known_failures)),
+        "weights_sha256": card.sha256,
+        "tiling": "Give whole frames: the network uses statistics of the whole frame, and tiles "
+        "with any halo would differ from one another.",
+    }
+
+
+def _check(model: str, graph: bytes, method: nn.Module) -> None:
+    """Compare the graph in ONNX Runtime with the module in torch, at sizes not exported with."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    random = torch.Generator().manual_seed(1)
+    for height_px, width_px in _CHECKED_SIZES_PX:
+        pixels = torch.rand((1, 3, height_px, width_px), generator=random)
+        with torch.inference_mode():
+            expected = method(pixels)
+        (found,) = session.run(None, {"sdr": pixels.numpy()})
+        distance = float((torch.from_numpy(found) - expected).abs().max())
+        if not distance <= CLOSENESS:
+            raise Sdr2HdrError(
+                f"The ONNX graph of {model} is {distance * 1023:.2f} codes at 10 bits from torch "
+                f"on a frame of {width_px}x{height_px}; expected 1 at most. Nothing was written."
+            )

@@ -1,0 +1,81 @@
+"""Exported graphs, kept between runs: exporting takes about a second each."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from torch import nn
+
+import sdr2hdr
+from sdr2hdr.engine.onnx_graph import write_whole
+
+__all__ = ["CACHE_VARIABLE", "GraphCache", "cache_folder", "module_key"]
+
+CACHE_VARIABLE = "SDR2HDR_CACHE"
+"""Environment variable that names another folder for the cache."""
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def cache_folder() -> Path:
+    """The user's folder for what can be made again: `$XDG_CACHE_HOME/sdr2hdr` or its like."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named)
+    if named := os.environ.get("XDG_CACHE_HOME"):
+        return Path(named) / "sdr2hdr"
+    if sys.platform == "win32" and (named := os.environ.get("LOCALAPPDATA")):
+        return Path(named) / "sdr2hdr" / "cache"
+    return Path.home() / ".cache" / "sdr2hdr"
+
+
+def module_key(module: nn.Module, name: str) -> str:
+    """Name what a module's graph depends on, in 64 hexadecimal digits.
+
+    That is its weights, its structure and the source of its class, this package's version, and the
+    versions of what exports.
+    """
+    key = hashlib.sha256()
+    libraries = [f"{library} {version(library)}" for library in ("torch", "onnx", "onnxscript")]
+    source = Path(inspect.getfile(type(module))).read_bytes()
+    for text in (name, repr(module), sdr2hdr.__version__, *libraries):
+        key.update(text.encode() + b"\0")
+    key.update(source)
+    for weight_name, weight in sorted(module.state_dict().items()):
+        key.update(f"{weight_name} {weight.dtype} {tuple(weight.shape)}\0".encode())
+        key.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return key.hexdigest()
+
+
+class GraphCache:
+    """A folder of graphs, each after the digest of its bytes, so that damage is found."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Use `folder`, made when first written to; None is the user's."""
+        self.folder = folder or cache_folder()
+
+    def get(self, key: str, make: Callable[[], bytes]) -> bytes:
+        """Give the graph of that key, made and kept if there is none or it is damaged.
+
+        A cache that cannot be written costs time, not the conversion.
+        """
+        path = self.folder / f"{key}.graph"
+        try:
+            kept = path.read_bytes()
+        except OSError:
+            kept = b""
+        digest, graph = kept[:_DIGEST_BYTES], kept[_DIGEST_BYTES:]
+        if kept and hashlib.sha256(graph).digest() == digest:
+            return graph
+        graph = make()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(path, hashlib.sha256(graph).digest() + graph)
+        except OSError:
+            return graph
+        return graph

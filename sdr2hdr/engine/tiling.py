@@ -1,0 +1,229 @@
+"""A program run tile by tile: exact at any tile size, in memory bounded by its maps.
+
+Tiles that fit a core's cache are several times as fast as whole frames. A tile is cut from a
+stage's maps with as much around it as its result depends on, clipped to the frame; what was
+computed from too little is cut off again. At the frame's own border nothing is cut, so there the
+convolutions' zero padding is the very padding of the whole frame.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from threading import Lock
+
+import torch
+
+from sdr2hdr.engine.frame_statistics import ChannelStatistics, Moments, moments
+from sdr2hdr.engine.tile_workers import TileWorkers
+from sdr2hdr.frames import Rectangle
+from sdr2hdr.networks.stages import INPUT, OUTPUT, Program, Stage
+
+__all__ = ["MapBuffers", "Tile", "run_program", "tiles"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a frame to be computed.
+
+    Attributes:
+        core: What the tile is to give; the cores of a frame's tiles cover it once.
+        source: What it is computed from: the core and its halo, clipped to the frame.
+    """
+
+    core: Rectangle
+    source: Rectangle
+
+    def core_in_source(self, scale: int = 1) -> Rectangle:
+        """Where the core lies in a result computed from `source`, `scale` times as large."""
+        return Rectangle(
+            self.core.top - self.source.top,
+            self.core.left - self.source.left,
+            self.core.bottom - self.source.top,
+            self.core.right - self.source.left,
+        ).scaled(scale)
+
+
+def tiles(height_px: int, width_px: int, tile_px: int, halo_px: int) -> Iterator[Tile]:
+    """Cut a frame into tiles, row by row.
+
+    Tiles are as equal as whole numbers allow, so that a frame gives few different shapes.
+
+    Args:
+        height_px: Of the frame, 1 or more.
+        width_px: Of the frame, 1 or more.
+        tile_px: Longest side of a core, 1 or more.
+        halo_px: Width of what is needed around a core, 0 or more.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+    if min(height_px, width_px, tile_px) < 1 or halo_px < 0:
+        raise ValueError(
+            f"Tiles of {tile_px} px with a halo of {halo_px} px for a frame of "
+            f"{width_px}x{height_px}; expected 1 or more, a halo of 0 or more."
+        )
+    for top, bottom in _cuts(height_px, tile_px):
+        for left, right in _cuts(width_px, tile_px):
+            yield Tile(
+                core=Rectangle(top, left, bottom, right),
+                source=Rectangle(
+                    max(top - halo_px, 0),
+                    max(left - halo_px, 0),
+                    min(bottom + halo_px, height_px),
+                    min(right + halo_px, width_px),
+                ),
+            )
+
+
+def _cuts(length_px: int, tile_px: int) -> list[tuple[int, int]]:
+    count = -(-length_px // tile_px)
+    edges = [length_px * i // count for i in range(count + 1)]
+    return list(pairwise(edges))
+
+
+class MapBuffers:
+    """The memory of a program's maps, kept from frame to frame.
+
+    A system clears fresh memory page by page when it is first written, which for maps of gigabytes
+    costs a tenth of a frame's time.
+
+    Attributes:
+        dtype: How maps between stages are kept.
+        memory_format: How they are laid out.
+        values: Numbers in all the memory that was ever taken for frames of the present size.
+    """
+
+    def __init__(
+        self,
+        dtype: torch.dtype = torch.float32,
+        memory_format: torch.memory_format = torch.channels_last,
+    ) -> None:
+        self.dtype = dtype
+        self.memory_format = memory_format
+        self.values = 0
+        self._free: list[torch.Tensor] = []
+
+    def take(self, shape: tuple[int, int, int, int], like: torch.Tensor) -> torch.Tensor:
+        """Give a map of any content, in memory of an earlier one if there is some of its size.
+
+        Memory of frames of another size is let go.
+
+        Args:
+            shape: (N, C, H, W).
+            like: A tensor on the device where the map has to be.
+        """
+        for index, buffer in enumerate(self._free):
+            if buffer.shape == shape and buffer.device == like.device:
+                return self._free.pop(index)
+        self.values -= sum(b.numel() for b in self._free if b.shape[2:] != shape[2:])
+        self._free = [buffer for buffer in self._free if buffer.shape[2:] == shape[2:]]
+        self.values += math.prod(shape)
+        return torch.empty(
+            shape, dtype=self.dtype, device=like.device, memory_format=self.memory_format
+        )
+
+    def give_back(self, buffer: torch.Tensor) -> None:
+        """Let a map's memory be used by the next."""
+        self._free.append(buffer)
+
+
+def run_program(
+    program: Program,
+    pixels: torch.Tensor,
+    tile_px: int,
+    buffers: MapBuffers,
+    workers: TileWorkers,
+) -> torch.Tensor:
+    """Compute a program on whole frames, its stages tile by tile.
+
+    Args:
+        program: Modules ready to be called with what `buffers` keeps (the input and vectors come
+            in the dtype of `pixels`), on the device of `pixels`.
+        pixels: (N, 3, H, W), float32 or float64, [0, 1].
+        tile_px: Longest side of a tile, input px.
+        buffers: Memory of the maps.
+        workers: Who computes the tiles.
+
+    Returns:
+        (N, 3, H x scale, W x scale), dtype of `pixels`, not clipped.
+    """
+    maps = {INPUT: pixels.contiguous(memory_format=buffers.memory_format)}
+    vectors: dict[str, torch.Tensor] = {}
+    for index, step in enumerate(program):
+        if not isinstance(step, Stage):
+            vectors[step.vector] = step.module(pixels)
+            continue
+        result = _run_stage(step, maps, vectors, tile_px, buffers, workers)
+        later = _maps_needed(program[index + 1 :])
+        for name in [name for name in maps if name not in later or name == step.output]:
+            dropped = maps.pop(name)
+            if name != INPUT:
+                buffers.give_back(dropped)
+        if step.output is not None and result is not None:
+            maps[step.output] = result
+    return maps[OUTPUT]
+
+
+def _maps_needed(program: Program) -> set[str]:
+    """Maps that a program reads and does not first write itself."""
+    needed: set[str] = set()
+    written: set[str] = set()
+    for step in program:
+        if isinstance(step, Stage):
+            needed |= set(step.maps) - written
+            written |= {step.output} if step.output is not None else set()
+    return needed
+
+
+def _run_stage(
+    stage: Stage,
+    maps: dict[str, torch.Tensor],
+    vectors: dict[str, torch.Tensor],
+    tile_px: int,
+    buffers: MapBuffers,
+    workers: TileWorkers,
+) -> torch.Tensor | None:
+    """Compute the stage's map, None if it has none, and put its summary among `vectors`."""
+    pixels = maps[stage.maps[0]]
+    frames, _, height_px, width_px = pixels.shape
+    conditions = [vectors[name] for name in stage.vectors]
+    output: torch.Tensor | None = None
+    allocation = Lock()
+
+    def compute(tile: Tile) -> Moments | None:
+        nonlocal output
+        cut = [
+            _part(maps[name], tile.source).contiguous(memory_format=buffers.memory_format)
+            for name in stage.maps
+        ]
+        result = _part(stage.module(*cut, *conditions), tile.core_in_source(stage.scale))
+        if stage.output is not None:
+            with allocation:
+                # Only a result tells how many channels the map has.
+                if output is None:
+                    size_px = (height_px * stage.scale, width_px * stage.scale)
+                    shape = (frames, result.shape[1], *size_px)
+                    output = (
+                        pixels.new_empty(shape)
+                        if stage.output == OUTPUT
+                        else buffers.take(shape, like=pixels)
+                    )
+            _part(output, tile.core.scaled(stage.scale)).copy_(result)
+        return None if stage.summary is None else moments(result)
+
+    cuts = tiles(height_px, width_px, tile_px, stage.halo_px)
+    parts = workers.map(compute, cuts)
+    if stage.summary is not None:
+        statistics = ChannelStatistics.of(part for part in parts if part is not None)
+        dtype = torch.float64 if pixels.dtype == torch.float64 else torch.float32
+        vectors[stage.summary.vector] = stage.summary.module(
+            statistics.mean.to(dtype), statistics.standard_deviation.to(dtype)
+        )
+    return output
+
+
+def _part(picture: torch.Tensor, rectangle: Rectangle) -> torch.Tensor:
+    return picture[..., rectangle.top : rectangle.bottom, rectangle.left : rectangle.right]

@@ -1,0 +1,84 @@
+"""Programs on torch: the reference on a CPU in fp32, and half precision where it does no harm."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from sdr2hdr.engine.placement import Placement
+from sdr2hdr.networks.stages import OUTPUT, FrameStep, Program, Stage
+
+__all__ = ["MAP_DTYPES", "prepare_for_torch", "reproducible_kernels"]
+
+MAP_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""What the maps between stages are kept in, by precision."""
+
+
+def prepare_for_torch(program: Program, placement: Placement) -> Program:
+    """Copy a program to where it is computed.
+
+    In half precision only the convolutions of the stages between are computed in half (torch's
+    autocast). The last stage reads its maps as fp32 and computes in fp32: it gives the PQ signal
+    itself, whose codes half precision could not tell apart. On the pilot of IRNet-2 this brings
+    the mean error of bf16 from 0.045 codes at 10 bits to 0.004, for a third of the network's work.
+
+    Args:
+        program: Modules in eval mode, float32; left as they are.
+        placement: Of the torch backend.
+
+    Returns:
+        A program whose modules take maps of any dtype.
+    """
+    half = MAP_DTYPES[placement.precision]
+    prepared: list[Stage | FrameStep] = []
+    # One deep copy of the whole: layers that stages have in common stay so.
+    for step in copy.deepcopy(program):
+        step.module.to(placement.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if isinstance(step, FrameStep):
+            prepared.append(step)
+            continue
+        if step.summary is not None:
+            step.summary.module.to(placement.device)
+        if half is torch.float32 or step.output == OUTPUT:
+            prepared.append(replace(step, module=_InSinglePrecision(step.module)))
+        else:
+            prepared.append(replace(step, module=_InHalfPrecision(step.module, half)))
+    return tuple(prepared)
+
+
+def reproducible_kernels(device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """While it holds, CUDA convolutions are deterministic, and fp32 is not TensorFloat-32."""
+    if device.type != "cuda":
+        return contextlib.nullcontext()
+    return torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+
+
+class _InSinglePrecision(nn.Module):
+    """A stage computed in fp32, whatever its maps are kept in."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self.module(*(value.float() for value in inputs))
+
+
+class _InHalfPrecision(nn.Module):
+    """A stage whose convolutions are computed in half precision."""
+
+    def __init__(self, module: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.module = module
+        self.dtype = dtype
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        # No cache: it would keep halves of the weights alive for as long as an outer context holds.
+        with torch.autocast(inputs[0].device.type, self.dtype, cache_enabled=False):
+            return self.module(*inputs)

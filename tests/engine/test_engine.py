@@ -1,0 +1,196 @@
+"""The engine's one interface: curves, networks, precisions, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from sdr2hdr.curves import curve_names, load_curve
+from sdr2hdr.engine import load_engine
+from sdr2hdr.errors import BackendUnavailableError, ModelError, UsageError, WeightsError
+from sdr2hdr.frames import RgbBatch
+from sdr2hdr.options import EngineOptions
+from sdr2hdr.signal import HDR_DISPLAY
+
+CPU = EngineOptions(device="cpu")
+
+
+def codes(signal: torch.Tensor) -> torch.Tensor:
+    """10-bit full-range codes, not rounded."""
+    return signal * 1023
+
+
+@pytest.fixture(scope="module")
+def reference(pilot, picture) -> torch.Tensor:
+    """The pilot on a whole frame, put together by hand."""
+    pixels = picture(101, 147)
+    return (load_curve("bt2446a")(pixels) + pilot(pixels)).clamp(0, 1)
+
+
+@pytest.mark.parametrize("name", curve_names())
+def test_curves_run_through_the_engine(name, picture, batch):
+    pixels = picture(45, 70)
+    engine = load_engine(name, 1, CPU, tile_px=32)
+    result = engine.run(batch(pixels))
+    assert result.signal == HDR_DISPLAY
+    assert result.pixels.dtype == torch.float32
+    torch.testing.assert_close(result.pixels, load_curve(name)(pixels), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_curves_enlarge_the_sdr_signal_first(scale, picture, batch):
+    pixels = picture(45, 70)
+    result = load_engine("bt2408", scale, CPU, tile_px=16).run(batch(pixels)).pixels
+    size_px = (45 * scale, 70 * scale)
+    enlarged = F.interpolate(pixels, size=size_px, mode="bicubic", align_corners=False)
+    expected = load_curve("bt2408")(enlarged.clamp(0, 1))
+    assert result.shape == expected.shape
+    # Near black, PQ turns rounding of the enlargement (1e-7) into 1e-4.
+    bright = enlarged.amin(1, keepdim=True) > 0.05
+    assert ((result - expected).abs() * bright).max() < 1e-5
+    assert codes(result - expected).abs().max() < 1
+
+
+def test_pilot_is_a_residual_on_its_curve(reference, picture, batch):
+    result = load_engine("irnet2", 1, CPU, tile_px=48).run(batch(picture(101, 147)))
+    assert codes(result.pixels - reference).abs().max() < 0.01
+    assert codes(load_curve("bt2446a")(picture(101, 147)) - reference).abs().max() > 1
+
+
+def test_frames_of_a_batch_do_not_touch_one_another(picture, batch):
+    engine = load_engine("irnet2", 1, CPU)
+    dark = picture(40, 56) * 0.2
+    both = engine.run(batch(torch.cat((picture(40, 56), dark))))
+    assert torch.equal(both.pixels[1:], engine.run(batch(dark)).pixels)
+    assert len(both.timeline) == 2
+
+
+def test_results_may_be_changed_in_place(picture, batch):
+    load_engine("irnet2", 1, CPU).run(batch(picture(16, 16))).pixels.mul_(0.5)
+
+
+def test_bf16_is_within_a_code(reference, picture, batch):
+    engine = load_engine("irnet2", 1, EngineOptions(device="cpu", precision="bf16"))
+    assert engine.precision == "bf16"
+    result = engine.run(batch(picture(101, 147))).pixels
+    distance = codes(result - reference).abs()
+    assert 0 < distance.max() < 1
+    assert distance.mean() < 0.05
+
+
+def test_bf16_leaves_a_ramp_smooth(batch):
+    ramp = torch.linspace(0, 1, 1024)[None, None, None].expand(1, 3, 16, 1024).contiguous()
+    exact = load_engine("irnet2", 1, CPU).run(batch(ramp)).pixels
+    half = load_engine("irnet2", 1, EngineOptions(device="cpu", precision="bf16"))
+    result = half.run(batch(ramp)).pixels
+    steps = codes((result - exact).diff(dim=3)).abs()
+    assert steps.max() < 0.5
+
+
+def test_a_memory_bound_halves_the_maps(reference, picture, batch):
+    free = load_engine("irnet2", 1, CPU)
+    needed = free.memory_bytes(101, 147)
+    assert needed == 2 * 64 * 101 * 147 * 4
+    bound = EngineOptions(device="cpu", max_memory_bytes=needed - 1)
+    engine = load_engine("irnet2", 1, bound)
+    assert engine.memory_bytes(101, 147) == needed // 2
+    distance = codes(engine.run(batch(picture(101, 147))).pixels - reference).abs().max()
+    assert 0 < distance < 0.1
+
+
+def test_a_memory_bound_that_is_too_low_is_refused(picture, batch):
+    engine = load_engine("irnet2", 1, EngineOptions(device="cpu", max_memory_bytes=1000))
+    with pytest.raises(UsageError, match="--max-memory"):
+        engine.run(batch(picture(20, 20)))
+    with pytest.raises(UsageError, match="3840x2160"):
+        engine.memory_bytes(2160, 3840)
+
+
+def test_describe_names_all_that_was_decided():
+    engine = load_engine("irnet2", 1, EngineOptions(device="cpu", threads=1), tile_px=64)
+    assert engine.describe() == "irnet2, torch on cpu (1 thread), fp32, tiles of 64 px"
+    assert (engine.name, engine.scale, engine.backend, engine.precision, engine.tile_px) == (
+        "irnet2",
+        1,
+        "torch",
+        "fp32",
+        64,
+    )
+    assert engine.device == torch.device("cpu")
+
+
+def test_curves_say_that_they_stay_in_torch():
+    engine = load_engine("bt2408", 2, EngineOptions(device="cpu", backend="onnx"))
+    assert engine.backend == "torch"
+    assert [notice.severity for notice in engine.notices] == ["notice"]
+    assert "--backend onnx" in engine.notices[0].text
+    assert load_engine("bt2408", 2, CPU).notices == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (EngineOptions(device="cpu", precision="fp16"), ["fp16", "--precision"]),
+        (EngineOptions(device="cpu", precision="bf16", backend="onnx"), ["bf16", "--backend"]),
+        (EngineOptions(device="cpu", precision="fp16", backend="onnx"), ["fp16", "--precision"]),
+        (EngineOptions(device="gpu"), ["gpu", "cuda:N", "--device"]),
+        (EngineOptions(device="cuda:x"), ["cuda:x", "--device"]),
+    ],
+)
+def test_what_is_not_here_is_refused_by_name(options, words):
+    with pytest.raises(BackendUnavailableError) as caught:
+        load_engine("irnet2", 1, options)
+    assert all(word in str(caught.value) for word in words)
+    assert caught.value.exit_code == 6
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_cuda_without_a_device_is_refused(backend, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(BackendUnavailableError, match="--device cpu"):
+        load_engine("irnet2", 1, EngineOptions(device="cuda", backend=backend))
+    assert load_engine("irnet2", 1, EngineOptions()).device.type == "cpu"
+
+
+def test_a_cuda_device_too_many_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(BackendUnavailableError, match="has 1"):
+        load_engine("irnet2", 1, EngineOptions(device="cuda:1"))
+
+
+def test_onnx_runtime_not_installed_is_refused(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(BackendUnavailableError, match="--backend torch"):
+        load_engine("irnet2", 1, EngineOptions(device="cpu", backend="onnx"))
+
+
+def test_unknown_models_scales_and_weights_are_refused(tmp_path: Path):
+    with pytest.raises(ModelError, match=r'"irnet9".*bt2446a.*irnet2.*--model'):
+        load_engine("irnet9", 1, CPU)
+    with pytest.raises(ModelError, match="x2"):
+        load_engine("irnet2", 2, CPU)
+    with pytest.raises(ModelError, match="--scale"):
+        load_engine("bt2408", 0, CPU)
+    with pytest.raises(WeightsError):
+        load_engine("irnet2", 1, EngineOptions(device="cpu", weights_dir=tmp_path))
+
+
+def test_a_batch_of_another_signal_is_refused(picture, batch):
+    frame = batch(picture(16, 16))
+    with pytest.raises(ValueError, match="expected"):
+        load_engine("bt2408", 1, CPU).run(RgbBatch(frame.pixels, HDR_DISPLAY, frame.timeline))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+@pytest.mark.parametrize(("precision", "bound_codes"), [("fp32", 1.0), ("fp16", 1.0)])
+def test_cuda_is_within_a_code(backend, precision, bound_codes, reference, picture, batch):
+    options = EngineOptions(device="cuda", backend=backend, precision=precision)
+    engine = load_engine("irnet2", 1, options, tile_px=64)
+    result = engine.run(batch(picture(101, 147))).pixels
+    assert result.device.type == "cpu"
+    assert codes(result - reference).abs().max() <= bound_codes
