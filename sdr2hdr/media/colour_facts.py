@@ -1,0 +1,61 @@
+"""What a decision about colour rests on: tags from several places, and facts of the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from sdr2hdr.media.pixel_formats import PixelLayout
+from sdr2hdr.media.source import Origin
+
+__all__ = ["ColourTags", "PictureFacts", "Tag"]
+
+LARGEST_SD_HEIGHT = 576
+SMALLEST_HD_WIDTH = 1280
+
+
+@dataclass(frozen=True)
+class ColourTags:
+    """H.273 codes from one place (a decoded frame, the container); 2 or 0 where it is silent.
+
+    Attributes:
+        colour_range: As in FFmpeg: 0 unknown, 1 limited, 2 full.
+    """
+
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+    colour_range: int = 0
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What a reading of colour rests on beside the tags.
+
+    Attributes:
+        codec: FFmpeg's name of the codec.
+        rate: Frames a second, None if unknown.
+        siting: Chroma sample location type from the container, None if it does not say.
+        has_hdr_metadata: Mastering display, HDR10+, Dolby Vision or the like came with a frame.
+    """
+
+    codec: str
+    width_px: int
+    height_px: int
+    rate: Fraction | None
+    layout: PixelLayout
+    siting: int | None = None
+    has_hdr_metadata: bool = False
+
+    @property
+    def is_hd(self) -> bool:
+        """Taller than 576 rows, or as wide as HD (a film's 1280x536 is HD)."""
+        return self.height_px > LARGEST_SD_HEIGHT or self.width_px >= SMALLEST_HD_WIDTH
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One H.273 code, and who says it."""
+
+    code: int
+    origin: Origin

@@ -1,0 +1,190 @@
+"""Colour as the container says it, where libavformat does not hand it on.
+
+A decoder that finds no colour in its stream may wipe out what the container said (ProRes and
+H.265 do), and PyAV shows no chroma siting. Boxes: ISO/IEC 14496-12:2022, 12.1.5 (`colr`);
+elements: RFC 9559, 5.1.4.1.28.16.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from sdr2hdr.media.colour_facts import ColourTags
+from sdr2hdr.media.ebml import Element, elements_in
+from sdr2hdr.media.isobmff import Box, boxes_in
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
+
+__all__ = ["ContainerColour", "container_colour"]
+
+LARGEST_INDEX_BYTES = 256 << 20
+MATROSKA_HEAD_BYTES = 4 << 20
+VISUAL_SAMPLE_ENTRY_BYTES = 86
+HDR_BOXES = frozenset({b"mdcv", b"SmDm", b"dvcC", b"dvvC", b"dvwC"})
+"""Mastering display metadata and Dolby Vision configurations."""
+
+SEGMENT, TRACKS, CLUSTER = 0x18538067, 0x1654AE6B, 0x1F43B675
+TRACK_ENTRY, TRACK_TYPE, VIDEO, COLOUR = 0xAE, 0x83, 0xE0, 0x55B0
+MATRIX, RANGE, TRANSFER, PRIMARIES = 0x55B1, 0x55B9, 0x55BA, 0x55BB
+SITING_ACROSS, SITING_DOWN, MASTERING = 0x55B7, 0x55B8, 0x55D0
+VIDEO_TRACK = 1
+SITINGS = {(1, 2): 0, (2, 2): 1, (1, 1): 2, (2, 1): 3}
+"""Matroska's horizontal and vertical siting (1 collocated, 2 half) as H.273's type."""
+
+
+@dataclass(frozen=True)
+class ContainerColour:
+    """What the container itself says.
+
+    Attributes:
+        siting: H.273 chroma sample location type, None if it does not say.
+        has_hdr_metadata: It holds mastering-display metadata or a Dolby Vision configuration.
+    """
+
+    tags: ColourTags = field(default_factory=ColourTags)
+    siting: int | None = None
+    has_hdr_metadata: bool = False
+
+
+def container_colour(
+    path: Path, container: str, stream: VideoStream, place: int
+) -> ContainerColour:
+    """Read colour from an MP4, MOV or Matroska file's own description of a video track.
+
+    Args:
+        path: The file.
+        container: libavformat's name of its format.
+        stream: The track.
+        place: Its place among the file's video streams, cover art included.
+
+    Returns:
+        Nothing but unknowns for other formats, and where the description cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            if "mov" in container.split(","):
+                return _from_sample_entry(_movie_box(file), stream.id)
+            if "matroska" in container.split(","):
+                return _from_track_entry(file.read(MATROSKA_HEAD_BYTES), place)
+    except (OSError, ValueError, struct.error, IndexError):
+        pass
+    return ContainerColour()
+
+
+def _movie_box(file: BinaryIO) -> bytes:
+    """Content of the `moov` box, found from box to box without reading the media."""
+    position = 0
+    while True:
+        file.seek(position)
+        head = file.read(16)
+        size, name = struct.unpack_from(">I4s", head)
+        content = position + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", head, 8)
+            content += 8
+        if name == b"moov":
+            length = LARGEST_INDEX_BYTES if size == 0 else size - (content - position)
+            file.seek(content)
+            return file.read(min(length, LARGEST_INDEX_BYTES))
+        if size < 8:
+            raise ValueError("There is no moov box.")
+        position += size
+
+
+def _from_sample_entry(movie: bytes, track_id: int) -> ContainerColour:
+    for track in boxes_in(movie):
+        if track.name != b"trak" or _track_id(movie, track) != track_id:
+            continue
+        descriptions = _inside(movie, track, b"mdia", b"minf", b"stbl", b"stsd")
+        entry = next(boxes_in(movie, descriptions.content + 8, descriptions.end))
+        tags, has_hdr = ColourTags(), False
+        for box in _children(movie, entry):
+            has_hdr = has_hdr or box.name in HDR_BOXES
+            if box.name == b"colr":
+                tags = _colr(movie[box.content : box.end]) or tags
+        return ContainerColour(tags, None, has_hdr)
+    return ContainerColour()
+
+
+def _children(data: bytes, entry: Box) -> Iterator[Box]:
+    """Boxes inside a visual sample entry, up to what is no box (QuickTime ends lists with 0)."""
+    try:
+        yield from boxes_in(data, entry.start + VISUAL_SAMPLE_ENTRY_BYTES, entry.end)
+    except ValueError:
+        return
+
+
+def _track_id(data: bytes, track: Box) -> int:
+    header = _inside(data, track, b"tkhd")
+    # Version 1 has 64-bit times before the ID.
+    offset = 20 if data[header.content] == 1 else 12
+    (number,) = struct.unpack_from(">I", data, header.content + offset)
+    return number
+
+
+def _inside(data: bytes, box: Box, *path: bytes) -> Box:
+    for name in path:
+        box = next(
+            (child for child in boxes_in(data, box.content, box.end) if child.name == name), box
+        )
+        if box.name != name:
+            raise ValueError(f"No box {name!r}.")
+    return box
+
+
+def _colr(content: bytes) -> ColourTags | None:
+    kind = content[:4]
+    if kind not in (b"nclc", b"nclx"):
+        return None
+    primaries, transfer, matrix = struct.unpack_from(">3H", content, 4)
+    colour_range = 0
+    if kind == b"nclx" and len(content) > 10:
+        colour_range = 2 if content[10] & 0x80 else 1
+    return ColourTags(primaries, transfer, matrix, colour_range)
+
+
+def _from_track_entry(head: bytes, place: int) -> ContainerColour:
+    segment = next(e for e in elements_in(head) if e.identifier == SEGMENT)
+    for element in elements_in(head, segment.content, segment.end):
+        if element.identifier == CLUSTER:
+            break
+        if element.identifier == TRACKS:
+            videos = [e for e in _named(head, element, TRACK_ENTRY) if _is_video(head, e)]
+            return _colour_element(head, videos[place])
+    return ContainerColour()
+
+
+def _named(data: bytes, parent: Element, identifier: int) -> Iterator[Element]:
+    for element in elements_in(data, parent.content, parent.end):
+        if element.identifier == identifier:
+            yield element
+
+
+def _is_video(data: bytes, entry: Element) -> bool:
+    return _number(data, entry, TRACK_TYPE, 0) == VIDEO_TRACK
+
+
+def _number(data: bytes, parent: Element, identifier: int, default: int) -> int:
+    element = next(_named(data, parent, identifier), None)
+    return default if element is None else int.from_bytes(data[element.content : element.end])
+
+
+def _colour_element(data: bytes, entry: Element) -> ContainerColour:
+    video = next(_named(data, entry, VIDEO), None)
+    colour = None if video is None else next(_named(data, video, COLOUR), None)
+    if colour is None:
+        return ContainerColour()
+    colour_range = _number(data, colour, RANGE, 0)
+    tags = ColourTags(
+        _number(data, colour, PRIMARIES, 2),
+        _number(data, colour, TRANSFER, 2),
+        _number(data, colour, MATRIX, 2),
+        colour_range if colour_range in (1, 2) else 0,
+    )
+    siting = (_number(data, colour, SITING_ACROSS, 0), _number(data, colour, SITING_DOWN, 0))
+    return ContainerColour(tags, SITINGS.get(siting), any(_named(data, colour, MASTERING)))

@@ -1,0 +1,272 @@
+"""Decode one stream from a place in the file, past damage, without losing a frame silently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.error
+
+from sdr2hdr.errors import AlreadyHdrError, InputError, Notice
+from sdr2hdr.media.colour_codes import WIDE_TRANSFERS, transfer_name
+from sdr2hdr.media.damage import DamageCounter
+from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.source import SourceInfo
+from sdr2hdr.options import ReadOptions
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+__all__ = ["Decoder"]
+
+FIRST_STEP_BACK_SECONDS = Fraction(1, 4)
+"""How far before a wanted time to seek at first: an index by decoding time runs ahead of it."""
+
+MOST_READ_ERRORS = 50
+"""Demuxer errors in a row after which a file is taken as ended."""
+
+ONE_PACKET_A_FRAME = frozenset(
+    {"av1", "dnxhd", "ffv1", "h264", "hevc", "mjpeg", "mpeg2video", "prores", "vp9"}
+)
+"""Codecs of which a packet that gives no frame means a frame lost."""
+
+
+class Decoder:
+    """Gives the frames of the probed video stream as libavcodec makes them."""
+
+    def __init__(self, info: SourceInfo, options: ReadOptions, counter: DamageCounter) -> None:
+        """Open the file; `close` it in the end.
+
+        Raises:
+            InputError: It cannot be opened any more, or is another file by now.
+        """
+        self._info = info
+        self._options = options
+        self._counter = counter
+        self._resources = ExitStack()
+        self._open()
+        self._packets = 0
+        self._last_pts: int | None = None
+        self._expected: set[int] = set()
+        self._has_given = False
+        self._tags: tuple[int, ...] | None = None
+        self._changed_tags_seconds: float | None = None
+        video = info.video
+        self._counts_lost = video.codec in ONE_PACKET_A_FRAME and (
+            video.codec == "mpeg2video" or video.field_order in ("progressive", "unknown")
+        )
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What was noticed while decoding."""
+        if self._changed_tags_seconds is None:
+            return ()
+        return (
+            Notice(
+                "warning",
+                f"The colour tags change at {self._changed_tags_seconds:.3f} s; the whole video "
+                "is read as its beginning.",
+            ),
+        )
+
+    def frames(self, from_pts: Fraction | None) -> Iterator[VideoFrame]:
+        """Decode, in presentation order.
+
+        Args:
+            from_pts: Frames from this time on are wanted; some before it may come first. None
+                decodes the whole stream.
+
+        Raises:
+            InputError: Size or pixel format change, or damage under `--strict`.
+            AlreadyHdrError: The video becomes HDR on the way.
+        """
+        if from_pts is None:
+            self._begin()
+            yield from self._decoded()
+            self._check_whole()
+            return
+        step_back = FIRST_STEP_BACK_SECONDS
+        while self._sought(from_pts - step_back / self._info.video.time_base):
+            frames = self._from_key_frame(self._decoded())
+            first = next(frames, None)
+            if first is not None and first.pts is not None and first.pts <= from_pts:
+                yield first
+                yield from frames
+                return
+            step_back *= 4
+        self._begin()
+        yield from self._decoded()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._resources.close()
+
+    def _open(self) -> None:
+        self._container = self._resources.enter_context(open_input(self._info.path))
+        try:
+            self._stream = _video_stream(self._container, self._info)
+        except InputError:
+            self._resources.close()
+            raise
+        self._stream.thread_type = "AUTO"
+        self._stream.thread_count = self._options.threads or 0
+        self._has_moved = False
+
+    def _begin(self) -> None:
+        self._forget()
+        if self._has_moved:
+            # Seeking to the first frame misses it in MPEG-TS; opening anew never does.
+            self._resources.close()
+            self._open()
+
+    def _sought(self, pts: Fraction) -> bool:
+        """Seek to a key frame before a time; False if there is no such place."""
+        start = self._info.video.start_pts
+        if start is None or pts <= start:
+            return False
+        try:
+            self._container.seek(int(pts), stream=self._stream)
+        except av.error.FFmpegError:
+            return False
+        self._forget()
+        return True
+
+    def _forget(self) -> None:
+        self._packets = 0
+        self._expected.clear()
+        self._has_given = False
+        self._counter.forget()
+
+    def _from_key_frame(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+        """Leave out what a decoder that starts in the middle makes up before a key frame."""
+        for frame in frames:
+            if frame.key_frame:
+                yield frame
+                yield from frames
+                return
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        for packet in self._demuxed():
+            self._has_moved = True
+            self._packets += 1 if packet.size else 0
+            if packet.pts is not None and packet.size and not packet.is_discard:
+                self._expected.add(packet.pts)
+            try:
+                frames = packet.decode()
+            except (av.error.InvalidDataError, av.error.PatchWelcomeError):
+                frames = []
+                self._counter.packet_failed(self._seconds(packet.pts))
+            except av.error.EOFError:
+                # The decoder has been flushed already.
+                frames = []
+            except av.error.FFmpegError as error:
+                raise InputError(f"Decoding fails: {error.strerror}.") from error
+            for frame in frames:
+                yield self._checked(frame)
+
+    def _demuxed(self) -> Iterator[Packet[Any]]:
+        """Demux; a broken place in the file is counted and passed over if there is more."""
+        errors = 0
+        while True:
+            try:
+                for packet in self._container.demux(self._stream):
+                    errors = 0
+                    yield packet
+                return
+            except av.error.InvalidDataError:
+                errors += 1
+                self._counter.packet_failed(None)
+                if errors > MOST_READ_ERRORS:
+                    yield self._flushing_packet()
+                    return
+            except av.error.FFmpegError as error:
+                # A disk or a network that fails is no damage of the file.
+                raise InputError(
+                    f"{self._info.path} cannot be read on: {error.strerror}."
+                ) from error
+
+    def _flushing_packet(self) -> Packet[Any]:
+        packet: Packet[Any] = av.Packet()
+        packet.stream = self._stream
+        return packet
+
+    def _checked(self, frame: VideoFrame) -> VideoFrame:
+        if frame.pts is None:
+            frame.pts = frame.dts
+        if frame.is_corrupt:
+            self._counter.frame_corrupt(self._seconds(frame.pts))
+        self._count_lost(frame.pts)
+        self._check_shape(frame)
+        self._check_tags(frame)
+        self._has_given = True
+        self._last_pts = frame.pts
+        return frame
+
+    def _count_lost(self, pts: int | None) -> None:
+        if pts is None:
+            return
+        earlier = {expected for expected in self._expected if expected < pts}
+        self._expected -= earlier
+        self._expected.discard(pts)
+        # Pictures before the first whole one lean on others that the file never had.
+        if earlier and self._has_given and self._counts_lost:
+            self._counter.frames_lost(len(earlier), self._seconds(min(earlier)))
+
+    def _check_whole(self) -> None:
+        """After the whole stream: frames that the container promised and that never came."""
+        if self._expected and self._counts_lost:
+            self._counter.frames_lost(len(self._expected), self._seconds(min(self._expected)))
+        promised = self._info.video.frame_count
+        if promised is not None and "mov" in self._info.container.split(","):
+            # The index comes before the media in many files, and survives when they are cut short.
+            end = None if self._last_pts is None else self._seconds(self._last_pts)
+            self._counter.frames_lost(max(0, promised - self._packets), end)
+
+    def _check_shape(self, frame: VideoFrame) -> None:
+        video = self._info.video
+        found = (frame.width, frame.height, frame.format.name)
+        if found != (video.width_px, video.height_px, video.pixel_format):
+            seconds = self._seconds(frame.pts)
+            when = "" if seconds is None else f" at {seconds:.3f} s"
+            raise InputError(
+                f"The video changes{when} from {video.width_px}x{video.height_px} "
+                f"{video.pixel_format} to {frame.width}x{frame.height} {frame.format.name}; "
+                "expected one size and format throughout. --start and --end choose a part."
+            )
+
+    def _check_tags(self, frame: VideoFrame) -> None:
+        tags = (
+            int(frame.color_primaries),
+            int(frame.color_trc),
+            int(frame.colorspace),
+            int(frame.color_range),
+        )
+        if self._tags is None:
+            self._tags = tags
+        elif tags != self._tags and self._changed_tags_seconds is None:
+            self._changed_tags_seconds = self._seconds(frame.pts) or 0.0
+        if tags[1] in WIDE_TRANSFERS and self._options.colour.transfer is None:
+            raise AlreadyHdrError(
+                f"The video becomes {transfer_name(tags[1])} at "
+                f"{self._seconds(frame.pts) or 0.0:.3f} s; expected SDR throughout. --transfer "
+                "says how to read it, --start and --end choose a part."
+            )
+
+    def _seconds(self, pts: int | None) -> float | None:
+        if pts is None:
+            return None
+        return float(pts * self._info.video.time_base - self._info.start_seconds)
+
+
+def _video_stream(container: InputContainer, info: SourceInfo) -> VideoStream:
+    index = info.video.index
+    for stream in container.streams.video:
+        if stream.index == index and stream.codec_context is not None:
+            return stream
+    raise InputError(f"{info.path} has changed: stream {index} is no longer its video.")

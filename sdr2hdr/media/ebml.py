@@ -1,0 +1,85 @@
+"""Elements of EBML, the structure of Matroska files: read a run of them, write one.
+
+Element layout: RFC 8794, clauses 4 (variable-size integers), 5 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["Element", "element_bytes", "elements_in", "find_element", "uint_bytes"]
+
+
+@dataclass(frozen=True)
+class Element:
+    """Where an element lies: its ID, and the byte offsets of its start, content and end."""
+
+    identifier: int
+    start: int
+    content: int
+    end: int
+
+
+def elements_in(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Element]:
+    """The elements of `data[start:end]`, one after the other.
+
+    An element of unknown size, or longer than the data, ends where the data does.
+
+    Raises:
+        ValueError: What is there is no element.
+    """
+    position, end = start, len(data) if end is None else end
+    while position < end:
+        identifier, after = _integer(data, position, keep_marker=True)
+        size, content = _integer(data, after, keep_marker=False)
+        unknown = (1 << 7 * (content - after)) - 1
+        stop = end if size == unknown else min(end, content + size)
+        yield Element(identifier, position, content, stop)
+        position = stop
+
+
+def find_element(data: bytes, *path: int) -> list[Element]:
+    """The first element at a path of IDs with all its parents, outermost first.
+
+    Raises:
+        ValueError: There is no such element.
+    """
+    found: list[Element] = []
+    start, end = 0, len(data)
+    for identifier in path:
+        element = next(
+            (e for e in elements_in(data, start, end) if e.identifier == identifier), None
+        )
+        if element is None:
+            raise ValueError(f"No element {identifier:#x}.")
+        found.append(element)
+        start, end = element.content, element.end
+    return found
+
+
+def element_bytes(identifier: int, content: bytes, size_width: int | None = None) -> bytes:
+    """An element.
+
+    Args:
+        identifier: With its length marker, as the tables of formats print it.
+        content: Its payload.
+        size_width: Bytes of the size field, 1 to 8; None takes the fewest.
+    """
+    width = size_width or next(w for w in range(1, 9) if len(content) < (1 << 7 * w) - 1)
+    size = ((1 << 7 * width) | len(content)).to_bytes(width, "big")
+    return identifier.to_bytes((identifier.bit_length() + 7) // 8, "big") + size + content
+
+
+def uint_bytes(value: int) -> bytes:
+    """The content of an unsigned integer element."""
+    return value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
+
+
+def _integer(data: bytes, position: int, *, keep_marker: bool) -> tuple[int, int]:
+    """A variable-size integer and the position behind it."""
+    if position >= len(data) or data[position] == 0:
+        raise ValueError(f"No EBML integer at byte {position}.")
+    width = 9 - data[position].bit_length()
+    value = int.from_bytes(data[position : position + width], "big")
+    return (value if keep_marker else value & ((1 << 7 * width) - 1)), position + width

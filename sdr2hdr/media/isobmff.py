@@ -1,0 +1,115 @@
+"""Boxes of ISO base media files (MP4, MOV): find one, and put another inside it.
+
+Box layout: ISO/IEC 14496-12:2022, 4.2; `stsd` and sample entries: 8.5.2; `clap`: 12.1.4.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Box", "boxes_in", "clap_box", "find_box", "insert_boxes", "make_box"]
+
+_VISUAL_SAMPLE_ENTRY_HEADER = 86
+"""Bytes of a visual sample entry before its child boxes, box header included (12.1.3)."""
+_VISUAL_SAMPLE_ENTRIES = frozenset({b"hvc1", b"hev1", b"avc1", b"av01", b"apch", b"apcn"})
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a box lies: its name, and the byte offsets of its start, content and end."""
+
+    name: bytes
+    start: int
+    content: int
+    end: int
+
+
+def boxes_in(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
+    """The boxes of `data[start:end]`, one after the other.
+
+    Raises:
+        ValueError: A box is longer than what holds it.
+    """
+    position, end = start, len(data) if end is None else end
+    while position + 8 <= end:
+        size, name = struct.unpack_from(">I4s", data, position)
+        content = position + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, content)
+            content += 8
+        elif size == 0:
+            size = end - position
+        if size < content - position or position + size > end:
+            raise ValueError(f"Box {name!r} at byte {position} has the impossible size {size}.")
+        yield Box(name, position, content, position + size)
+        position += size
+
+
+def children_start(box: Box) -> int:
+    """Where the boxes inside `box` begin: behind the fields that some boxes carry first."""
+    if box.name in (b"stsd", b"meta"):
+        return box.content + (8 if box.name == b"stsd" else 4)
+    if box.name in _VISUAL_SAMPLE_ENTRIES:
+        return box.start + _VISUAL_SAMPLE_ENTRY_HEADER
+    return box.content
+
+
+def find_box(data: bytes, path: Sequence[bytes]) -> list[Box]:
+    """The first box at `path` with all its parents, outermost first.
+
+    Raises:
+        ValueError: There is no such box.
+    """
+    found: list[Box] = []
+    start, end = 0, len(data)
+    for name in path:
+        box = next((box for box in boxes_in(data, start, end) if box.name == name), None)
+        if box is None:
+            raise ValueError(f"No box {name!r} on the path {b'/'.join(path)!r}.")
+        found.append(box)
+        start, end = children_start(box), box.end
+    return found
+
+
+def make_box(name: bytes, content: bytes) -> bytes:
+    """A box with a 32-bit size."""
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def insert_boxes(data: bytes, path: Sequence[bytes], addition: bytes) -> bytes:
+    """`data` with `addition` as the last content of the box at `path`; parents grow with it.
+
+    Chunk offsets are not adjusted: what is meant is a header without media data.
+
+    Raises:
+        ValueError: There is no such box.
+    """
+    parents = find_box(data, path)
+    result = bytearray(data)
+    for box in parents:
+        struct.pack_into(">I", result, box.start, box.end - box.start + len(addition))
+    result[parents[-1].end : parents[-1].end] = addition
+    return bytes(result)
+
+
+def clap_box(width_px: int, height_px: int, crop_right_px: int, crop_bottom_px: int) -> bytes:
+    """A clean aperture that hides padding at the right and at the bottom.
+
+    Args:
+        width_px: Of the coded picture.
+        height_px: Of the coded picture.
+        crop_right_px: Columns to hide.
+        crop_bottom_px: Rows to hide.
+    """
+    return make_box(
+        b"clap",
+        struct.pack(
+            ">8i",
+            *(width_px - crop_right_px, 1),
+            *(height_px - crop_bottom_px, 1),
+            *(-crop_right_px, 2),
+            *(-crop_bottom_px, 2),
+        ),
+    )

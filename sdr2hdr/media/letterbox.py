@@ -1,0 +1,257 @@
+"""Find constant black bars around the picture, and check frame by frame that they stay black."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import av.error
+import numpy as np
+
+from sdr2hdr.frames import CodedBatch, Rectangle
+from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.pixel_formats import pixel_layout
+from sdr2hdr.media.planes import Planes, frame_planes
+from sdr2hdr.media.source import SourceInfo
+from sdr2hdr.signal import CodedSignal, Matrix
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+__all__ = ["detect_active_picture", "is_black_outside"]
+
+SAMPLES = 12
+MOST_PACKETS_PER_SAMPLE = 120
+SHORTEST_SECONDS = 0.2
+"""In less than this a dark edge cannot be told from a bar."""
+
+LUMA_TOLERANCE = 3
+CHROMA_TOLERANCE = 3
+"""Codes at 8 bits within which a sample counts as black; coding noise stays below."""
+
+CLEARLY_LIT = 32
+"""Codes at 8 bits above black by which an edge must stand out from a bar."""
+
+RINGING_PX = 16
+RINGING_LUMA_TOLERANCE = 16
+RINGING_CHROMA_TOLERANCE = 8
+"""The same so near to the picture: a codec's block across the edge spills into the bar."""
+
+NARROWEST_BAR_PX = 8
+NARROW_PAIR_PX = 4
+"""Narrower bars count only in pairs of about equal width."""
+
+SMALLEST_EDGE_SHARE = 0.4
+"""Share of a line along the edge that must have been clearly lit at one time or another."""
+
+SMALLEST_PICTURE_SHARE = 0.2
+"""A picture that fills less of the frame, along either side, is a logo on black, not letterbox."""
+
+
+def detect_active_picture(
+    info: SourceInfo, start_seconds: float | None = None, end_seconds: float | None = None
+) -> Rectangle | None:
+    """Find the part of the frame that is not constant black bars.
+
+    A few frames across the file are looked at. Whatever is not black in any of them is picture,
+    so the result is only ever too large; `is_black_outside` guards the frames not looked at.
+
+    Args:
+        info: A probed file.
+        start_seconds: Begin of the part to look at, from the start of the file.
+        end_seconds: End of it.
+
+    Returns:
+        The smallest rectangle with even edges that holds all picture, in px of the decoded
+        frame; None without bars, or if nothing but black was seen.
+    """
+    duration = info.video.duration_seconds or info.duration_seconds
+    if duration is None or duration < SHORTEST_SECONDS:
+        return None
+    start = start_seconds or 0.0
+    end = min(duration, end_seconds if end_seconds is not None else duration)
+    layout = pixel_layout(info.video.pixel_format)
+    signal = info.video.colour.signal
+    height, width = info.video.height_px, info.video.width_px
+    seen = np.zeros((height, width), bool)
+    lit = np.zeros((height, width), bool)
+    taken: set[int] = set()
+    with open_input(info.path) as container:
+        stream = next((s for s in container.streams.video if s.index == info.video.index), None)
+        if stream is None or stream.codec_context is None:
+            return None
+        for number in range(SAMPLES):
+            seconds = start + (end - start) * (number + 0.5) / SAMPLES
+            frame = _frame_near(container, stream, seconds + float(info.start_seconds), taken)
+            if frame is None or frame.format.name != info.video.pixel_format:
+                continue
+            if (frame.height, frame.width) != (height, width):
+                continue
+            planes = frame_planes(frame, layout)
+            seen |= _not_black(planes, signal)
+            if all(edge.any() for edge in (seen[0], seen[-1], seen[:, 0], seen[:, -1])):
+                return None
+            lit |= _is_bright(planes.luma, signal, CLEARLY_LIT)
+    return _active(seen, lit)
+
+
+def is_black_outside(batch: CodedBatch, active: Rectangle) -> list[bool]:
+    """For each frame, whether everything outside the rectangle is black.
+
+    Args:
+        batch: Frames of the size that `active` was found in.
+        active: As `detect_active_picture` gives it.
+    """
+    height, width = batch.luma.shape[1:]
+    near = Rectangle(
+        max(0, active.top - RINGING_PX),
+        max(0, active.left - RINGING_PX),
+        min(height, active.bottom + RINGING_PX),
+        min(width, active.right + RINGING_PX),
+    )
+    signal = batch.signal
+    across, down = signal.subsampling.value
+    seen = np.zeros(len(batch.timeline), bool)
+    for hole, luma_tolerance, chroma_tolerance in (
+        (near, LUMA_TOLERANCE, CHROMA_TOLERANCE),
+        (active, RINGING_LUMA_TOLERANCE, RINGING_CHROMA_TOLERANCE),
+    ):
+        for strip in _strips(batch.luma.cpu().numpy(), hole, 1, 1):
+            seen |= _is_bright(strip, signal, luma_tolerance).any((1, 2))
+        for plane in (batch.cb, batch.cr):
+            for strip in _strips(plane.cpu().numpy(), hole, across, down):
+                seen |= _is_coloured(strip, signal, chroma_tolerance).any((1, 2))
+    return [not value for value in seen.tolist()]
+
+
+def _strips(planes: np.ndarray, hole: Rectangle, across: int, down: int) -> Iterator[np.ndarray]:
+    """The four parts of (N, h, w) around a rectangle.
+
+    Args:
+        planes: Any plane of the frames.
+        hole: In luma px.
+        across: Luma px a sample of `planes`, along a row.
+        down: The same along a column.
+    """
+    top, bottom = hole.top // down, -(-hole.bottom // down)
+    left, right = hole.left // across, -(-hole.right // across)
+    yield planes[:, :top]
+    yield planes[:, bottom:]
+    yield planes[:, top:bottom, :left]
+    yield planes[:, top:bottom, right:]
+
+
+def _is_bright(luma: np.ndarray, signal: CodedSignal, tolerance: int) -> np.ndarray:
+    return luma > signal.black_code + (tolerance << (signal.bit_depth - 8))
+
+
+def _is_coloured(plane: np.ndarray, signal: CodedSignal, tolerance: int) -> np.ndarray:
+    if signal.matrix is Matrix.RGB:
+        return _is_bright(plane, signal, tolerance)
+    neutral, codes = signal.neutral_chroma_code, tolerance << (signal.bit_depth - 8)
+    return (plane > neutral + codes) | (plane < neutral - codes)
+
+
+def _not_black(planes: Planes, signal: CodedSignal) -> np.ndarray:
+    """(H, W) map of what is not black, a chroma sample counting for all pixels it covers."""
+    seen = _is_bright(planes.luma, signal, LUMA_TOLERANCE)
+    height, width = seen.shape
+    across, down = signal.subsampling.value
+    for plane in (planes.cb, planes.cr):
+        coloured = _is_coloured(plane, signal, CHROMA_TOLERANCE)
+        seen |= coloured.repeat(down, 0).repeat(across, 1)[:height, :width]
+    return seen
+
+
+def _active(seen: np.ndarray, lit: np.ndarray) -> Rectangle | None:
+    """The rectangle with even edges around all that was ever seen; None without bars.
+
+    Args:
+        seen: (H, W), where anything but black was seen.
+        lit: (H, W), where it was clearly lit.
+    """
+    if not seen.any():
+        return None
+    top, bottom = _bars(seen, lit)
+    left, right = _bars(seen.T, lit.T)
+    height, width = seen.shape
+    return _rectangle(top, bottom, left, right, height, width)
+
+
+def _bars(seen: np.ndarray, lit: np.ndarray) -> tuple[int, int]:
+    """First and last row of the picture (half open), outward to even px; all if without bars."""
+    lines = np.flatnonzero(seen.any(1))
+    first, last = int(lines[0]), int(lines[-1]) + 1
+    size = seen.shape[0]
+    # A bar ends in a straight edge, give or take a codec's ringing; where a picture only fades
+    # into the dark, no line is full.
+    before = first if _has_full_line(lit[first : first + RINGING_PX]) else 0
+    after = size - last if _has_full_line(lit[max(0, last - RINGING_PX) : last]) else 0
+    is_pair = min(before, after) >= NARROW_PAIR_PX and abs(before - after) <= NARROW_PAIR_PX
+    if not is_pair:
+        before = before if before >= NARROWEST_BAR_PX else 0
+        after = after if after >= NARROWEST_BAR_PX else 0
+    end = size - after
+    return before - before % 2, min(size, end + end % 2)
+
+
+def _has_full_line(lines: np.ndarray) -> bool:
+    """Whether one of the lines was lit along enough of the frame."""
+    return bool((lines.mean(1) >= SMALLEST_EDGE_SHARE).any())
+
+
+def _rectangle(
+    top: int, bottom: int, left: int, right: int, height: int, width: int
+) -> Rectangle | None:
+    picture = Rectangle(top, left, bottom, right)
+    if (picture.height, picture.width) == (height, width):
+        return None
+    if picture.height < SMALLEST_PICTURE_SHARE * height:
+        return None
+    if picture.width < SMALLEST_PICTURE_SHARE * width:
+        return None
+    return picture
+
+
+def _frame_near(
+    container: InputContainer, stream: VideoStream, seconds: float, taken: set[int]
+) -> VideoFrame | None:
+    """A frame from about a time; a key frame nearby is good enough and cheap.
+
+    Args:
+        container: Any position.
+        stream: Of the container.
+        seconds: On the stream's clock.
+        taken: Times of the frames looked at so far; the new one's is added. Where key frames are
+            far apart, the frames on the way to the time wanted are decoded.
+    """
+    if stream.time_base is None:
+        return None
+    target = int(seconds / stream.time_base)
+    frames = _frames_from(container, stream, target)
+    found = next(frames, None)
+    if found is not None and found.pts in taken:
+        for found in frames:
+            if found.pts is None or found.pts >= target:
+                break
+    if found is not None and found.pts is not None:
+        taken.add(found.pts)
+    return found
+
+
+def _frames_from(
+    container: InputContainer, stream: VideoStream, target: int
+) -> Iterator[VideoFrame]:
+    """Frames from the key frame before a time on; what cannot be decoded is passed over."""
+    try:
+        container.seek(target, stream=stream)
+        for packet in islice(container.demux(stream), MOST_PACKETS_PER_SAMPLE):
+            try:
+                yield from packet.decode()
+            except (av.error.FFmpegError, ValueError):
+                continue
+    except av.error.FFmpegError:
+        return

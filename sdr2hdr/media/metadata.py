@@ -1,0 +1,67 @@
+"""Tags of a file and its streams: which go along, and which would be untrue in the new file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sdr2hdr import __version__
+
+__all__ = ["WRITER_NAME", "container_tags", "stream_tags", "tags_without_a_place"]
+
+WRITER_NAME = f"sdr2hdr {__version__}"
+
+_OF_THE_OLD_FILE = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "encoder", "encoding_tool", "duration"}
+)
+_OF_THE_OLD_STREAM = frozenset({"encoder", "duration", "vendor_id", "rotate", "timecode"})
+_STATISTICS = ("bps", "number_of_", "_statistics_", "source_id")
+_ITUNES_TAGS = frozenset(
+    {
+        *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre"),
+        *("copyright", "grouping", "lyrics", "description", "synopsis", "show", "episode_id"),
+        *("network", "keywords", "episode_sort", "season_number", "media_type", "hd_video"),
+        *("gapless_playback", "compilation", "track", "disc", "creation_time", "location"),
+    }
+)
+"""What libavformat writes into an MP4's `ilst`; any other key is left out there."""
+
+
+def container_tags(metadata: Mapping[str, str], timecode: str | None) -> dict[str, str]:
+    """The tags of the new file.
+
+    Args:
+        metadata: Of the source.
+        timecode: Already written with the video stream, so not kept here, if there is one.
+    """
+    tags = {
+        key: value
+        for key, value in metadata.items()
+        if key.lower() not in _OF_THE_OLD_FILE and not (timecode and key.lower() == "timecode")
+    }
+    return {**tags, "encoding_tool": WRITER_NAME}
+
+
+def tags_without_a_place(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """The source's tags that an MP4 loses unless it writes keys of its own (`mdta`)."""
+    return tuple(
+        key
+        for key in container_tags(metadata, timecode="kept with the video stream")
+        if key != "encoding_tool" and key.lower().split("-")[0] not in _ITUNES_TAGS
+    )
+
+
+def stream_tags(metadata: Mapping[str, str], is_changed: bool) -> dict[str, str]:
+    """The tags of a stream of the new file.
+
+    Args:
+        metadata: Of the source's stream.
+        is_changed: Re-encoded or cut, so that sizes and counts in tags are no longer true.
+    """
+    return {
+        key: value
+        for key, value in metadata.items()
+        if not (
+            key.lower() in (_OF_THE_OLD_STREAM if is_changed else {"duration", "rotate"})
+            or (is_changed and key.lower().startswith(_STATISTICS))
+        )
+    }

@@ -1,0 +1,101 @@
+"""Open a media file, with libavformat's errors in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+
+from sdr2hdr.errors import InputError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+__all__ = ["open_input"]
+
+TEXT_DEMUXERS = frozenset({"tty", "lrc", "srt", "ass", "webvtt", "ffmetadata", "concat", "hls"})
+"""Demuxers that take plain text for media, or text that names other files."""
+
+
+@contextmanager
+def open_input(path: Path) -> Iterator[InputContainer]:
+    """Open a local file for demuxing, and close it afterwards.
+
+    Metadata that is not UTF-8 is shown with replacement characters.
+
+    Raises:
+        InputError: No such file, not a regular readable file, empty, or not a media file.
+    """
+    container = _opened(path)
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def _opened(path: Path) -> InputContainer:
+    _check_file(path)
+    try:
+        # The scheme keeps a name such as "a:b.mp4" or "%03d.png" from being anything but a file.
+        container = av.open(
+            f"file:{path}", mode="r", metadata_errors="replace", container_options={}
+        )
+    except av.error.FFmpegError as error:
+        raise InputError(_reason(path, error)) from error
+    if container.format.name in TEXT_DEMUXERS:
+        container.close()
+        raise InputError(f"{path} is a text file; expected a video file.")
+    return container
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if not path.exists():
+            raise InputError(f"{path} does not exist; expected a video file.")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; expected a video file.")
+        if not path.is_file():
+            raise InputError(f"{path} is not a regular file; expected a video file.")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path} is empty; expected a video file.")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _reason(path: Path, error: av.error.FFmpegError) -> str:
+    if _starts_like_mp4(path):
+        return (
+            f"{path} has no readable index (moov box): it is cut short or was never finished; "
+            "expected a whole video file."
+        )
+    if _looks_like_text(path):
+        return f"{path} is a text file; expected a video file."
+    if isinstance(error, av.error.PermissionError):
+        return f"{path} cannot be opened: {error.strerror}."
+    return (
+        f"{path} is not a media file, or its header is cut short or damaged; expected a video file."
+    )
+
+
+def _starts_like_mp4(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8)[4:] == b"ftyp"
+
+
+def _looks_like_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if b"\0" in head:
+        return False
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # The cut at 4096 bytes may fall inside a character.
+        return error.start > len(head) - 4
+    return True

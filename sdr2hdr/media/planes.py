@@ -1,0 +1,76 @@
+"""Take a decoded frame apart into integer planes; nothing is converted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from sdr2hdr.media.pixel_formats import Arrangement, PixelLayout
+
+__all__ = ["Planes", "frame_planes"]
+
+
+@dataclass(frozen=True)
+class Planes:
+    """Copies of a frame's planes, uint8 for 8 bits, else uint16.
+
+    Attributes:
+        luma: (H, W): Y', or G' of RGB.
+        cb: (ceil(H / vertical), ceil(W / horizontal)): Cb, or B'.
+        cr: Like `cb`: Cr, or R'.
+    """
+
+    luma: np.ndarray
+    cb: np.ndarray
+    cr: np.ndarray
+
+
+def frame_planes(frame: VideoFrame, layout: PixelLayout) -> Planes:
+    """Copy the planes out of a decoder's frame, whatever their line stride.
+
+    Args:
+        frame: A frame of the pixel format that `layout` describes.
+        layout: From `pixel_layout(frame.format.name)`.
+    """
+    height, width = frame.height, frame.width
+    rows = -(-height // layout.subsampling.vertical)
+    columns = -(-width // layout.subsampling.horizontal)
+    if layout.arrangement is Arrangement.PLANAR:
+        luma = _samples(frame, 0, height, width, 1, layout)[..., 0]
+        cb = _samples(frame, 1, rows, columns, 1, layout)[..., 0]
+        cr = _samples(frame, 2, rows, columns, 1, layout)[..., 0]
+    elif layout.arrangement is Arrangement.SEMI_PLANAR:
+        luma = _samples(frame, 0, height, width, 1, layout)[..., 0]
+        chroma = _samples(frame, 1, rows, columns, 2, layout)
+        cb, cr = chroma[..., 0], chroma[..., 1]
+    elif layout.arrangement is Arrangement.GREY:
+        luma = _samples(frame, 0, height, width, layout.samples_per_pixel, layout)[..., 0]
+        cb = np.full((rows, columns), 1 << (layout.bit_depth - 1), luma.dtype)
+        cr = cb.copy()
+    else:
+        pixels = _samples(frame, 0, height, width, layout.samples_per_pixel, layout)
+        luma, cb, cr = (pixels[..., position] for position in layout.order)
+    if layout.shift:
+        luma, cb, cr = luma >> layout.shift, cb >> layout.shift, cr >> layout.shift
+    # ascontiguousarray would hand back a view of libav's buffer where nothing has to move.
+    return Planes(*(np.array(plane, order="C", copy=True) for plane in (luma, cb, cr)))
+
+
+def _samples(
+    frame: VideoFrame, index: int, rows: int, columns: int, per_pixel: int, layout: PixelLayout
+) -> np.ndarray:
+    """View one plane as (rows, columns, per_pixel); valid as long as the frame is."""
+    plane = frame.planes[index]
+    dtype = np.dtype(np.uint8 if layout.bit_depth == 8 else "<u2")
+    stride = plane.line_size
+    # PyAV's buffer begins at the lowest address, a bottom-up picture's first row at the last.
+    first = (rows - 1) * -stride if stride < 0 else 0
+    return np.ndarray(
+        (rows, columns, per_pixel),
+        dtype,
+        buffer=memoryview(plane),
+        offset=first,
+        strides=(stride, per_pixel * dtype.itemsize, dtype.itemsize),
+    )

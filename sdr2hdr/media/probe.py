@@ -1,0 +1,204 @@
+"""Look at a file before any work is done: streams, times, and how its colour is read."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sdr2hdr.errors import InputError, Notice
+from sdr2hdr.media.bitstream import header_colour
+from sdr2hdr.media.colour_facts import ColourTags, PictureFacts
+from sdr2hdr.media.colour_tags import read_colour
+from sdr2hdr.media.container_colour import container_colour
+from sdr2hdr.media.deinterlace import deinterlace_notice
+from sdr2hdr.media.first_frames import FirstFrames, look_at_first_frames
+from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.pixel_formats import PixelLayout, pixel_layout
+from sdr2hdr.media.source import ChapterInfo, SourceInfo, VideoInfo
+from sdr2hdr.media.streams import choose_video, describe_streams, is_cover_art
+from sdr2hdr.media.timing import has_variable_rate
+from sdr2hdr.options import ReadOptions
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+__all__ = ["probe"]
+
+MICROSECONDS = 1_000_000
+CLOCK_STARTS_ANYWHERE = frozenset({"mpegts", "mpeg", "vob", "dvd", "svcd", "vcd", "wtv"})
+FIELD_ORDERS: dict[int, Literal["progressive", "top", "bottom"]] = {
+    1: "progressive",
+    2: "top",
+    3: "bottom",
+    4: "bottom",
+    5: "top",
+}
+"""libavcodec's AVFieldOrder, by the field that is shown first."""
+
+
+def probe(path: Path, options: ReadOptions) -> SourceInfo:
+    """Find out what a file holds, and decide how its video is read.
+
+    Args:
+        path: A local file.
+        options: Which video stream, and the user's word about colour.
+
+    Raises:
+        InputError: Missing, unreadable, no video, cut short, or of a kind that cannot be read.
+        AlreadyHdrError: The video is HDR or wide gamut already.
+        UsageError: An option does not fit the file.
+    """
+    with open_input(path) as container:
+        stream, ordinal, dropped = choose_video(container, options.video_stream, str(path))
+        video, notices = _video_info(path, container, stream, ordinal, options)
+        duration = None
+        if container.duration is not None:
+            duration = container.duration / MICROSECONDS
+        return SourceInfo(
+            path=path,
+            container=container.format.name,
+            duration_seconds=duration,
+            start_seconds=_start_seconds(container),
+            size_bytes=path.stat().st_size,
+            metadata=dict(container.metadata),
+            streams=describe_streams(container),
+            chapters=_chapters(container),
+            video=video,
+            notices=(*dropped, *notices, *video.colour.notices),
+        )
+
+
+def _video_info(
+    path: Path, container: InputContainer, stream: VideoStream, ordinal: int, options: ReadOptions
+) -> tuple[VideoInfo, tuple[Notice, ...]]:
+    name = f"Video stream {ordinal}"
+    context = stream.codec_context
+    if context is None:
+        raise InputError(f"{name} is coded in a way that this FFmpeg build cannot decode.")
+    codec = context.codec.canonical_name
+    first, packet = look_at_first_frames(container, stream)
+    if first is None:
+        if context.pix_fmt:
+            pixel_layout(context.pix_fmt)
+        raise InputError(
+            f"No frame of {name.lower()} ({codec}) can be decoded: the file is cut short, "
+            "damaged or encrypted; expected at least one frame."
+        )
+    layout = pixel_layout(first.pixel_format)
+    rate = stream.average_rate or stream.guessed_rate or None
+    place = list(container.streams.video).index(stream)
+    said = container_colour(path, container.format.name, stream, place)
+    colour = read_colour(
+        PictureFacts(
+            codec=codec,
+            width_px=first.width_px,
+            height_px=first.height_px,
+            rate=rate,
+            layout=layout,
+            siting=said.siting,
+            has_hdr_metadata=first.has_hdr_metadata or said.has_hdr_metadata,
+        ),
+        header_colour(codec, context.extradata, packet),
+        first.tags,
+        (_stream_tags(stream), said.tags),
+        options.colour,
+    )
+    if stream.time_base is None:
+        raise InputError(f"{name} has no time base; expected timestamps.")
+    start_pts = first.pts if first.pts is not None else stream.start_time
+    video = VideoInfo(
+        index=stream.index,
+        ordinal=ordinal,
+        codec=codec,
+        profile=stream.profile,
+        width_px=first.width_px,
+        height_px=first.height_px,
+        pixel_format=first.pixel_format,
+        sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+        rotation_degrees=first.rotation_degrees,
+        field_order=_field_order(context.field_order, first),
+        time_base=stream.time_base,
+        average_rate=rate,
+        variable_rate=has_variable_rate(path, stream),
+        frame_count=stream.frames or None,
+        start_pts=start_pts,
+        duration_seconds=_duration_seconds(container, stream),
+        colour=colour,
+    )
+    notices = _picture_notices(first, layout)
+    interlaced = deinterlace_notice(video, options.deinterlace)
+    return video, (*notices, *(() if interlaced is None else (interlaced,)))
+
+
+def _stream_tags(stream: VideoStream) -> ColourTags:
+    context = stream.codec_context
+    return ColourTags(
+        int(context.color_primaries),
+        int(context.color_trc),
+        int(context.colorspace),
+        int(context.color_range),
+    )
+
+
+def _field_order(
+    order: int, first: FirstFrames
+) -> Literal["progressive", "top", "bottom", "unknown"]:
+    known = FIELD_ORDERS.get(order)
+    if first.interlaced_count == 0:
+        return "unknown" if known is None else known
+    # Frames are woven of fields though the header does not say in which order; most are top first.
+    return known if known in ("top", "bottom") else "top"
+
+
+def _duration_seconds(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    text = stream.metadata.get("DURATION")
+    if text is not None:
+        try:
+            hours, minutes, seconds = text.split(":")
+            return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+        except ValueError:
+            pass
+    return None if container.duration is None else container.duration / MICROSECONDS
+
+
+def _start_seconds(container: InputContainer) -> Fraction:
+    if not CLOCK_STARTS_ANYWHERE & set(container.format.name.split(",")):
+        return Fraction(0)
+    starts = [
+        Fraction(stream.start_time) * stream.time_base
+        for stream in container.streams
+        if stream.type in ("video", "audio")
+        and not is_cover_art(stream)
+        and stream.start_time is not None
+        and stream.time_base is not None
+    ]
+    return min(starts, default=Fraction(0))
+
+
+def _chapters(container: InputContainer) -> tuple[ChapterInfo, ...]:
+    chapters = []
+    for chapter in container.chapters():
+        tick_seconds = chapter["time_base"] or Fraction(1, MICROSECONDS)
+        chapters.append(
+            ChapterInfo(
+                start_seconds=float(chapter["start"] * tick_seconds),
+                end_seconds=float(chapter["end"] * tick_seconds),
+                title=chapter["metadata"].get("title"),
+            )
+        )
+    return tuple(chapters)
+
+
+def _picture_notices(first: FirstFrames, layout: PixelLayout) -> list[Notice]:
+    notices = []
+    if layout.has_alpha:
+        notices.append(Notice("warning", f"The alpha channel of {first.pixel_format} is dropped."))
+    if first.is_mirrored:
+        notices.append(
+            Notice("warning", "The display matrix mirrors the picture; only its turn is kept.")
+        )
+    return notices

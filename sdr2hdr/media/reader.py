@@ -1,0 +1,187 @@
+"""Read a stream's frames as batches of integer planes; no value is changed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+
+from sdr2hdr.errors import Notice
+from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
+from sdr2hdr.media.damage import Damage, DamageCounter
+from sdr2hdr.media.decoding import Decoder
+from sdr2hdr.media.deinterlace import TimedFrame, deinterlaced, deinterlaced_timing
+from sdr2hdr.media.pixel_formats import pixel_layout
+from sdr2hdr.media.planes import Planes, frame_planes
+from sdr2hdr.media.source import SourceInfo
+from sdr2hdr.media.timestamps import TimestampRepair, time_in_ticks
+from sdr2hdr.options import ReadOptions
+from sdr2hdr.signal import CodedSignal
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+__all__ = ["VideoReader"]
+
+LEAD_IN_FRAMES = 3
+"""Frames before a range that the deinterlacer looks at, so that a cut does not show."""
+
+
+class VideoReader:
+    """Gives the frames of a probed file, in presentation order.
+
+    Use it in a `with` block and iterate once::
+
+        with VideoReader(info, options) as reader:
+            for batch in reader:
+                ...
+
+    Frame times are the source's own (`info.start_seconds` is not taken off), in ticks of
+    `time_base`, strictly increasing. A time range keeps the frames with start <= time < end,
+    to the frame.
+    """
+
+    def __init__(self, info: SourceInfo, options: ReadOptions) -> None:
+        self._info = info
+        self._options = options
+        self._layout = pixel_layout(info.video.pixel_format)
+        self._time_base, self._rate = deinterlaced_timing(info.video, options.deinterlace)
+        self._counter = DamageCounter(is_strict=options.strict)
+        self._repair: TimestampRepair | None = None
+        self._decoder: Decoder | None = None
+
+    def __enter__(self) -> Self:
+        """Open the file.
+
+        Raises:
+            InputError: It cannot be opened any more.
+        """
+        self._decoder = Decoder(self._info, self._options, self._counter)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._decoder is not None:
+            self._decoder.close()
+
+    @property
+    def signal(self) -> CodedSignal:
+        """What the codes of every batch mean."""
+        return self._info.video.colour.signal
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds a tick of every batch's timeline; half the stream's for `--deinterlace field`."""
+        return self._time_base
+
+    @property
+    def average_rate(self) -> Fraction | None:
+        """Frames a second on average; twice the stream's for `--deinterlace field`."""
+        return self._rate
+
+    @property
+    def damage(self) -> Damage:
+        """What was found broken so far."""
+        return self._counter.damage
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What the user should know after reading: damage, repaired timestamps, changed tags."""
+        notices = [] if self._repair is None else list(self._repair.notices())
+        if self._decoder is not None:
+            notices.extend(self._decoder.notices)
+        if self.damage:
+            notices.insert(0, Notice("warning", f"The video is damaged: {self.damage}."))
+        return tuple(notices)
+
+    def __iter__(self) -> Iterator[CodedBatch]:
+        """Decode the range and give it in batches of `options.batch_frames`.
+
+        Raises:
+            InputError: Size or pixel format change on the way, or damage under `--strict`.
+        """
+        planes: list[Planes] = []
+        times: list[FrameTime] = []
+        for timed in self._in_range(self._timed()):
+            planes.append(frame_planes(timed.frame, self._layout))
+            times.append(FrameTime(timed.pts, timed.duration))
+            if len(planes) >= self._options.batch_frames:
+                yield self._batch(planes, times)
+                planes, times = [], []
+        if planes:
+            yield self._batch(planes, times)
+
+    def _batch(self, planes: list[Planes], times: list[FrameTime]) -> CodedBatch:
+        return CodedBatch(
+            luma=_stacked([plane.luma for plane in planes]),
+            cb=_stacked([plane.cb for plane in planes]),
+            cr=_stacked([plane.cr for plane in planes]),
+            signal=self.signal,
+            timeline=Timeline(self._time_base, tuple(times)),
+        )
+
+    def _timed(self) -> Iterator[TimedFrame]:
+        """All frames from a little before the range, deinterlaced, in ticks of `time_base`."""
+        video = self._info.video
+        start, _ = self._range_ticks(video.time_base)
+        lead_in = LEAD_IN_FRAMES * self._usual_ticks()
+        if self._decoder is None:
+            raise RuntimeError("VideoReader is iterated outside its with block.")
+        frames = self._decoder.frames(None if start is None else start - lead_in)
+        return deinterlaced(self._placed(frames), video, self._options.deinterlace)
+
+    def _placed(self, frames: Iterator[VideoFrame]) -> Iterator[TimedFrame]:
+        """Give every frame a time and a duration; this takes a look at the frame after it."""
+        video = self._info.video
+        repair = TimestampRepair(video.time_base, self._usual_ticks(), video.start_pts or 0)
+        self._repair = repair
+        _, end = self._range_ticks(video.time_base)
+        waiting: TimedFrame | None = None
+        for frame in frames:
+            pts = repair.placed(frame.pts, frame.duration)
+            if waiting is not None:
+                # A frame is seen until the next one, whatever the container says: it rounds, and
+                # in MP4 durations come in decoding order.
+                yield replace(waiting, duration=pts - waiting.pts)
+            waiting = TimedFrame(frame, pts, frame.duration)
+            if end is not None and pts >= end:
+                # The deinterlacer wants one frame more than the range has; nobody wants two.
+                break
+        if waiting is not None:
+            said = waiting.duration
+            yield replace(waiting, duration=said if said > 0 else self._usual_ticks())
+
+    def _in_range(self, frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
+        start, end = self._range_ticks(self._time_base)
+        for timed in frames:
+            if end is not None and timed.pts >= end:
+                return
+            if start is None or timed.pts >= start:
+                yield timed
+
+    def _range_ticks(self, time_base: Fraction) -> tuple[Fraction | None, Fraction | None]:
+        wanted = self._options.time_range
+        first, last = (
+            None if seconds is None else time_in_ticks(seconds, time_base, self._info.start_seconds)
+            for seconds in (wanted.start_seconds, wanted.end_seconds)
+        )
+        return first, last
+
+    def _usual_ticks(self) -> int:
+        video = self._info.video
+        rate = video.average_rate or Fraction(25)
+        return max(1, round(1 / (rate * video.time_base)))
+
+
+def _stacked(planes: list[np.ndarray]) -> torch.Tensor:
+    # A single plane is a copy of its own already.
+    return torch.from_numpy(planes[0][np.newaxis] if len(planes) == 1 else np.stack(planes))

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import wave
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from av.stream import Disposition
+from source_clips import Clip, add_video, encode_video, spoil, write_clip
+
+from sdr2hdr.errors import InputError, Sdr2HdrError, UsageError
+from sdr2hdr.media.probe import probe
+from sdr2hdr.media.source import SourceInfo
+from sdr2hdr.options import ReadOptions
+
+H264 = Clip(codec="libx264", options={"qp": "20"}, pts=range(12))
+DEFAULTS = ReadOptions()
+
+
+def texts(info: SourceInfo) -> str:
+    return "\n".join(notice.text for notice in info.notices)
+
+
+def write_wave(path: Path) -> None:
+    with wave.open(str(path), "w") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(8000))
+
+
+def add_tone(out: av.container.OutputContainer, stream: av.AudioStream) -> None:
+    for number in range(20):
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        frame.planes[0].update(bytes(4096))
+        frame.sample_rate, frame.pts = 48000, number * 1024
+        frame.time_base = Fraction(1, 48000)
+        out.mux(stream.encode(frame))
+    out.mux(stream.encode(None))
+
+
+def two_videos(
+    path: Path, clips: tuple[Clip, Clip], flags: tuple[Disposition, Disposition]
+) -> Path:
+    with av.open(str(path), "w") as out:
+        streams = [add_video(out, clip) for clip in clips]
+        for stream, flag in zip(streams, flags, strict=True):
+            stream.disposition = flag
+        for stream, clip in zip(streams, clips, strict=True):
+            encode_video(out, stream, clip)
+    return path
+
+
+class TestRefusals:
+    def test_missing_file(self, tmp_path):
+        with pytest.raises(InputError, match="does not exist"):
+            probe(tmp_path / "none.mp4", DEFAULTS)
+
+    def test_folder(self, tmp_path):
+        with pytest.raises(InputError, match="is a folder"):
+            probe(tmp_path, DEFAULTS)
+
+    @pytest.mark.parametrize(
+        ("name", "content", "message"),
+        [
+            ("empty.mp4", b"", "is empty"),
+            ("text.mp4", b"These are words.\n" * 90, "is a text file"),
+            ("umlaut.mkv", "Größe\n".encode() * 2000, "is a text file"),
+            ("film.srt", b"1\n00:00:01,000 --> 00:00:02,000\nhello\n", "is a text file"),
+            ("zeros.mkv", bytes(4000), "not a media file"),
+            ("noise.mp4", bytes(range(1, 256)) * 20, "not a media file"),
+        ],
+    )
+    def test_no_media(self, tmp_path, name, content, message):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=message) as caught:
+            probe(path, DEFAULTS)
+        assert str(path) in str(caught.value)
+        assert caught.value.exit_code == 3
+
+    def test_audio_alone(self, tmp_path):
+        write_wave(tmp_path / "a.wav")
+        with pytest.raises(InputError, match="holds only audio; expected a video stream"):
+            probe(tmp_path / "a.wav", DEFAULTS)
+
+    def test_cover_art_is_no_video(self, tmp_path):
+        path = tmp_path / "a.m4a"
+        art = Clip(codec="mjpeg", pixel_format="yuvj420p", pts=(0,), colour_range=2)
+        with av.open(str(path), "w", format="mp4") as out:
+            tone = out.add_stream("aac", rate=48000, layout="mono")
+            picture = add_video(out, art)
+            picture.disposition = Disposition.attached_pic
+            encode_video(out, picture, art)
+            add_tone(out, tone)
+        with pytest.raises(InputError, match="only audio and cover art"):
+            probe(path, DEFAULTS)
+
+    def test_every_truncation_of_a_header_is_an_error_of_the_input(self, tmp_path):
+        for suffix in ("mp4", "mkv", "avi", "ts"):
+            data = write_clip(tmp_path / f"whole.{suffix}", H264).read_bytes()
+            path = tmp_path / f"cut.{suffix}"
+            for length in (1, 4, 8, 12, 40, 100, 188, 300, 400):
+                path.write_bytes(data[:length])
+                with pytest.raises(InputError):
+                    probe(path, DEFAULTS)
+
+    def test_truncated_mp4_without_index_says_so(self, tmp_path):
+        data = write_clip(tmp_path / "whole.mp4", H264).read_bytes()
+        path = tmp_path / "cut.mp4"
+        path.write_bytes(data[: len(data) // 2])
+        with pytest.raises(InputError, match="no readable index"):
+            probe(path, DEFAULTS)
+
+    def test_video_without_a_whole_frame(self, tmp_path):
+        path = write_clip(tmp_path / "a.mp4", H264)
+        spoil(path, range(12))
+        with pytest.raises(InputError, match=r"No frame .*h264.* can be decoded"):
+            probe(path, DEFAULTS)
+
+    def test_unreadable_file(self, tmp_path, monkeypatch):
+        path = write_clip(tmp_path / "a.mp4", H264)
+
+        def refuse(*_args, **_named):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "open", refuse)
+        with pytest.raises(InputError, match="Permission denied"):
+            probe(path, DEFAULTS)
+
+    @pytest.mark.parametrize("wanted", [1, 7])
+    def test_video_stream_out_of_range(self, tmp_path, wanted):
+        path = write_clip(tmp_path / "a.mp4", H264)
+        with pytest.raises(UsageError, match=rf"--video-stream {wanted} .* has 1 video stream"):
+            probe(path, replace(DEFAULTS, video_stream=wanted))
+
+
+def test_noise_in_a_file_never_ends_in_a_traceback(tmp_path):
+    import random
+
+    source = random.Random(3)
+    for suffix in ("mp4", "mkv", "ts"):
+        data = write_clip(tmp_path / f"whole.{suffix}", H264).read_bytes()
+        path = tmp_path / f"noise.{suffix}"
+        for _ in range(25):
+            noisy = bytearray(data)
+            for _ in range(source.choice((3, 30, 300))):
+                noisy[source.randrange(len(noisy))] = source.randrange(256)
+            path.write_bytes(noisy)
+            try:
+                probe(path, DEFAULTS)
+            except Sdr2HdrError as error:
+                assert error.exit_code in (3, 4)
+
+
+class TestStreams:
+    def test_streams_chapters_and_metadata(self, tmp_path):
+        path = tmp_path / "a.mkv"
+        with av.open(str(path), "w") as out:
+            out.metadata["title"] = "A film"
+            video = add_video(out, H264)
+            tone = out.add_stream("aac", rate=48000, layout="mono")
+            tone.metadata.update(language="ger", title="Kommentar")
+            tone.disposition = Disposition.comment
+            out.add_attachment("some.ttf", "application/x-truetype-font", b"font")
+            out.set_chapters(
+                [
+                    {
+                        "id": 1,
+                        "start": 100,
+                        "end": 250,
+                        "time_base": Fraction(1, 1000),
+                        "metadata": {"title": "First"},
+                    }
+                ]
+            )
+            encode_video(out, video, H264)
+            add_tone(out, tone)
+        info = probe(path, DEFAULTS)
+        assert [stream.kind for stream in info.streams] == ["video", "audio", "attachment"]
+        sound = info.streams[1]
+        assert (sound.codec, sound.language, sound.title) == ("aac", "ger", "Kommentar")
+        assert "comment" in sound.dispositions
+        assert info.metadata["title"] == "A film"
+        (chapter,) = info.chapters
+        assert (chapter.start_seconds, chapter.end_seconds, chapter.title) == (0.1, 0.25, "First")
+        assert "matroska" in info.container
+        assert info.size_bytes == path.stat().st_size
+
+    def test_cover_art_is_passed_over(self, tmp_path):
+        path = tmp_path / "a.mp4"
+        art = Clip("mjpeg", "yuvj420p", width_px=320, height_px=240, pts=(0,), colour_range=2)
+        flags = (Disposition.attached_pic, Disposition.default)
+        info = probe(two_videos(path, (art, H264), flags), DEFAULTS)
+        assert info.video.width_px == 64
+        assert info.video.ordinal == 0
+        assert [stream.is_cover_art for stream in info.streams] == (
+            [index != info.video.index for index in range(2)]
+        )
+        assert "dropped" not in texts(info)
+
+    def test_larger_of_two_videos_is_taken_and_the_other_named(self, tmp_path):
+        both = (Disposition.default, Disposition.default)
+        clips = (H264, replace(H264, width_px=96))
+        path = two_videos(tmp_path / "a.mp4", clips, both)
+        info = probe(path, DEFAULTS)
+        assert (info.video.width_px, info.video.ordinal, info.video.index) == (96, 1, 1)
+        warned = [notice for notice in info.notices if notice.severity == "warning"]
+        assert "64x48" in warned[0].text
+        assert "--video-stream" in warned[0].text
+        chosen = probe(path, replace(DEFAULTS, video_stream=0))
+        assert (chosen.video.width_px, chosen.video.ordinal) == (64, 0)
+
+    def test_default_flag_goes_before_size(self, tmp_path):
+        clips = (H264, replace(H264, width_px=96))
+        path = two_videos(tmp_path / "a.mkv", clips, (Disposition.default, Disposition(0)))
+        assert probe(path, DEFAULTS).video.width_px == 64
+
+    def test_few_large_stills_do_not_win_over_the_film(self, tmp_path):
+        both = (Disposition.default, Disposition.default)
+        stills = replace(H264, width_px=128, height_px=96, pts=(0, 11))
+        path = two_videos(tmp_path / "a.mp4", (H264, stills), both)
+        assert probe(path, DEFAULTS).video.width_px == 64
+
+
+class TestVideo:
+    @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+    def test_aspect_ratio(self, tmp_path, suffix):
+        def set_aspect(stream: av.VideoStream) -> None:
+            stream.codec_context.sample_aspect_ratio = Fraction(16, 15)
+
+        path = write_clip(tmp_path / f"a.{suffix}", replace(H264, set_up=set_aspect))
+        assert probe(path, DEFAULTS).video.sample_aspect_ratio == Fraction(16, 15)
+        square = write_clip(tmp_path / f"b.{suffix}", H264)
+        assert probe(square, DEFAULTS).video.sample_aspect_ratio == 1
+
+    @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+    def test_rotation(self, tmp_path, degrees):
+        def turn(stream: av.VideoStream) -> None:
+            stream.set_display_rotation(degrees)
+
+        path = write_clip(tmp_path / "a.mp4", replace(H264, set_up=turn))
+        info = probe(path, DEFAULTS)
+        assert info.video.rotation_degrees == degrees
+        assert "mirror" not in texts(info)
+
+    def test_mirror_is_told(self, tmp_path):
+        def flip(stream: av.VideoStream) -> None:
+            stream.set_display_rotation(0, hflip=True)
+
+        path = write_clip(tmp_path / "a.mp4", replace(H264, set_up=flip))
+        assert "mirrors" in texts(probe(path, DEFAULTS))
+
+    @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+    def test_constant_rate(self, tmp_path, suffix):
+        clip = replace(
+            H264, rate=Fraction(30000, 1001), time_base=Fraction(1001, 30000), pts=range(20)
+        )
+        video = probe(write_clip(tmp_path / f"a.{suffix}", clip), DEFAULTS).video
+        assert video.average_rate is not None
+        assert float(video.average_rate) == pytest.approx(29.97, abs=0.01)
+        assert video.variable_rate is False
+        if suffix == "mp4":
+            assert video.frame_count == 20
+        assert video.duration_seconds == pytest.approx(20 * 1001 / 30000, abs=0.04)
+
+    @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+    def test_variable_rate(self, tmp_path, suffix):
+        pts = (0, 40, 80, 240, 280, 300, 600)
+        clip = replace(H264, time_base=Fraction(1, 1000), pts=pts)
+        assert probe(write_clip(tmp_path / f"a.{suffix}", clip), DEFAULTS).video.variable_rate
+
+    def test_long_constant_stream_is_not_looked_through(self, tmp_path):
+        clip = replace(H264, width_px=16, height_px=16, pts=range(400))
+        path = write_clip(tmp_path / "a.mkv", clip)
+        assert probe(path, DEFAULTS).video.variable_rate is None
+
+    def test_clock_of_a_transport_stream(self, tmp_path):
+        path = write_clip(tmp_path / "a.ts", H264)
+        info = probe(path, DEFAULTS)
+        assert info.start_seconds > 0
+        assert info.video.start_pts is not None
+        assert info.video.start_pts * info.video.time_base == info.start_seconds
+
+    def test_other_containers_start_at_zero(self, tmp_path):
+        clip = replace(H264, pts=range(5, 15))
+        info = probe(write_clip(tmp_path / "a.mkv", clip), DEFAULTS)
+        assert info.start_seconds == 0
+        assert info.video.start_pts == 200
+
+    def test_damaged_start(self, tmp_path):
+        path = write_clip(tmp_path / "a.mp4", replace(H264, options={"qp": "20", "g": "4"}))
+        spoil(path, [0, 1, 2])
+        assert probe(path, DEFAULTS).video.width_px == 64
+
+    def test_alpha_is_dropped_with_a_warning(self, tmp_path):
+        clip = Clip(pixel_format="yuva420p")
+        assert "alpha channel of yuva420p" in texts(
+            probe(write_clip(tmp_path / "a.mkv", clip), DEFAULTS)
+        )
+
+    def test_name_with_a_colon_and_a_percent_sign(self, tmp_path):
+        folder = tmp_path / "a:b %03d"
+        folder.mkdir()
+        path = write_clip(tmp_path / "a.mp4", H264).rename(folder / "c:d%02d.mp4")
+        assert probe(path, DEFAULTS).video.width_px == 64

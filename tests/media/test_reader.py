@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from source_clips import (
+    Clip,
+    add_video,
+    decoded,
+    encode_video,
+    frame_of,
+    packet_places,
+    random_planes,
+    spoil,
+    write_clip,
+)
+
+from sdr2hdr.errors import InputError
+from sdr2hdr.frames import CodedBatch, FrameTime
+from sdr2hdr.media.pixel_formats import pixel_layout
+from sdr2hdr.media.planes import frame_planes
+from sdr2hdr.media.probe import probe
+from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.options import ReadOptions, TimeRange
+from sdr2hdr.signal import Matrix, Subsampling
+
+H264 = Clip(codec="libx264", options={"qp": "10", "g": "8", "bf": "2"}, pts=tuple(range(40)))
+IRREGULAR = (0, 40, 100, 101, 300, 340, 400, 401, 402, 900, 1000, 1111)
+
+
+def read(path: Path, options: ReadOptions | None = None) -> list[CodedBatch]:
+    options = options or ReadOptions()
+    with VideoReader(probe(path, options), options) as reader:
+        return list(reader)
+
+
+def times(batches: list[CodedBatch]) -> list[FrameTime]:
+    return [time for batch in batches for time in batch.timeline.frames]
+
+
+def lumas(batches: list[CodedBatch]) -> torch.Tensor:
+    return torch.cat([batch.luma.to(torch.int32) for batch in batches])
+
+
+def in_seconds(start: float | None, end: float | None, **options) -> ReadOptions:
+    return ReadOptions(time_range=TimeRange(start, end), **options)
+
+
+PLANAR = {
+    "yuv420p": (Subsampling.YUV420, 8),
+    "yuv422p": (Subsampling.YUV422, 8),
+    "yuv444p": (Subsampling.YUV444, 8),
+    "yuv420p10le": (Subsampling.YUV420, 10),
+    "yuv422p10le": (Subsampling.YUV422, 10),
+    "yuv444p12le": (Subsampling.YUV444, 12),
+    "yuv420p16le": (Subsampling.YUV420, 16),
+    "gbrp": (Subsampling.YUV444, 8),
+    "gbrp10le": (Subsampling.YUV444, 10),
+    "gbrp12le": (Subsampling.YUV444, 12),
+}
+
+
+@pytest.mark.parametrize("pixel_format", PLANAR)
+@pytest.mark.parametrize("size", [(64, 48), (51, 37)])
+def test_planes_arrive_as_they_were_encoded(tmp_path, pixel_format, size):
+    # FFV1 stores 8-bit RGB packed; Ut Video keeps its planes.
+    codec, suffix = ("utvideo", "avi") if pixel_format == "gbrp" else ("ffv1", "mkv")
+    clip = Clip(codec, pixel_format, width_px=size[0], height_px=size[1], pts=range(3))
+    batches = read(
+        write_clip(tmp_path / f"a.{suffix}", clip, random_planes), ReadOptions(batch_frames=2)
+    )
+    assert [len(batch.timeline) for batch in batches] == [2, 1]
+    signal = batches[0].signal
+    assert (signal.subsampling, signal.bit_depth) == PLANAR[pixel_format]
+    assert (signal.matrix is Matrix.RGB) == pixel_format.startswith("gbr")
+    for number in range(3):
+        batch, place = batches[number // 2], number % 2
+        expected = random_planes(clip, number)
+        for plane, values in zip((batch.luma, batch.cb, batch.cr), expected, strict=True):
+            assert plane.dtype is (torch.uint8 if signal.bit_depth == 8 else torch.uint16)
+            np.testing.assert_array_equal(plane[place].numpy(), values)
+
+
+def test_interleaved_chroma_is_taken_apart(tmp_path):
+    clip = Clip(codec="rawvideo", pixel_format="nv12", pts=range(2))
+    path = write_clip(tmp_path / "a.avi", clip, random_planes)
+    (first, _) = read(path)
+    luma, chroma = random_planes(clip, 0)
+    np.testing.assert_array_equal(first.luma[0].numpy(), luma)
+    np.testing.assert_array_equal(first.cb[0].numpy(), chroma[:, 0::2])
+    np.testing.assert_array_equal(first.cr[0].numpy(), chroma[:, 1::2])
+
+
+@pytest.mark.parametrize(("pixel_format", "shift"), [("p010le", 6), ("p012le", 4), ("p016le", 0)])
+def test_high_bits_are_moved_down(pixel_format, shift):
+    clip = Clip(pixel_format=pixel_format, width_px=50, height_px=37)
+    luma, chroma = random_planes(clip, 0)
+    planes = frame_planes(frame_of(clip, [luma, chroma]), pixel_layout(pixel_format))
+    np.testing.assert_array_equal(planes.luma, luma >> shift)
+    np.testing.assert_array_equal(planes.cb, chroma[:, 0::2] >> shift)
+    np.testing.assert_array_equal(planes.cr, chroma[:, 1::2] >> shift)
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "codec", "letters"),
+    [("bgr24", "rawvideo", "bgr"), ("rgb24", "png", "rgb"), ("rgba", "png", "rgba")],
+)
+def test_packed_rgb_becomes_planes(tmp_path, pixel_format, codec, letters):
+    clip = Clip(codec=codec, pixel_format=pixel_format, pts=range(2), tags=(1, 1, 2))
+    (first, _) = read(write_clip(tmp_path / "a.avi", clip, random_planes))
+    pixels = random_planes(clip, 0)[0].reshape(48, 64, len(letters))
+    for plane, letter in ((first.luma, "g"), (first.cb, "b"), (first.cr, "r")):
+        np.testing.assert_array_equal(plane[0].numpy(), pixels[..., letters.index(letter)])
+    assert first.signal.matrix is Matrix.RGB
+
+
+@pytest.mark.parametrize(("pixel_format", "neutral"), [("gray", 128), ("gray10le", 512)])
+def test_grey_gets_neutral_chroma(tmp_path, pixel_format, neutral):
+    clip = Clip(pixel_format=pixel_format, pts=range(2))
+    (first, _) = read(write_clip(tmp_path / "a.mkv", clip, random_planes))
+    np.testing.assert_array_equal(first.luma[0].numpy(), random_planes(clip, 0)[0])
+    assert bool((first.cb.to(torch.int32) == neutral).all())
+    assert bool((first.cr.to(torch.int32) == neutral).all())
+
+
+def test_pixel_format_that_cannot_be_read_is_named(tmp_path):
+    path = write_clip(tmp_path / "a.mkv", Clip(pixel_format="yuv411p"), random_planes)
+    with pytest.raises(InputError, match="yuv411p"):
+        probe(path, ReadOptions())
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "ts"])
+def test_every_frame_comes_with_its_time(tmp_path, suffix):
+    path = write_clip(tmp_path / f"a.{suffix}", H264)
+    reference = decoded(path)
+    batches = read(path, ReadOptions(batch_frames=7))
+    assert [time.pts for time in times(batches)] == [frame.pts for frame in reference]
+    expected = np.stack([frame.to_ndarray()[:48] for frame in reference])
+    np.testing.assert_array_equal(lumas(batches).numpy(), expected)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_variable_rate_times_are_exact(tmp_path, suffix):
+    clip = replace(H264, pts=IRREGULAR, time_base=Fraction(1, 1000))
+    path = write_clip(tmp_path / f"a.{suffix}", clip)
+    info = probe(path, ReadOptions())
+    found = times(read(path))
+    tick_ms = info.video.time_base * 1000
+    assert [time.pts * tick_ms for time in found] == list(IRREGULAR)
+    steps = np.diff(IRREGULAR)
+    assert [time.duration * tick_ms for time in found[:-1]] == steps.tolist()
+    assert found[-1].duration > 0
+    assert info.video.variable_rate is True
+
+
+def test_range_is_exact_to_the_frame_at_every_start(tmp_path):
+    for suffix in ("mp4", "ts"):
+        path = write_clip(tmp_path / f"a.{suffix}", H264)
+        whole = read(path)
+        start_seconds = probe(path, ReadOptions()).start_seconds
+        all_lumas, all_times = lumas(whole), times(whole)
+        base = whole[0].timeline.time_base
+        for first in range(0, 40, 3):
+            start = float(all_times[first].pts * base - start_seconds)
+            end = float(all_times[min(first + 5, 39)].pts * base - start_seconds)
+            if end <= start:
+                continue
+            part = read(path, in_seconds(start, end))
+            last = min(first + 5, 39)
+            assert times(part) == all_times[first:last]
+            assert torch.equal(lumas(part), all_lumas[first:last])
+
+
+def test_range_between_frames_begins_with_the_next(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", H264)
+    found = times(read(path, in_seconds(0.41, 0.53)))
+    base = probe(path, ReadOptions()).video.time_base
+    assert [time.pts * base for time in found] == [Fraction(n, 25) for n in (11, 12, 13)]
+
+
+def test_range_without_frames_is_empty(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", H264)
+    assert read(path, in_seconds(100.0, None)) == []
+
+
+def test_transport_stream_range_counts_from_its_own_start(tmp_path):
+    path = write_clip(tmp_path / "a.ts", replace(H264, muxer_options={"output_ts_offset": "1095"}))
+    info = probe(path, ReadOptions())
+    assert info.start_seconds > 1000
+    assert len(times(read(path, in_seconds(0.0, 0.2)))) == 5
+
+
+def test_stream_without_timestamps_gets_the_frame_rate(tmp_path):
+    path = write_clip(tmp_path / "a.h264", replace(H264, muxer="h264", pts=range(10)))
+    options = ReadOptions()
+    with VideoReader(probe(path, options), options) as reader:
+        found = times(list(reader))
+        assert any("timestamp" in notice.text for notice in reader.notices)
+    base = reader.time_base
+    assert [time.pts * base for time in found] == [Fraction(n, 25) for n in range(10)]
+
+
+def test_one_frame(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", replace(H264, pts=(0,), width_px=16, height_px=16))
+    (batch,) = read(path)
+    assert batch.luma.shape == (1, 16, 16)
+    assert batch.timeline.frames[0].duration * batch.timeline.time_base == Fraction(1, 25)
+
+
+def test_reading_closes_early_without_harm(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", H264)
+    options = ReadOptions()
+    with VideoReader(probe(path, options), options) as reader:
+        first = next(iter(reader))
+    assert first.luma.shape == (1, 48, 64)
+
+
+def test_chosen_stream_is_read(tmp_path):
+    path = tmp_path / "a.mkv"
+    clips = (Clip(width_px=64), Clip(width_px=32))
+    with av.open(str(path), "w") as out:
+        streams = [add_video(out, clip) for clip in clips]
+        for stream, clip in zip(streams, clips, strict=True):
+            encode_video(out, stream, clip)
+    assert read(path)[0].luma.shape[2] == 64
+    assert read(path, ReadOptions(video_stream=1))[0].luma.shape[2] == 32
+
+
+class TestDamage:
+    @pytest.fixture(params=[1, 3])
+    def threads(self, request):
+        return request.param
+
+    def test_broken_packets_are_counted_and_the_rest_is_read(self, tmp_path, threads):
+        path = write_clip(tmp_path / "a.mp4", H264)
+        whole = {time.pts for time in times(read(path))}
+        spoil(path, [12, 37])
+        options = ReadOptions(threads=threads)
+        with VideoReader(probe(path, options), options) as reader:
+            found = [time.pts for time in times(list(reader))]
+            damage = reader.damage
+            assert any("damaged" in notice.text for notice in reader.notices)
+        assert damage.frames_lost + damage.frames_corrupt == 2
+        assert damage.frames_lost == 40 - len(found)
+        assert damage.first_time_seconds == pytest.approx(0.48, abs=0.13)
+        assert set(found) <= whole
+
+    def test_strict_makes_it_an_error(self, tmp_path):
+        path = write_clip(tmp_path / "a.mp4", H264)
+        spoil(path, [12])
+        with pytest.raises(InputError, match=r"at 0\.\d+ s.*--strict"):
+            read(path, ReadOptions(strict=True))
+
+    def test_strict_lets_a_whole_file_pass(self, tmp_path):
+        assert len(read(write_clip(tmp_path / "a.mp4", H264), ReadOptions(strict=True))) == 40
+
+    def test_concealed_damage_counts(self, tmp_path):
+        clip = Clip(codec="mpeg2video", options={"b": "3M", "g": "10"}, width_px=160, height_px=128)
+        path = write_clip(tmp_path / "a.mkv", clip, random_planes)
+        data = bytearray(path.read_bytes())
+        position, size = packet_places(path)[4]
+        noise = np.random.default_rng(0).integers(0, 256, size // 2).astype(np.uint8)
+        data[position + size - len(noise) : position + size] = noise.tobytes()
+        path.write_bytes(data)
+        options = ReadOptions()
+        with VideoReader(probe(path, options), options) as reader:
+            assert len(times(list(reader))) == 8
+            assert reader.damage.frames_corrupt >= 1
+
+    def test_truncated_file_counts_what_is_missing(self, tmp_path):
+        clip = replace(H264, muxer_options={"movflags": "+faststart"})
+        path = write_clip(tmp_path / "a.mp4", clip)
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) * 2 // 3])
+        options = ReadOptions()
+        with VideoReader(probe(path, options), options) as reader:
+            found = times(list(reader))
+            assert 5 < len(found) < 40
+            assert reader.damage.frames_lost == 40 - len(found)
+
+    def test_damage_before_a_range_is_not_counted(self, tmp_path):
+        path = write_clip(tmp_path / "a.mp4", H264)
+        spoil(path, [4])
+        options = in_seconds(1.0, None)
+        with VideoReader(probe(path, options), options) as reader:
+            assert len(times(list(reader))) == 15
+            assert not reader.damage
+
+    def test_damaged_beginning_does_not_stop_the_probe(self, tmp_path):
+        path = write_clip(tmp_path / "a.mp4", H264)
+        spoil(path, [0, 1, 2])
+        options = ReadOptions()
+        info = probe(path, options)
+        assert info.video.width_px == 64
+        with VideoReader(info, options) as reader:
+            assert len(times(list(reader))) >= 30
+
+
+def test_change_of_size_is_an_error_that_says_where(tmp_path):
+    path = tmp_path / "a.ts"
+    small = replace(H264, pts=range(10))
+    parts = (small, replace(small, width_px=96))
+    data = b""
+    for number, clip in enumerate(parts):
+        part = write_clip(
+            tmp_path / f"{number}.ts",
+            replace(clip, muxer_options={"output_ts_offset": str(number * 0.48)}),
+        )
+        data += part.read_bytes()
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"at 0\.4\d* s from 64x48 .* to 96x48"):
+        read(path)
+    assert len(times(read(path, in_seconds(0.0, 0.35)))) == 9
+
+
+def test_frames_are_copies(tmp_path):
+    path = write_clip(tmp_path / "a.mkv", Clip(pts=range(4)), random_planes)
+    batches = read(path)
+    before = batches[0].luma.clone()
+    batches[1].luma.zero_()
+    assert torch.equal(batches[0].luma, before)

@@ -1,0 +1,261 @@
+"""What is copied arrives byte for byte, when it did, and as what it was."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from rich_sources import (
+    FONT,
+    Source,
+    convert_grey,
+    find_box,
+    jpeg,
+    make_source,
+    packets_of,
+    seconds_of,
+)
+
+from sdr2hdr.media.subtitles import mov_text_is_empty
+from sdr2hdr.options import TimeRange
+
+HALF_MILLISECOND = Fraction(1, 2000)
+
+
+@pytest.mark.parametrize("codec", ["aac", "ac3", "flac", "libopus", "libmp3lame", "pcm_s16le"])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_audio_packets_are_identical(tmp_path: Path, codec: str, suffix: str):
+    source = make_source(tmp_path / f"in{suffix}", Source(audio=(codec,)))
+    target = tmp_path / f"out{suffix}"
+    convert_grey(source, target)
+    before, after = packets_of(source, "audio"), packets_of(target, "audio")
+    assert [data for _, _, data in after] == [data for _, _, data in before]
+    assert [start for start, _, _ in after] == [start for start, _, _ in before]
+
+
+def test_audio_before_zero_keeps_its_place_in_matroska(tmp_path: Path):
+    """AAC from an MP4 begins before 0; the video must not move to make room for it."""
+    source = make_source(tmp_path / "in.mp4", Source())
+    target = tmp_path / "out.mkv"
+    convert_grey(source, target)
+    before, after = packets_of(source, "audio"), packets_of(target, "audio")
+    assert before[0][0] < 0
+    assert [data for _, _, data in after] == [data for _, _, data in before]
+    assert all(abs(b[0] - a[0]) <= HALF_MILLISECOND for a, b in zip(before, after, strict=True))
+    assert seconds_of(target)[0] == seconds_of(source)[0] == 0
+
+
+@pytest.mark.parametrize("suffixes", [(".mp4", ".mp4"), (".mp4", ".mkv"), (".mkv", ".mov")])
+def test_late_audio_stays_late(tmp_path: Path, suffixes: tuple[str, str]):
+    late = Source(audio=("aac",), audio_delay_seconds=Fraction(3, 10))
+    source = make_source(tmp_path / f"in{suffixes[0]}", late)
+    target = tmp_path / f"out{suffixes[1]}"
+    convert_grey(source, target)
+    offsets = [packets_of(p, "audio")[0][0] - seconds_of(p)[0] for p in (source, target)]
+    assert offsets[0] > Fraction(1, 4)
+    assert abs(offsets[0] - offsets[1]) <= HALF_MILLISECOND
+
+
+def test_transport_stream_starts_at_zero_with_its_offsets(tmp_path: Path):
+    pts = tuple(60060 + 1001 * n for n in range(20))
+    late = Source(bframes=0, pts=pts, audio_delay_seconds=Fraction(21, 10))
+    source = make_source(tmp_path / "in.ts", late)
+    for suffix in (".mp4", ".mkv"):
+        target = tmp_path / f"out{suffix}"
+        convert_grey(source, target)
+        with av.open(str(source)) as container:
+            start = Fraction(container.start_time, 1_000_000)
+        assert start > 1
+        pairs = zip(seconds_of(source), seconds_of(target), strict=True)
+        assert all(abs(before - start - after) <= HALF_MILLISECOND for before, after in pairs)
+        before, after = packets_of(source, "audio"), packets_of(target, "audio")
+        assert abs(before[0][0] - start - after[0][0]) <= HALF_MILLISECOND
+        headers = {len(a[2]) - len(b[2]) for a, b in zip(before, after, strict=True)}
+        assert headers == {7}, "the ADTS header of 7 bytes goes, the rest stays"
+        assert all(a[2][7:] == b[2] for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_languages_titles_dispositions_chapters(tmp_path: Path, suffix: str):
+    rich = Source(
+        audio=("aac", "ac3"),
+        subtitle="subrip" if suffix == ".mkv" else "mov_text",
+        chapters=True,
+        tags={"title": "A film", "comment": "said", "weather": "rain"},
+    )
+    source = make_source(tmp_path / f"in{suffix}", rich)
+    target = tmp_path / f"out{suffix}"
+    convert_grey(source, target)
+    with av.open(str(source)) as before, av.open(str(target)) as after:
+        assert [s.type for s in after.streams] == [s.type for s in before.streams]
+        assert [s.language for s in after.streams] == [s.language for s in before.streams]
+        assert [s.disposition for s in after.streams] == [s.disposition for s in before.streams]
+        if suffix == ".mkv":
+            titles = [s.metadata.get("title") for s in after.streams]
+            assert titles[1:3] == ["Sound 0", "Sound 1"]
+        chapters = [
+            (c["start"] * c["time_base"], c["end"] * c["time_base"], c["metadata"]["title"])
+            for c in after.chapters()
+        ]
+        assert chapters == [
+            (0, Fraction(7, 10), "First"),
+            (Fraction(7, 10), Fraction(8, 5), "Second"),
+        ]
+        tags = {key.lower(): value for key, value in after.metadata.items()}
+        assert (tags["title"], tags["comment"]) == ("A film", "said")
+        assert tags.get("weather") == {k.lower(): v for k, v in before.metadata.items()}.get(
+            "weather"
+        )
+
+
+def test_free_tags_survive_in_mp4(tmp_path: Path):
+    source = make_source(tmp_path / "in.mkv", Source(audio=(), tags={"weather": "rain"}))
+    convert_grey(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as after:
+        assert {k.lower(): v for k, v in after.metadata.items()}["weather"] == "rain"
+
+
+def test_attachments_and_cover_in_matroska(tmp_path: Path):
+    source = make_source(tmp_path / "in.mkv", Source(audio=(), attachments=True, cover=True))
+    target = tmp_path / "out.mkv"
+    convert_grey(source, target)
+    with av.open(str(target)) as container:
+        attachment = next(s for s in container.streams if s.type == "attachment")
+        assert (attachment.name, attachment.data) == ("some.ttf", FONT)
+        assert attachment.mimetype == "application/x-truetype-font"
+        cover = container.streams.video[1]
+        assert cover.disposition & cover.disposition.attached_pic
+        assert cover.metadata["filename"] == "cover.jpg"
+        assert next(bytes(p) for p in container.demux(cover) if p.size) == jpeg()
+
+
+@pytest.mark.parametrize("suffixes", [(".mp4", ".mkv"), (".mkv", ".mp4"), (".mp4", ".mp4")])
+def test_cover_art_between_containers(tmp_path: Path, suffixes: tuple[str, str]):
+    source = make_source(tmp_path / f"in{suffixes[0]}", Source(cover=True))
+    target = tmp_path / f"out{suffixes[1]}"
+    convert_grey(source, target)
+    with av.open(str(target)) as container:
+        pictures = [
+            s for s in container.streams.video if s.disposition & s.disposition.attached_pic
+        ]
+        assert len(pictures) == 1
+        assert next(bytes(p) for p in container.demux(pictures[0]) if p.size) == jpeg()
+
+
+def cues_of(path: Path) -> list[tuple[Fraction, Fraction, str]]:
+    found = []
+    for start, duration, data in packets_of(path, "subtitle"):
+        if path.suffix in (".mp4", ".mov"):
+            if mov_text_is_empty(data):
+                continue
+            data = data[2 : 2 + int.from_bytes(data[:2], "big")]
+        found.append((start, duration, data.decode()))
+    return found
+
+
+CUES = [(Fraction(3, 10), Fraction(1, 2)), (Fraction(9, 10), Fraction(2, 5))]
+
+
+@pytest.mark.parametrize("target_suffix", [".mp4", ".mov", ".mkv"])
+def test_subrip(tmp_path: Path, target_suffix: str):
+    source = make_source(tmp_path / "in.mkv", Source(subtitle="subrip"))
+    target = tmp_path / f"out{target_suffix}"
+    convert_grey(source, target)
+    cues = cues_of(target)
+    assert [cue[:2] for cue in cues] == CUES
+    plain = target_suffix != ".mkv"
+    assert cues[0][2] == ("Hello world" if plain else "Hello <i>world</i>")
+    assert cues[1][2] == ("two\nlines" if plain else "<b>two</b>\nlines")
+    with av.open(str(target)) as container:
+        assert container.streams.subtitles[0].language == "spa"
+
+
+def test_mov_text_becomes_subrip(tmp_path: Path):
+    cues = ((300, 500, "Hello"), (900, 400, "two\nlines"))
+    source = make_source(tmp_path / "in.mp4", Source(subtitle="mov_text", cues=cues))
+    target = tmp_path / "out.mkv"
+    convert_grey(source, target)
+    assert cues_of(target) == [(*CUES[0], "Hello"), (*CUES[1], "two\nlines")]
+    with av.open(str(target)) as container:
+        subtitle = container.streams.subtitles[0]
+        assert subtitle.codec_context.codec.canonical_name == "subrip"
+        assert subtitle.language == "spa"
+
+
+def test_mov_text_is_copied_and_gaps_are_kept(tmp_path: Path):
+    source = make_source(tmp_path / "in.mp4", Source(subtitle="mov_text"))
+    convert_grey(source, tmp_path / "out.mp4")
+    assert cues_of(tmp_path / "out.mp4") == cues_of(source)
+    assert [cue[:2] for cue in cues_of(source)] == CUES
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_time_range(tmp_path: Path, suffix: str):
+    subtitle = "subrip" if suffix == ".mkv" else "mov_text"
+    source = make_source(tmp_path / f"in{suffix}", Source(subtitle=subtitle, chapters=True))
+    target = tmp_path / f"out{suffix}"
+    convert_grey(source, target, time_range=TimeRange(0.5, 1.0))
+    tolerance = Fraction(1, 1000)
+    kept = [t for t in seconds_of(source) if Fraction(1, 2) <= t < 1]
+    frames = seconds_of(target)
+    assert len(frames) == len(kept) == 15
+    assert all(abs(a - Fraction(1, 2) - b) <= tolerance for a, b in zip(kept, frames, strict=True))
+    inside = [p for p in packets_of(source, "audio") if Fraction(1, 2) <= p[0] < 1]
+    sounds = packets_of(target, "audio")
+    assert [data for _, _, data in sounds] == [data for _, _, data in inside]
+    assert abs(inside[0][0] - Fraction(1, 2) - sounds[0][0]) <= tolerance
+    assert [(round(float(a), 3), round(float(b), 3)) for a, b, _ in cues_of(target)] == [
+        (0.0, 0.3),
+        (0.4, 0.1),
+    ]
+    with av.open(str(target)) as container:
+        chapters = [
+            (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]))
+            for c in container.chapters()
+        ]
+    assert chapters == [(0.0, pytest.approx(0.2)), (pytest.approx(0.2), pytest.approx(0.5))]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_chapters_and_timecode_together(tmp_path: Path, suffix: str):
+    """Both are tracks the video refers to; chapters nothing refers to would be subtitles."""
+    tagged = Source(audio=(), chapters=True, video_tags={"timecode": "01:00:00:00"})
+    source = make_source(tmp_path / "in.mkv", tagged)
+    target = tmp_path / f"out{suffix}"
+    convert_grey(source, target)
+    with av.open(str(target)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "data", "data"]
+        assert container.streams.video[0].metadata["timecode"] == "01:00:00:00"
+        assert [chapter["metadata"]["title"] for chapter in container.chapters()] == [
+            "First",
+            "Second",
+        ]
+    assert len(seconds_of(target)) == 48
+    references = find_box(target.read_bytes(), b"moov", b"trak", b"tref")
+    assert find_box(references, b"tmcd") == b"\0\0\0\3"
+    assert find_box(references, b"chap") == b"\0\0\0\2"
+
+
+def test_cover_art_wins_over_free_tags_in_mp4(tmp_path: Path):
+    source = make_source(tmp_path / "in.mkv", Source(audio=(), cover=True, tags={"weather": "wet"}))
+    _, plan = convert_grey(source, tmp_path / "out.mp4")
+    assert "weather" in plan.notices[0].text.lower()
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert len(container.streams.video) == 2
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_packets_shorter_than_a_tick_do_not_drift(tmp_path: Path, suffix: str):
+    """Packets of 40 samples last 0.83 ms (TrueHD's do), so in Matroska many start together."""
+    source = make_source(tmp_path / "in.mkv", Source(audio=("pcm_s16le",), audio_block=40))
+    target = tmp_path / f"out{suffix}"
+    summary, _ = convert_grey(source, target)
+    before, after = packets_of(source, "audio"), packets_of(target, "audio")
+    assert len(before) == 1920
+    assert len({start for start, _, _ in before}) < 1700
+    assert b"".join(data for _, _, data in after) == b"".join(data for _, _, data in before)
+    if suffix == ".mkv":
+        assert [start for start, _, _ in after] == [start for start, _, _ in before]
+    assert summary.notices == ()

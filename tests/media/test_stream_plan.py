@@ -1,0 +1,167 @@
+"""Before the work starts it is said what becomes of each stream, or the work is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from rich_sources import FAST, Source, make_source
+
+from sdr2hdr.errors import OutputError
+from sdr2hdr.media.probe import probe
+from sdr2hdr.media.stream_plan import StreamPlan, plan_streams
+from sdr2hdr.media.timecode import advance_timecode
+from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
+
+DROPPING = replace(FAST, drop_unsupported=True)
+
+
+def plan(
+    source: Path, target: str, options: EncodeOptions = FAST, time_range: TimeRange | None = None
+) -> StreamPlan:
+    info = probe(source, ReadOptions())
+    return plan_streams(info, source.parent / target, options, time_range or TimeRange())
+
+
+def actions(made: StreamPlan) -> list[tuple[str, str]]:
+    return [(stream.action, stream.codec) for stream in made.streams]
+
+
+@pytest.fixture(scope="module")
+def mkv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = Source(
+        audio=("aac", "flac"), subtitle="subrip", attachments=True, cover=True, chapters=True
+    )
+    return make_source(tmp_path_factory.mktemp("mkv") / "in.mkv", source)
+
+
+@pytest.fixture(scope="module")
+def mp4(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = Source(
+        subtitle="mov_text",
+        cover=True,
+        chapters=True,
+        second_video=True,
+        video_tags={"timecode": "01:00:00:00"},
+    )
+    return make_source(tmp_path_factory.mktemp("mp4") / "in.mp4", source)
+
+
+def test_matroska_to_matroska_keeps_everything(mkv: Path):
+    made = plan(mkv, "out.mkv")
+    assert actions(made) == [
+        ("convert", "hevc"),
+        ("copy", "aac"),
+        ("copy", "flac"),
+        ("copy", "subrip"),
+        ("copy", made.streams[4].codec),
+        ("attach", "mjpeg"),
+    ]
+    assert made.notices == ()
+    assert made.container_format == "matroska"
+
+
+def test_attachments_in_mp4_are_refused_in_one_message(mkv: Path):
+    with pytest.raises(OutputError, match=r"\.mp4 cannot hold everything") as caught:
+        plan(mkv, "out.mp4")
+    message = str(caught.value)
+    assert "#4" in message and "attachment" in message
+    assert "--drop-unsupported" in message and ".mkv" in message
+    assert "#1" not in message and "#2" not in message, "AAC and FLAC go into MP4"
+
+
+def test_mov_names_the_audio_too(mkv: Path):
+    with pytest.raises(OutputError) as caught:
+        plan(mkv, "out.mov")
+    assert "#2" in str(caught.value) and "#4" in str(caught.value), "MOV has no FLAC"
+
+
+def test_drop_unsupported_turns_refusals_into_warnings(mkv: Path):
+    made = plan(mkv, "out.mp4", DROPPING)
+    assert [action for action, _ in actions(made)] == [
+        *("convert", "copy", "copy", "convert-subtitle", "drop", "copy")
+    ]
+    assert [notice.severity for notice in made.notices] == ["warning"]
+    assert "#4" in made.notices[0].text
+
+
+def test_mp4_to_matroska(mp4: Path):
+    made = plan(mp4, "out.mkv")
+    by_kind = {(stream.source.kind, stream.action) for stream in made.streams}
+    assert by_kind == {
+        ("video", "convert"),
+        ("video", "drop"),
+        ("audio", "copy"),
+        ("subtitle", "convert-subtitle"),
+        ("video", "attach"),
+        ("data", "timecode-to-tag"),
+        ("data", "chapters"),
+    }
+    assert made.timecode == "01:00:00:00"
+    assert any("only one video stream" in line for line in made.lines)
+    assert made.notices == ()
+    assert all(line.startswith("#") for line in made.lines)
+
+
+def test_mp4_to_mp4_copies_text_and_cover(mp4: Path):
+    kept = {stream.source.codec: stream.action for stream in plan(mp4, "out.mp4").streams}
+    assert kept["mov_text"] == "copy"
+    assert kept["mjpeg"] == "copy"
+
+
+@pytest.mark.parametrize("target", ["out.mp4", "out.mov"])
+def test_ass_in_mp4_is_refused(tmp_path: Path, target: str):
+    source = make_source(tmp_path / "in.mkv", Source(audio=(), subtitle="ass"))
+    with pytest.raises(OutputError, match="ass"):
+        plan(source, target)
+    assert plan(source, target, DROPPING).streams[1].action == "drop"
+    assert plan(source, "out.mkv").streams[1].action == "copy"
+
+
+def test_subtitles_that_would_lose_their_place_are_refused(tmp_path: Path):
+    cues = ((100, 300, "fine"), (600, 300, r"{\an8}at the top"))
+    source = make_source(tmp_path / "in.mkv", Source(audio=(), subtitle="subrip", cues=cues))
+    with pytest.raises(OutputError, match=r"lose formatting: \{\\an8\}"):
+        plan(source, "out.mp4")
+    made = plan(source, "out.mp4", DROPPING)
+    assert made.streams[1].action == "convert-subtitle"
+    assert "formatting" in made.notices[0].text
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("out.webm", "WebM cannot hold HEVC"),
+        ("out.avi", r"\.avi; expected one of \.mkv, \.mp4, \.m4v, \.mov"),
+        ("out", "missing; expected one of"),
+    ],
+)
+def test_other_containers_are_refused(mkv: Path, target: str, said: str):
+    with pytest.raises(OutputError, match=said):
+        plan(mkv, target)
+
+
+def test_time_range_moves_the_clock_and_the_timecode(mp4: Path):
+    made = plan(mp4, "out.mp4", time_range=TimeRange(0.5, 1.25))
+    assert (made.shift_seconds, made.start_seconds) == (Fraction(1, 2), 0)
+    assert made.end_seconds == Fraction(3, 4)
+    assert made.timecode == "01:00:00:15", "the first frame from 0.5 s on is number 15"
+
+
+@pytest.mark.parametrize(
+    ("text", "frames", "rate", "expected"),
+    [
+        ("00:00:59:24", 1, Fraction(25), "00:01:00:00"),
+        ("23:59:59:23", 1, Fraction(24000, 1001), "00:00:00:00"),
+        ("00:00:59;29", 1, Fraction(30000, 1001), "00:01:00;02"),
+        ("00:09:59;29", 1, Fraction(30000, 1001), "00:10:00;00"),
+        ("00:00:00;00", 17982, Fraction(30000, 1001), "00:10:00;00"),
+        ("01:00:00;00", 107892, Fraction(30000, 1001), "02:00:00;00"),
+        ("00:00:59;59", 1, Fraction(60000, 1001), "00:01:00;04"),
+        ("nonsense", 5, Fraction(25), "nonsense"),
+    ],
+)
+def test_advance_timecode(text: str, frames: int, rate: Fraction, expected: str):
+    assert advance_timecode(text, frames, rate) == expected
