@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdr2hdr.options import ConvertOptions
+from sdr2hdr.version import __version__
 
 if TYPE_CHECKING:
     from sdr2hdr.pipeline import ConversionSummary
 
 __all__ = ["ConvertOptions", "__version__", "convert"]
-
-__version__ = "0.1.0"
 
 
 def convert(source: Path, target: Path, options: ConvertOptions) -> ConversionSummary:

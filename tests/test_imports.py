@@ -13,7 +13,7 @@ import sdr2hdr
 
 PACKAGE = Path(sdr2hdr.__file__).parent
 
-BASE = {"signal", "frames", "options", "errors"}
+BASE = {"signal", "frames", "options", "errors", "version"}
 BELOW = {
     "colour": BASE,
     "media": BASE,

@@ -14,9 +14,9 @@ from types import FrameType
 
 import click
 
-from sdr2hdr import __version__
 from sdr2hdr.cli.console import Console
 from sdr2hdr.errors import Sdr2HdrError
+from sdr2hdr.version import __version__
 
 __all__ = ["main"]
 

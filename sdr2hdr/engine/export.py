@@ -10,7 +10,6 @@ import onnx
 import torch
 from torch import nn
 
-import sdr2hdr
 from sdr2hdr.curves import CURVES, curve_names, load_curve
 from sdr2hdr.engine.curve_program import EnlargedCurve
 from sdr2hdr.engine.onnx_graph import module_to_onnx, write_whole
@@ -18,6 +17,7 @@ from sdr2hdr.errors import ModelError, OutputError, Sdr2HdrError
 from sdr2hdr.networks.card import Form, ModelCard
 from sdr2hdr.networks.registry import NETWORKS, is_network, resolve_exactly
 from sdr2hdr.networks.weights import load_network
+from sdr2hdr.version import __version__
 
 __all__ = ["CLOSENESS", "export_onnx"]
 
@@ -59,7 +59,7 @@ def export_onnx(
     example = torch.rand((2, 3, 32, 48), generator=torch.Generator().manual_seed(0))
     graph = module_to_onnx(method, [example], ["sdr"], "hdr")
     graph.producer_name = "sdr2hdr"
-    graph.producer_version = sdr2hdr.__version__
+    graph.producer_version = __version__
     graph.doc_string = f"{model}: SDR (BT.709) to HDR10's signal (BT.2020, PQ)"
     onnx.helper.set_model_props(graph, metadata)
     content = graph.SerializeToString()
@@ -106,7 +106,7 @@ def _metadata(model: str, scale: int, licence: str) -> dict[str, str]:
         "licence": licence,
         "input_signal": _INPUT_SIGNAL,
         "output_signal": _OUTPUT_SIGNAL,
-        "sdr2hdr_version": sdr2hdr.__version__,
+        "sdr2hdr_version": __version__,
     }
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from torch import nn
 
-import sdr2hdr
 from sdr2hdr.engine.onnx_graph import write_whole
+from sdr2hdr.version import __version__
 
 __all__ = ["CACHE_VARIABLE", "GraphCache", "cache_folder", "module_key"]
 
@@ -43,7 +43,7 @@ def module_key(module: nn.Module, name: str) -> str:
     key = hashlib.sha256()
     libraries = [f"{library} {version(library)}" for library in ("torch", "onnx", "onnxscript")]
     source = Path(inspect.getfile(type(module))).read_bytes()
-    for text in (name, repr(module), sdr2hdr.__version__, *libraries):
+    for text in (name, repr(module), __version__, *libraries):
         key.update(text.encode() + b"\0")
     key.update(source)
     for weight_name, weight in sorted(module.state_dict().items()):

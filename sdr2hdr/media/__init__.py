@@ -1,0 +1,1 @@
+"""Files: probe, read, write, copy and describe them. The only home of PyAV."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sdr2hdr import __version__
+from sdr2hdr.version import __version__
 
 __all__ = ["WRITER_NAME", "container_tags", "stream_tags", "tags_without_a_place"]
 

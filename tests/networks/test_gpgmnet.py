@@ -49,7 +49,7 @@ def test_priors_belong_to_one_picture_each() -> None:
 
 
 def test_priors_reach_the_output() -> None:
-    """A change far away moves a sample only through the priors: 50 px are out of reach of the rest."""
+    """A change 50 px away is out of reach of all but the priors."""
     network = GPGMNet(2).eval()
     picture = torch.rand(1, 3, 40, 160)
     changed = picture.clone()
