@@ -1,0 +1,142 @@
+"""Checkpoints: all that a training needs to go on as if it had never stopped.
+
+A checkpoint is a folder with `state.safetensors` (weights, their average, the optimiser's tensors)
+and `state.json`. It is written beside the old one and takes its name when it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from sdr2hdr.errors import InputError
+from sdr2hdr.training.weight_average import WeightAverage
+
+__all__ = ["CHECKPOINT_NAME", "Progress", "load_checkpoint", "save_checkpoint"]
+
+CHECKPOINT_NAME = "checkpoint"
+_OLD_NAME = "checkpoint.old"
+
+
+@dataclass
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        step: Steps done.
+        seconds: Spent training, over all runs; pauses do not count.
+        best_psnr_db: Highest mean PSNR in validation; None before the first.
+        best_step: Where it was.
+        model: The network's name.
+        fingerprint: Hash of the recipe's part that must not change.
+    """
+
+    model: str
+    fingerprint: str
+    step: int = 0
+    seconds: float = 0.0
+    best_psnr_db: float | None = None
+    best_step: int | None = None
+
+
+def save_checkpoint(
+    folder: Path,
+    progress: Progress,
+    network: nn.Module,
+    average: WeightAverage,
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Replace the checkpoint in `folder`; a crash at any moment leaves the old or the new one."""
+    tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
+    tensors |= {f"average.{name}": t for name, t in average.tensors.items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items()}
+    unfinished = folder / f"{CHECKPOINT_NAME}.{os.getpid()}.tmp"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    contiguous = {
+        name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
+    }
+    safetensors.torch.save_file(contiguous, unfinished / "state.safetensors")
+    state = asdict(progress) | {"average_updates": average.updates}
+    (unfinished / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
+    for name in ("state.safetensors", "state.json"):
+        with (unfinished / name).open("rb") as file:
+            os.fsync(file.fileno())
+    current, old = folder / CHECKPOINT_NAME, folder / _OLD_NAME
+    shutil.rmtree(old, ignore_errors=True)
+    if current.exists():
+        current.rename(old)
+    unfinished.rename(current)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(
+    folder: Path,
+    expected: Progress,
+    network: nn.Module,
+    average: WeightAverage,
+    optimiser: torch.optim.Optimizer,
+) -> Progress:
+    """Fill network, average and optimiser from the checkpoint in `folder`.
+
+    Args:
+        folder: The training's folder.
+        expected: Model and fingerprint that the checkpoint must have.
+        network: Filled in place.
+        average: Filled in place.
+        optimiser: Filled in place; made for the network's parameters.
+
+    Raises:
+        InputError: There is no checkpoint, it is damaged, or it is of another training.
+    """
+    place = folder / CHECKPOINT_NAME
+    if not place.is_dir():
+        # Between the two renames of `save_checkpoint` only the old one has a name.
+        place = folder / _OLD_NAME
+    try:
+        state = json.loads((place / "state.json").read_text(encoding="utf-8"))
+        tensors = safetensors.torch.load_file(place / "state.safetensors")
+        updates = state.pop("average_updates")
+        progress = Progress(**state)
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} holds no checkpoint to go on from (--resume).") from error
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise InputError(f"The checkpoint in {folder} is damaged: {error}.") from error
+    for field, found, wanted in (
+        ("model", progress.model, expected.model),
+        ("recipe", progress.fingerprint, expected.fingerprint),
+    ):
+        if found != wanted:
+            raise InputError(
+                f"The checkpoint in {folder} has {field} {found}; expected {wanted}. Train into "
+                "another folder (--out), or with the recipe it was begun with (--recipe)."
+            )
+    network.load_state_dict(_part(tensors, "network."))
+    for name, tensor in _part(tensors, "average.").items():
+        average.tensors[name].copy_(tensor)
+    average.updates = int(updates)
+    states: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in _part(tensors, "optimiser.").items():
+        index, key = name.split(".", 1)
+        states.setdefault(int(index), {})[key] = tensor
+    optimiser.load_state_dict(
+        {"state": states, "param_groups": optimiser.state_dict()["param_groups"]}
+    )
+    return progress
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,150 @@
+"""Titles, captions and flat panels: white that is paper and not a lamp.
+
+BT.2446-A shows every white at 1000 cd/m2. Graphics are composited into both pictures of a pair
+with a white of 203 to 400 cd/m2, so that a network can learn the difference.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from sdr2hdr.colour.transfer import pq_inverse_eotf
+from sdr2hdr.curves.display_light import sdr_to_bt2020_linear
+from sdr2hdr.training.glyphs import ALPHABET, draw_line
+from sdr2hdr.training.randomness import chance, uniform
+
+__all__ = ["WHITE_CD_M2", "GraphicKind", "add_graphics", "graphic_light"]
+
+WHITE_CD_M2 = (203.0, 400.0)
+"""Light of white graphics: HDR reference white of Rep. ITU-R BT.2408-8 and up to an octave more."""
+
+GraphicKind = Literal["caption", "panel", "card", "page"]
+
+_KINDS: tuple[GraphicKind, ...] = ("caption", "panel", "card", "page")
+_KIND_SHARES = (0.4, 0.3, 0.2, 0.1)
+
+
+def graphic_light(sdr: torch.Tensor, white_cd_m2: float) -> torch.Tensor:
+    """Show SDR R'G'B', (N, 3, H, W), as PQ R'G'B' in proportion, its white at `white_cd_m2`."""
+    return pq_inverse_eotf(sdr_to_bt2020_linear(sdr) * white_cd_m2)
+
+
+def add_graphics(
+    sdr: torch.Tensor, hdr: torch.Tensor, rng: np.random.Generator, kind: GraphicKind | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put graphics into a pair, at the same places.
+
+    Args:
+        sdr: (1, 3, H, W), float32, [0, 1], BT.709, gamma 2.4.
+        hdr: (1, 3, H, W), float32, [0, 1], BT.2020, PQ.
+        rng: Decides what and where.
+        kind: Text over the picture, a flat shape in it, a title card, or a page of text.
+
+    Returns:
+        The pair with graphics, same shapes.
+    """
+    if kind is None:
+        kind = _KINDS[int(rng.choice(len(_KINDS), p=_KIND_SHARES))]
+    height, width = sdr.shape[2:]
+    white_cd_m2 = uniform(rng, WHITE_CD_M2)
+    if kind == "caption":
+        mask = _text(height, width, rng, lines=int(rng.integers(1, 3)), at_bottom=True)
+        colour = _light_colour(rng)
+        if chance(rng, 0.4):
+            sdr, hdr = _composite(sdr, hdr, _widened(mask), (0.0, 0.0, 0.0), white_cd_m2)
+        return _composite(sdr, hdr, mask, colour, white_cd_m2)
+    if kind == "panel":
+        for _ in range(int(rng.integers(1, 4))):
+            mask = _shape(height, width, rng)
+            sdr, hdr = _composite(sdr, hdr, mask, _light_colour(rng), white_cd_m2)
+        return sdr, hdr
+    whole = torch.ones(1, 1, height, width)
+    ink = (0.0, 0.0, 0.0)
+    if kind == "page":
+        paper, lines = _light_colour(rng), int(rng.integers(4, 12))
+    else:
+        paper, lines = _dark_colour(rng), int(rng.integers(1, 4))
+        ink = _light_colour(rng)
+    sdr, hdr = _composite(sdr, hdr, whole, paper, white_cd_m2)
+    mask = _text(height, width, rng, lines=lines, at_bottom=False)
+    return _composite(sdr, hdr, mask, ink, white_cd_m2)
+
+
+def _composite(
+    sdr: torch.Tensor,
+    hdr: torch.Tensor,
+    mask: torch.Tensor,
+    colour: tuple[float, float, float],
+    white_cd_m2: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    ink = torch.tensor(colour, dtype=sdr.dtype).reshape(1, 3, 1, 1)
+    light = graphic_light(ink, white_cd_m2)
+    return sdr + mask * (ink - sdr), hdr + mask * (light - hdr)
+
+
+def _light_colour(rng: np.random.Generator) -> tuple[float, float, float]:
+    if chance(rng, 0.6):
+        return (1.0, 1.0, 1.0)
+    if chance(rng, 0.5):
+        grey = uniform(rng, (0.75, 1.0))
+        return (grey, grey, grey)
+    first, second, third = rng.uniform(0.0, 1.0, 3)
+    most = max(first, second, third)
+    return (float(first / most), float(second / most), float(third / most))
+
+
+def _dark_colour(rng: np.random.Generator) -> tuple[float, float, float]:
+    if chance(rng, 0.6):
+        return (0.0, 0.0, 0.0)
+    first, second, third = rng.uniform(0.0, 0.5, 3)
+    return (float(first), float(second), float(third))
+
+
+def _text(
+    height: int, width: int, rng: np.random.Generator, *, lines: int, at_bottom: bool
+) -> torch.Tensor:
+    """Lines of random letters as a mask, (1, 1, H, W), [0, 1], with soft edges."""
+    mask = torch.zeros(1, 1, height, width)
+    tallest = max(8, height // (lines + 2))
+    letter_px = int(rng.integers(7, max(8, min(tallest, height // 5)) + 1))
+    letters_wide = max(1, int(width / (letter_px * 6 / 7)) - 2)
+    spacing = int(letter_px * 1.5)
+    lines = min(lines, height // spacing)
+    top = (
+        height - spacing * lines - letter_px // 2 if at_bottom else (height - spacing * lines) // 2
+    )
+    for line in range(lines):
+        count = int(rng.integers(max(1, letters_wide // 2), letters_wide + 1))
+        text = "".join(ALPHABET[int(i)] for i in rng.integers(0, len(ALPHABET), count))
+        dots = torch.from_numpy(draw_line(text))[None, None]
+        wide = max(1, round(dots.shape[3] * letter_px / 7))
+        drawn = functional.interpolate(
+            dots, size=(letter_px, wide), mode="bilinear", align_corners=False
+        )
+        row = max(0, top + line * spacing)
+        column = max(0, (width - wide) // 2)
+        drawn = drawn[:, :, : height - row, : width - column]
+        mask[:, :, row : row + drawn.shape[2], column : column + drawn.shape[3]] = drawn
+    # Steeper edges than interpolation gives, so that strokes are flat inside.
+    return ((mask - 0.5) * 2.0 + 0.5).clamp(0.0, 1.0)
+
+
+def _widened(mask: torch.Tensor) -> torch.Tensor:
+    return functional.max_pool2d(mask, 3, stride=1, padding=1)
+
+
+def _shape(height: int, width: int, rng: np.random.Generator) -> torch.Tensor:
+    """A rectangle or an ellipse as a mask with soft edges."""
+    half_high, half_wide = (uniform(rng, (0.03, 0.3)) * side for side in (height, width))
+    y = torch.arange(height)[:, None] - uniform(rng, (0.0, float(height)))
+    x = torch.arange(width)[None, :] - uniform(rng, (0.0, float(width)))
+    if chance(rng, 0.6):
+        inside = torch.minimum(half_high - y.abs(), half_wide - x.abs())
+    else:
+        distance = torch.sqrt((y / half_high).square() + (x / half_wide).square())
+        inside = (1.0 - distance) * min(half_high, half_wide)
+    return (inside + 0.5).clamp(0.0, 1.0)[None, None]

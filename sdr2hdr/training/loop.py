@@ -1,0 +1,396 @@
+"""The training loop: steps, averages, checkpoints, validation, and what is written down of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sdr2hdr.errors import OutputError, Sdr2HdrError
+from sdr2hdr.networks.network import Network
+from sdr2hdr.networks.registry import NetworkSpec, build
+from sdr2hdr.training.checkpoint import (
+    CHECKPOINT_NAME,
+    Progress,
+    load_checkpoint,
+    save_checkpoint,
+)
+from sdr2hdr.training.forms import keep_last_layer_exact, predict, zero_last_layer
+from sdr2hdr.training.losses import total_loss
+from sdr2hdr.training.publishing import Run, Score, load_start_weights, publish
+from sdr2hdr.training.randomness import generator
+from sdr2hdr.training.recipe import Recipe
+from sdr2hdr.training.records import Table, plot_lines
+from sdr2hdr.training.scenes import Scene
+from sdr2hdr.training.schedule import Budget, learning_rate
+from sdr2hdr.training.shards import PairPlan, Shards
+from sdr2hdr.training.synthesis import PairFiles, read_pair
+from sdr2hdr.training.validation import (
+    CURVES,
+    Frame,
+    Judgement,
+    frames_of_pairs,
+    judge,
+    make_frame_set,
+)
+from sdr2hdr.training.weight_average import WeightAverage
+
+__all__ = ["Report", "TrainingJob", "train"]
+
+_LONGEST_STEP_SECONDS = 60.0
+"""A step that seems longer was a pause of the process, and is not training time."""
+
+_STEPS_BETWEEN_ROWS = 50
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Everything a training is started with.
+
+    Attributes:
+        spec: The network.
+        training: Scenes to make pairs from; may be empty with `pairs`.
+        validation: Scenes held out; may be empty with `pairs`.
+        pairs: The user's own pairs; trained on.
+        watch: Real pairs that are only looked at: neither trained on nor used to choose weights.
+        out: Folder of this training.
+        cache: Folder of shards and validation frames.
+        resume: Go on from the checkpoint in `out`.
+        start_from: Weights to begin with, instead of random ones.
+        threads: Of the loop; None leaves torch's choice.
+    """
+
+    spec: NetworkSpec
+    recipe: Recipe
+    budget: Budget
+    training: tuple[Scene, ...]
+    validation: tuple[Scene, ...]
+    pairs: tuple[PairFiles, ...]
+    watch: tuple[PairFiles, ...]
+    out: Path
+    cache: Path
+    resume: bool = False
+    start_from: Path | None = None
+    threads: int | None = None
+
+    def fingerprint(self) -> str:
+        """A hash of what must be the same when a training goes on.
+
+        Only what differs from the defaults counts, so that a recipe may get new keys.
+        """
+        recipe, plain = asdict(self.recipe), asdict(Recipe())
+        parts = {
+            key: _differences(recipe[key], plain[key])
+            for key in ("form", "seed", "data", "loss", "optimiser")
+        }
+        text = json.dumps(parts | {"model": self.spec.name}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _differences(found: Any, plain: Any) -> Any:
+    if not isinstance(found, dict) or not isinstance(plain, dict):
+        return found
+    return {
+        key: _differences(value, plain.get(key))
+        for key, value in found.items()
+        if key not in plain or value != plain[key]
+    }
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a training stands; given to `show` now and then.
+
+    Attributes:
+        share_done: Of the budget, [0, 1].
+        loss: Mean since the last report; None while pairs are waited for.
+        text: Something to tell the user in words, or "".
+    """
+
+    step: int
+    share_done: float
+    seconds: float
+    loss: float | None = None
+    text: str = ""
+
+
+class _Training:
+    """The things a training consists of, and what is done with them between steps."""
+
+    def __init__(self, job: TrainingJob, show: Callable[[Report], None]) -> None:
+        self.job, self.show = job, show
+        recipe = job.recipe
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(recipe.seed)
+        self.network = _fresh_network(job, self.device)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=recipe.optimiser.learning_rate,
+            weight_decay=recipe.optimiser.weight_decay,
+        )
+        self.average = WeightAverage(self.network, recipe.optimiser.ema)
+        self.progress = Progress(job.spec.name, job.fingerprint())
+        if job.resume:
+            self.progress = load_checkpoint(
+                job.out, self.progress, self.network, self.average, self.optimiser
+            )
+        self.log = Table(
+            job.out / "log.csv",
+            ("step", "seconds", "learning_rate", "loss", "gradient_norm", "seconds_per_step"),
+            keep_until_step=self.progress.step,
+        )
+        self.validation_frames = self._validation_frames()
+        self.watch_frames = _watched(job.watch, recipe.validation.watch_px)
+        self.curves = self._judge_curves()
+        groups = self.curves["bt2446a"][0].by_group_db
+        self.scores = Table(
+            job.out / "validation.csv",
+            (
+                "step",
+                "seconds",
+                "psnr_db",
+                *(f"{name}_psnr_db" for name in CURVES),
+                "watch_psnr_db",
+                *(f"watch_{name}_psnr_db" for name in CURVES),
+                *groups,
+                *(f"watch {frame.name}" for frame in self.watch_frames),
+            ),
+            keep_until_step=self.progress.step,
+        )
+
+    def _validation_frames(self) -> Iterable[Frame]:
+        job, recipe = self.job, self.job.recipe
+        if not job.validation:
+            pairs = [(files.sdr.stem, read_pair(files)[0]) for files in job.pairs[-8:]]
+            names = [name for name, _ in pairs]
+            longest_px = recipe.validation.watch_px
+            return frames_of_pairs(names, [pair for _, pair in pairs], longest_px)
+        content = [
+            [scene.name for scene in job.validation],
+            asdict(recipe.validation),
+            job.spec.scale,
+        ]
+        fingerprint = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+        self.tell("Making validation frames.")
+        return make_frame_set(job.validation, recipe, job.spec.scale, job.cache, fingerprint)
+
+    def _judge_curves(self) -> dict[str, tuple[Judgement, Judgement | None]]:
+        scale = self.job.spec.scale
+        return {
+            name: (
+                judge(curve, self.validation_frames, scale),
+                judge(curve, self.watch_frames, scale) if self.watch_frames else None,
+            )
+            for name, curve in CURVES.items()
+        }
+
+    def tell(self, text: str) -> None:
+        progress = self.progress
+        done = self.job.budget.share_done(progress.step, progress.seconds)
+        self.show(Report(progress.step, done, progress.seconds, text=text))
+
+    def step(self, sdr: torch.Tensor, hdr: torch.Tensor) -> tuple[float, float]:
+        """Train on one batch; gives the loss and the gradient's length."""
+        recipe, progress = self.job.recipe, self.progress
+        # Dropout's choices belong to the step, so that resuming repeats them.
+        torch.manual_seed(int(generator(recipe.seed, "step", progress.step).integers(2**62)))
+        done = self.job.budget.share_done(progress.step, progress.seconds)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(recipe.optimiser, progress.step, done)
+        sdr = sdr.to(self.device, memory_format=torch.channels_last)
+        hdr = hdr.to(self.device, memory_format=torch.channels_last)
+        prediction = predict(self.network, sdr, recipe.output_form, bf16=True)
+        loss = total_loss(prediction, hdr, recipe.loss)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        length = torch.nn.utils.clip_grad_norm_(
+            self.network.parameters(), recipe.optimiser.gradient_norm
+        )
+        if not torch.isfinite(length):
+            raise Sdr2HdrError(
+                f"Training diverged at step {progress.step}: the gradient is {float(length)}. "
+                'Go on from the last checkpoint with a lower "learning_rate" (--recipe, --resume).'
+            )
+        self.optimiser.step()
+        self.average.update(self.network)
+        return float(loss.detach()), float(length)
+
+    def save(self) -> None:
+        try:
+            save_checkpoint(self.job.out, self.progress, self.network, self.average, self.optimiser)
+        except OSError as error:
+            raise OutputError(
+                f"The checkpoint cannot be written to {self.job.out}: {error.strerror} (--out)."
+            ) from error
+        plot_lines(self.job.out / "loss.png", {"loss": self.log.column("loss")})
+
+    def validate(self) -> None:
+        """Judge the averaged weights, write it down, and keep them if they are the best."""
+        job, progress = self.job, self.progress
+        network = _fresh_network(job, self.device)
+        network.load_state_dict(self.average.tensors)
+        network.eval()
+
+        def method(sdr: torch.Tensor) -> torch.Tensor:
+            form = job.recipe.output_form
+            return predict(network, sdr.to(self.device), form, bf16=True).cpu()
+
+        found = judge(method, self.validation_frames)
+        watched = judge(method, self.watch_frames) if self.watch_frames else None
+        row: dict[str, object] = {
+            "step": progress.step,
+            "seconds": round(progress.seconds, 1),
+            "psnr_db": round(found.mean_db, 4),
+        }
+        row |= {name: round(value, 4) for name, value in found.by_group_db.items()}
+        text = f"validation {found.mean_db:.2f} dB"
+        for name, (curve, on_watch) in self.curves.items():
+            row[f"{name}_psnr_db"] = round(curve.mean_db, 4)
+            text += f", {name} {curve.mean_db:.2f}"
+            if on_watch is not None:
+                row[f"watch_{name}_psnr_db"] = round(on_watch.mean_db, 4)
+        if watched is not None:
+            row["watch_psnr_db"] = round(watched.mean_db, 4)
+            row |= {f"watch {name}": round(value, 4) for name, value in watched.by_frame_db.items()}
+            text += f"; watched pairs {watched.mean_db:.2f} dB"
+            for name, (_, on_watch) in self.curves.items():
+                if on_watch is not None:
+                    text += f", {name} {on_watch.mean_db:.2f}"
+        self.scores.add(row)
+        if progress.best_psnr_db is None or found.mean_db > progress.best_psnr_db:
+            progress.best_psnr_db, progress.best_step = found.mean_db, progress.step
+            self._publish(found, watched)
+        lines = ["psnr_db", *(f"{name}_psnr_db" for name in CURVES)]
+        lines += [f"watch_{name}" for name in lines]
+        plot_lines(job.out / "validation.png", {name: self.scores.column(name) for name in lines})
+        self.tell(text)
+
+    def _publish(self, found: Judgement, watched: Judgement | None) -> None:
+        """Keep the best weights; real pairs are reported beside but never decide."""
+        size = self.job.recipe.validation
+        data = f"{len(found.by_frame_db)} held-out frames of {size.width}x{size.height}"
+        scores = [Score("mean PSNR of PQ R'G'B'", "dB", data, found.mean_db)]
+        if watched is not None:
+            data = f"{len(watched.by_frame_db)} real pairs never trained on, reduced"
+            scores.append(Score("mean PSNR of PQ R'G'B'", "dB", data, watched.mean_db))
+        run = Run(
+            self.progress.step, self.progress.seconds, torch.get_num_threads(), self.device.type
+        )
+        job = self.job
+        publish(job.out / "weights", job.spec, self.average.tensors, job.recipe, run, scores)
+
+
+def train(job: TrainingJob, show: Callable[[Report], None]) -> Progress:
+    """Train until the budget is used up, or `show` raises (Ctrl-C does).
+
+    Files in `job.out`: `checkpoint/`, `weights/` (the best so far), `log.csv`, `validation.csv`,
+    `loss.png`, `validation.png`. An interrupted training writes a checkpoint before it ends.
+
+    Args:
+        job: What to train, on what, where and how long.
+        show: Called now and then with how it stands.
+
+    Raises:
+        InputError: Data or checkpoint cannot be read, or do not fit.
+        OutputError: `job.out` cannot be written, or holds a training and `resume` is not set.
+        Sdr2HdrError: The training diverged.
+    """
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    try:
+        job.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{job.out} cannot be made: {error.strerror} (--out).") from error
+    if (job.out / CHECKPOINT_NAME).exists() and not job.resume:
+        raise OutputError(
+            f"{job.out} holds a training already; --resume goes on with it, --out names another."
+        )
+    training = _Training(job, show)
+    plan = PairPlan(job.training, job.pairs, job.recipe.data, job.spec.scale, job.recipe.seed)
+    with Shards(plan, job.cache / "shards", job.recipe.optimiser.batch) as shards:
+        try:
+            _run(training, shards)
+        finally:
+            if training.progress.step > 0:
+                training.save()
+    return training.progress
+
+
+def _run(training: _Training, shards: Shards) -> None:
+    job, progress = training.job, training.progress
+    settings = job.recipe.validation
+    saved_seconds = validated_seconds = progress.seconds
+    losses: list[float] = []
+    lengths: list[float] = []
+    measured_seconds = 0.0
+    clock = _Clock()
+    training.network.train()
+    while job.budget.share_done(progress.step, progress.seconds) < 1.0:
+        sdr, hdr = shards.batch(progress.step, waiting=lambda: training.tell(""))
+        loss, length = training.step(sdr, hdr)
+        taken = clock.lap_seconds()
+        progress.step += 1
+        progress.seconds += taken
+        measured_seconds += taken
+        losses.append(loss)
+        lengths.append(length)
+        if len(losses) == _STEPS_BETWEEN_ROWS:
+            mean = sum(losses) / len(losses)
+            training.log.add(
+                {
+                    "step": progress.step,
+                    "seconds": round(progress.seconds, 1),
+                    "learning_rate": f"{training.optimiser.param_groups[0]['lr']:.4g}",
+                    "loss": f"{mean:.6f}",
+                    "gradient_norm": f"{sum(lengths) / len(lengths):.4f}",
+                    "seconds_per_step": f"{measured_seconds / len(losses):.4f}",
+                }
+            )
+            done = job.budget.share_done(progress.step, progress.seconds)
+            training.show(Report(progress.step, done, progress.seconds, mean))
+            losses, lengths, measured_seconds = [], [], 0.0
+        if progress.seconds - validated_seconds >= settings.minutes * 60.0:
+            training.validate()
+            validated_seconds = progress.seconds
+            training.network.train()
+            progress.seconds += clock.lap_seconds()
+        if progress.seconds - saved_seconds >= settings.checkpoint_minutes * 60.0:
+            training.save()
+            saved_seconds = progress.seconds
+    training.validate()
+
+
+class _Clock:
+    """Measures laps; one that seems too long was a pause of the process and counts as short."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def lap_seconds(self) -> float:
+        now = time.monotonic()
+        lap, self._last = now - self._last, now
+        return min(lap, _LONGEST_STEP_SECONDS)
+
+
+def _fresh_network(job: TrainingJob, device: torch.device) -> Network:
+    network = build(job.spec).to(device)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    keep_last_layer_exact(network)
+    if job.start_from is not None:
+        load_start_weights(job.start_from, network)
+    elif job.recipe.form == "residual":
+        zero_last_layer(network)
+    return network
+
+
+def _watched(files: Sequence[PairFiles], longest_px: int) -> list[Frame]:
+    pairs = [(each.sdr.stem, read_pair(each)[0]) for each in files]
+    return frames_of_pairs([name for name, _ in pairs], [pair for _, pair in pairs], longest_px)

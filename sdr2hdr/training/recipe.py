@@ -1,0 +1,208 @@
+"""Recipes: everything a training depends on, in one small TOML file a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_type_hints
+
+from sdr2hdr.errors import UsageError
+from sdr2hdr.networks.card import Form
+from sdr2hdr.training.degradation import Shares
+
+__all__ = [
+    "CardTexts",
+    "DataRecipe",
+    "LossRecipe",
+    "OptimiserRecipe",
+    "Recipe",
+    "ValidationRecipe",
+    "find_recipe",
+    "read_recipe",
+]
+
+_FOLDER = Path(__file__).with_name("recipes")
+_FORMS = {"residual": Form.RESIDUAL_BT2446A, "direct": Form.DIRECT}
+
+_Part = TypeVar("_Part")
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """How pairs are made.
+
+    Attributes:
+        height: Rows of the HDR picture, px; a multiple of 2 x scale.
+        width: Columns of the HDR picture, px.
+        operators: Down-conversions and their weights; empty means all, "local_contrast" twice.
+        anchors: Looks ("bt2446a", "camera") and their weights.
+        graphics: Share of pictures with titles or panels.
+        pairs: Share of samples from `--pairs` where there is `--data` too.
+        shard: Pairs in a shard.
+        window: Shards that samples are drawn from.
+        reuse: Times that a pair is used, on average.
+        degradation: Shares of spoilt pictures.
+    """
+
+    height: int = 160
+    width: int = 256
+    operators: dict[str, float] = field(default_factory=dict)
+    anchors: dict[str, float] = field(default_factory=lambda: {"bt2446a": 1.0})
+    graphics: float = 0.08
+    pairs: float = 0.5
+    shard: int = 384
+    window: int = 12
+    reuse: float = 2.0
+    degradation: Shares = field(default_factory=Shares)
+
+
+@dataclass(frozen=True)
+class LossRecipe:
+    """Weights of the parts of the loss.
+
+    Attributes:
+        l1: Absolute error of PQ R'G'B'.
+        l2: Squared error of PQ R'G'B'.
+        ictcp: Absolute error of I, Ct / 2 and Cp, as BT.2124 weighs them.
+        gradient: Absolute error of the differences between neighbours, in PQ R'G'B'.
+    """
+
+    l1: float = 1.0
+    l2: float = 0.0
+    ictcp: float = 0.5
+    gradient: float = 0.2
+
+
+@dataclass(frozen=True)
+class OptimiserRecipe:
+    """How the weights move.
+
+    Attributes:
+        batch: Pairs a step.
+        learning_rate: Highest.
+        final_learning_rate: Where the cosine ends.
+        warm_up_steps: Steps in which the rate rises from zero.
+        weight_decay: AdamW's.
+        gradient_norm: Gradients longer than this are shortened.
+        ema: Decay of the average of the weights; it is lower in the first steps.
+    """
+
+    batch: int = 3
+    learning_rate: float = 5e-4
+    final_learning_rate: float = 1e-6
+    warm_up_steps: int = 300
+    weight_decay: float = 0.0
+    gradient_norm: float = 1.0
+    ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class ValidationRecipe:
+    """How and when the weights are judged.
+
+    Attributes:
+        height: Rows of the HDR frames, px.
+        width: Columns, px.
+        minutes: Between two validations.
+        checkpoint_minutes: Between two checkpoints.
+        watch_px: Longer side to which watched pairs are reduced.
+    """
+
+    height: int = 192
+    width: int = 320
+    minutes: float = 15.0
+    checkpoint_minutes: float = 5.0
+    watch_px: int = 512
+
+
+@dataclass(frozen=True)
+class CardTexts:
+    """What the model card says that no program can measure."""
+
+    title: str = ""
+    licence: str = "MIT"
+    known_failures: tuple[str, ...] = ()
+    training_data: tuple[dict[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training.
+
+    Attributes:
+        form: "residual" (on BT.2446-A, the last layer starting at zero) or "direct".
+        seed: Of everything random.
+        hours: Time budget unless `--hours` or `--steps` says otherwise.
+    """
+
+    form: Literal["residual", "direct"] = "residual"
+    seed: int = 1
+    hours: float = 10.0
+    data: DataRecipe = field(default_factory=DataRecipe)
+    loss: LossRecipe = field(default_factory=LossRecipe)
+    optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    validation: ValidationRecipe = field(default_factory=ValidationRecipe)
+    card: CardTexts = field(default_factory=CardTexts)
+
+    @property
+    def output_form(self) -> Form:
+        """`form` as model cards name it."""
+        return _FORMS[self.form]
+
+
+def find_recipe(model: str) -> Path:
+    """The package's recipe for a network.
+
+    Raises:
+        UsageError: There is none.
+    """
+    path = _FOLDER / f"{model}.toml"
+    if not path.is_file():
+        raise UsageError(f"There is no recipe for {model}; --recipe names a file.")
+    return path
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe; what it leaves out has its default.
+
+    Raises:
+        UsageError: The file cannot be read, or a key is unknown or of the wrong type.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"Recipe {path} cannot be read: {error.strerror} (--recipe).") from error
+    except ValueError as error:
+        raise UsageError(f"Recipe {path} is not TOML: {error} (--recipe).") from error
+    recipe = _part(Recipe, content, path, "")
+    if recipe.form not in _FORMS:
+        raise UsageError(
+            f'Recipe {path}: "form" is "{recipe.form}"; expected {" or ".join(_FORMS)}.'
+        )
+    return recipe
+
+
+def _part(kind: type[_Part], content: dict[str, Any], path: Path, where: str) -> _Part:
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        name = f"{where}{key}"
+        if key not in hints:
+            raise UsageError(f'Recipe {path} has a key "{name}"; expected {", ".join(hints)}.')
+        expected = hints[key]
+        if dataclasses.is_dataclass(expected) and isinstance(expected, type):
+            if not isinstance(value, dict):
+                raise UsageError(f'Recipe {path}: "{name}" is {value!r}; expected a table.')
+            values[key] = _part(expected, value, path, f"{name}.")
+            continue
+        if expected is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if isinstance(value, list):
+            value = tuple(value)
+        plain = {int: int, float: float, str: str}.get(expected)
+        if plain is not None and (not isinstance(value, plain) or isinstance(value, bool)):
+            raise UsageError(f'Recipe {path}: "{name}" is {value!r}; expected a {plain.__name__}.')
+        values[key] = value
+    return kind(**values)

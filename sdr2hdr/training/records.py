@@ -1,0 +1,115 @@
+"""What a training writes down as it goes: CSV tables, and their plots as PNG."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from sdr2hdr.media.still_images import write_png
+from sdr2hdr.training.glyphs import ALPHABET, draw_line
+
+__all__ = ["Table", "plot_lines"]
+
+_WIDTH_PX, _HEIGHT_PX, _MARGIN_PX = 960, 540, 70
+_COLOURS = ((0, 90, 200), (220, 80, 0), (0, 140, 60), (150, 60, 170), (110, 110, 110))
+
+
+class Table:
+    """A CSV file that rows are added to; each row is on disk when `add` returns."""
+
+    def __init__(self, path: Path, columns: Sequence[str], *, keep_until_step: int) -> None:
+        """Open or begin a table.
+
+        Args:
+            path: Of the file.
+            columns: Their names; the first is "step".
+            keep_until_step: Rows of later steps are dropped: a resumed run makes them anew.
+        """
+        self._path = path
+        self._columns = list(columns)
+        rows = [row for row in self.rows() if float(row["step"]) <= keep_until_step]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self._columns, extrasaction="ignore", restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def add(self, row: Mapping[str, object]) -> None:
+        """Append a row."""
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self._columns, extrasaction="ignore", restval="").writerow(row)
+
+    def rows(self) -> list[dict[str, str]]:
+        """All rows so far."""
+        if not self._path.is_file():
+            return []
+        with self._path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def column(self, name: str) -> tuple[list[float], list[float]]:
+        """Steps and values of a column, where it has any."""
+        rows = [row for row in self.rows() if row.get(name)]
+        return [float(row["step"]) for row in rows], [float(row[name]) for row in rows]
+
+
+def plot_lines(path: Path, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
+    """Draw lines over steps; with matplotlib (extra "train") if it is there, else plainly.
+
+    Args:
+        path: PNG file to write.
+        lines: Label to (steps, values); empty ones are left out.
+    """
+    drawn = {label: points for label, points in lines.items() if len(points[0]) > 0}
+    if not drawn:
+        return
+    try:
+        figure_module = import_module("matplotlib.figure")
+    except ImportError:
+        write_png(path, _plain_plot(drawn))
+        return
+    figure = figure_module.Figure(figsize=(9.6, 5.4), layout="constrained")
+    axes = figure.add_subplot()
+    for label, (steps, values) in drawn.items():
+        axes.plot(steps, values, label=label)
+    axes.set_xlabel("step")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path)
+
+
+def _plain_plot(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> np.ndarray:
+    """White paper, a frame, the extreme values at its sides, and the lines in order of colours."""
+    canvas = np.full((_HEIGHT_PX, _WIDTH_PX, 3), 255, np.uint8)
+    steps = np.concatenate([np.asarray(points[0]) for points in lines.values()])
+    values = np.concatenate([np.asarray(points[1]) for points in lines.values()])
+    left, right = _MARGIN_PX, _WIDTH_PX - 20
+    top, bottom = 20, _HEIGHT_PX - 40
+    canvas[[top, bottom], left : right + 1] = 180
+    canvas[top : bottom + 1, [left, right]] = 180
+    step_span = max(float(np.ptp(steps)), 1e-9)
+    value_span = max(float(np.ptp(values)), 1e-9)
+    for colour, points in zip(_COLOURS * 4, lines.values(), strict=False):
+        x = left + (np.asarray(points[0]) - steps.min()) / step_span * (right - left)
+        y = bottom - (np.asarray(points[1]) - values.min()) / value_span * (bottom - top)
+        columns = np.arange(round(x[0]), round(x[-1]) + 1)
+        rows = np.interp(columns, x, y)
+        for column, low, high in zip(columns, rows, [*rows[1:], rows[-1]], strict=True):
+            start, end = sorted((round(float(low)), round(float(high))))
+            canvas[start : end + 2, column] = colour
+    for text, row, column in (
+        (f"{values.max():.4g}", top, 4),
+        (f"{values.min():.4g}", bottom - 7, 4),
+        (f"{steps.max():.0f}", bottom + 12, right - 60),
+    ):
+        _write(canvas, text, row, column)
+    return canvas
+
+
+def _write(canvas: np.ndarray, text: str, row: int, column: int) -> None:
+    known = "".join(character for character in text if character in ALPHABET)
+    if known:
+        dots = draw_line(known) > 0.5
+        canvas[row : row + dots.shape[0], column : column + dots.shape[1]][dots] = 0

@@ -1,0 +1,260 @@
+"""Pairs on disk: made ahead by another process, read by the training loop without waiting.
+
+Shard k of a run depends on the recipe, the scenes and the seed alone. The loop at step t reads from
+a window of shards that is decided by t alone, so a run is the same however fast shards are made,
+and a resumed run makes again what it lacks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sdr2hdr.errors import Sdr2HdrError
+from sdr2hdr.training.randomness import generator
+from sdr2hdr.training.recipe import DataRecipe
+from sdr2hdr.training.scenes import Scene
+from sdr2hdr.training.synthesis import (
+    Pair,
+    PairFiles,
+    PairSource,
+    RealPairs,
+    SyntheticPairs,
+)
+
+__all__ = ["PairPlan", "Shards", "Window", "make_shard"]
+
+_TOP = 65535.0
+_NICENESS = 19
+
+
+@dataclass(frozen=True)
+class PairPlan:
+    """All that decides what is in the shards; it can be sent to another process.
+
+    Attributes:
+        scenes: To make pairs from; may be empty if there are `pairs`.
+        pairs: The user's own; may be empty.
+        scale: The network's.
+    """
+
+    scenes: tuple[Scene, ...]
+    pairs: tuple[PairFiles, ...]
+    recipe: DataRecipe
+    scale: int
+    seed: int
+
+    def fingerprint(self) -> str:
+        """A hash of the plan: shards of another plan are not used."""
+        content = asdict(self)
+        text = json.dumps(content, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def source(self) -> PairSource:
+        """What makes the pairs.
+
+        Raises:
+            InputError: A file cannot be read.
+        """
+        synthetic = SyntheticPairs(self.scenes, self.recipe, self.scale) if self.scenes else None
+        real = RealPairs(self.pairs, self.recipe, self.scale) if self.pairs else None
+        if synthetic is None or real is None:
+            source = synthetic or real
+            if source is None:
+                raise ValueError("A plan needs scenes or pairs.")
+            return source
+        return _Both(synthetic, real, self.recipe.pairs)
+
+
+@dataclass(frozen=True)
+class _Both:
+    synthetic: PairSource
+    real: PairSource
+    real_share: float
+
+    def draw(self, rng: np.random.Generator) -> Pair:
+        source = self.real if rng.random() < self.real_share else self.synthetic
+        return source.draw(rng)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The shards [first, end) that a step reads from."""
+
+    first: int
+    end: int
+
+    @classmethod
+    def at(cls, step: int, batch: int, recipe: DataRecipe) -> Window:
+        """The window of a step: it grows from one shard, then moves on as pairs are used up."""
+        end = 1 + math.floor(step * batch / (recipe.reuse * recipe.shard))
+        return cls(max(0, end - recipe.window), end)
+
+
+def make_shard(source: PairSource, plan: PairPlan, index: int, folder: Path) -> None:
+    """Make one shard and put it into the cache, whole or not at all.
+
+    Files `sdr.npy` and `hdr.npy`: (pairs, 3, H, W), uint16, 65535 for 1.0.
+    """
+    count, scale = plan.recipe.shard, plan.scale
+    height, width = plan.recipe.height, plan.recipe.width
+    sdr = np.empty((count, 3, height // scale, width // scale), np.uint16)
+    hdr = np.empty((count, 3, height, width), np.uint16)
+    for place in range(count):
+        pair = source.draw(generator(plan.seed, "shard", index, place))
+        sdr[place] = _to_integers(pair.sdr)
+        hdr[place] = _to_integers(pair.hdr)
+    target = _shard_folder(folder, index)
+    unfinished = folder / f"{target.name}.{os.getpid()}.tmp"
+    unfinished.mkdir(parents=True)
+    np.save(unfinished / "sdr.npy", sdr)
+    np.save(unfinished / "hdr.npy", hdr)
+    if target.exists():
+        shutil.rmtree(target)
+    unfinished.rename(target)
+
+
+def _to_integers(picture: torch.Tensor) -> np.ndarray:
+    scaled = (picture[0].clamp(0.0, 1.0) * _TOP).round_().to(torch.int32)
+    return scaled.numpy().astype(np.uint16)
+
+
+def _shard_folder(folder: Path, index: int) -> Path:
+    return folder / f"shard_{index:06d}"
+
+
+class Shards:
+    """The loop's side: asks for batches, and keeps a process making shards ahead of it."""
+
+    def __init__(self, plan: PairPlan, folder: Path, batch: int, *, ahead: int = 3) -> None:
+        """Prepare a cache folder.
+
+        Args:
+            plan: What to make.
+            folder: Where shards lie; those of another plan are removed.
+            batch: Pairs a step.
+            ahead: Shards made beyond the current window.
+        """
+        self._plan = plan
+        self._folder = folder
+        self._batch = batch
+        self._ahead = ahead
+        self._maps: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._context = multiprocessing.get_context("spawn")
+        self._wanted = self._context.Array("q", [0, 0])
+        self._process: Any = None
+
+    def __enter__(self) -> Shards:
+        _claim(self._folder, self._plan.fingerprint())
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._maps.clear()
+        if self._process is not None:
+            self._process.terminate()
+            self._process.join()
+
+    def batch(
+        self, step: int, waiting: Callable[[], None] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The pairs of a step.
+
+        Args:
+            step: From 0.
+            waiting: Called every half second while a shard is not there yet; may raise.
+
+        Returns:
+            SDR (B, 3, H / scale, W / scale) and HDR (B, 3, H, W), float32, [0, 1].
+
+        Raises:
+            Sdr2HdrError: The process that makes shards has ended.
+        """
+        window = Window.at(step, self._batch, self._plan.recipe)
+        self._require(window, waiting)
+        rng = generator(self._plan.seed, "batch", step)
+        total = (window.end - window.first) * self._plan.recipe.shard
+        places = rng.integers(0, total, self._batch)
+        chosen = [divmod(int(place), self._plan.recipe.shard) for place in places]
+        maps = [self._maps[window.first + shard] for shard, _ in chosen]
+        sdr = np.stack([pair[0][place] for pair, (_, place) in zip(maps, chosen, strict=True)])
+        hdr = np.stack([pair[1][place] for pair, (_, place) in zip(maps, chosen, strict=True)])
+        return _to_floats(sdr), _to_floats(hdr)
+
+    def _require(self, window: Window, waiting: Callable[[], None] | None) -> None:
+        self._wanted[0], self._wanted[1] = window.first, window.end + self._ahead
+        for index in [index for index in self._maps if index < window.first]:
+            del self._maps[index]
+            shutil.rmtree(_shard_folder(self._folder, index), ignore_errors=True)
+        for index in range(window.first, window.end):
+            if index in self._maps:
+                continue
+            folder = _shard_folder(self._folder, index)
+            while not folder.is_dir():
+                self._keep_producing()
+                time.sleep(0.1)
+                if waiting is not None:
+                    waiting()
+            self._maps[index] = (
+                np.load(folder / "sdr.npy", mmap_mode="r"),
+                np.load(folder / "hdr.npy", mmap_mode="r"),
+            )
+        self._keep_producing()
+
+    def _keep_producing(self) -> None:
+        if self._process is None:
+            self._process = self._context.Process(
+                target=_produce,
+                args=(self._plan, self._folder, self._wanted, os.getpid()),
+                daemon=True,
+            )
+            self._process.start()
+        elif not self._process.is_alive():
+            raise Sdr2HdrError(
+                f"The process that makes training pairs ended with code {self._process.exitcode}; "
+                "its own message is above."
+            )
+
+
+def _to_floats(integers: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(integers.astype(np.float32)).div_(_TOP)
+
+
+def _claim(folder: Path, fingerprint: str) -> None:
+    """Make the cache folder ours: drop shards of another plan, and unfinished ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / "plan.txt"
+    same = note.is_file() and note.read_text(encoding="utf-8") == fingerprint
+    for shard in folder.glob("shard_*"):
+        if not same or shard.suffix == ".tmp":
+            shutil.rmtree(shard)
+    note.write_text(fingerprint, encoding="utf-8")
+
+
+def _produce(plan: PairPlan, folder: Path, wanted: Any, parent: int) -> None:
+    """Make the shards that are wanted and not there, until the parent is gone."""
+    if hasattr(os, "nice"):
+        os.nice(max(0, _NICENESS - os.nice(0)))
+    torch.set_num_threads(1)
+    source = plan.source()
+    while os.getppid() == parent:
+        missing = [
+            index
+            for index in range(wanted[0], wanted[1])
+            if not _shard_folder(folder, index).is_dir()
+        ]
+        if missing:
+            make_shard(source, plan, missing[0], folder)
+        else:
+            time.sleep(0.5)

@@ -1,0 +1,245 @@
+"""One random pair of SDR and HDR, from a scene or from a user's own pair of files."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from sdr2hdr.colour.transfer import (
+    bt1886_eotf,
+    bt1886_inverse_eotf,
+    pq_eotf,
+    pq_inverse_eotf,
+)
+from sdr2hdr.errors import InputError
+from sdr2hdr.training.anchor import AnchorKind, draw_look, draw_roll_off
+from sdr2hdr.training.degradation import degrade, draw_degradation
+from sdr2hdr.training.grade import apply_grade, draw_grade
+from sdr2hdr.training.graphics import add_graphics
+from sdr2hdr.training.pictures import (
+    REFERENCE_WHITE_CD_M2,
+    read_hdr_pictures,
+    read_sdr_pictures,
+)
+from sdr2hdr.training.randomness import chance, log_uniform
+from sdr2hdr.training.recipe import DataRecipe
+from sdr2hdr.training.rendering import draw_down_conversion, render
+from sdr2hdr.training.scenes import Referral, Scene
+from sdr2hdr.training.tone_curves import OPERATORS
+from sdr2hdr.training.views import Light, look, prepare
+
+__all__ = [
+    "Pair",
+    "PairFiles",
+    "PairSource",
+    "RealPairs",
+    "SceneStore",
+    "SyntheticPairs",
+    "find_pair_files",
+    "read_pair",
+]
+
+_VIDEO_FRAMES = 8
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture twice.
+
+    Attributes:
+        sdr: (1, 3, H / scale, W / scale), float32, [0, 1], R'G'B', BT.709, gamma 2.4.
+        hdr: (1, 3, H, W), float32, [0, 1], R'G'B', BT.2020, PQ.
+    """
+
+    sdr: torch.Tensor
+    hdr: torch.Tensor
+
+
+class PairSource(Protocol):
+    """Whatever makes pairs."""
+
+    def draw(self, rng: np.random.Generator) -> Pair:
+        """One pair, wholly decided by `rng`."""
+        ...
+
+
+class SceneStore:
+    """Scenes ready to be looked at; the most recent ones stay in memory."""
+
+    def __init__(self, scenes: Sequence[Scene], bound_bytes: int = 3 << 30) -> None:
+        """Keep up to `bound_bytes` of pictures."""
+        self.scenes = tuple(scenes)
+        self._bound_bytes = bound_bytes
+        self._held: OrderedDict[int, tuple[Light, ...]] = OrderedDict()
+        self._held_bytes = 0
+
+    def pictures(self, index: int) -> tuple[Light, ...]:
+        """The picture of a scene, or the frames of a video.
+
+        Raises:
+            InputError: The file cannot be read or is not HDR.
+        """
+        if index in self._held:
+            self._held.move_to_end(index)
+            return self._held[index]
+        scene = self.scenes[index]
+        pictures = tuple(
+            prepare(light, scene.is_panorama)
+            for light in read_hdr_pictures(scene.path, scene.referral, _VIDEO_FRAMES)
+        )
+        if not pictures:
+            raise InputError(f"{scene.path} holds no picture.")
+        self._held[index] = pictures
+        self._held_bytes += _bytes_of(pictures)
+        while self._held_bytes > self._bound_bytes and len(self._held) > 1:
+            _, dropped = self._held.popitem(last=False)
+            self._held_bytes -= _bytes_of(dropped)
+        return pictures
+
+
+def _bytes_of(pictures: tuple[Light, ...]) -> int:
+    return sum(picture.root.nbytes for picture in pictures)
+
+
+class SyntheticPairs:
+    """Pairs made from scenes: viewed, graded, down-converted, degraded at random."""
+
+    def __init__(self, scenes: Sequence[Scene], recipe: DataRecipe, scale: int) -> None:
+        self._store = SceneStore(scenes)
+        self._recipe = recipe
+        self._scale = scale
+        operators = recipe.operators or dict.fromkeys(OPERATORS, 1.0) | {"local_contrast": 2.0}
+        self._operators, self._operator_shares = _weighted(operators)
+        self._anchors, self._anchor_shares = _weighted(recipe.anchors)
+
+    def draw(self, rng: np.random.Generator) -> Pair:
+        """One pair; see `PairSource`."""
+        recipe = self._recipe
+        pictures = self._store.pictures(int(rng.integers(len(self._store.scenes))))
+        picture = pictures[int(rng.integers(len(pictures)))]
+        view = look(picture, recipe.height, recipe.width, rng)
+        graded = apply_grade(view, draw_grade(view, rng))
+        operator = self._operators[int(rng.choice(len(self._operators), p=self._operator_shares))]
+        kind = self._anchors[int(rng.choice(len(self._anchors), p=self._anchor_shares))]
+        sdr, hdr = render(
+            graded,
+            draw_down_conversion(operator, rng),
+            draw_look(cast(AnchorKind, kind), rng),
+            draw_roll_off(rng),
+        )
+        if chance(rng, recipe.graphics):
+            sdr, hdr = add_graphics(sdr, hdr, rng)
+        degradation = draw_degradation(recipe.degradation, rng)
+        return Pair(degrade(sdr, degradation, self._scale, rng), hdr)
+
+
+def _weighted(weights: dict[str, float]) -> tuple[list[str], np.ndarray]:
+    shares = np.array(list(weights.values()), dtype=np.float64)
+    return list(weights), shares / shares.sum()
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """Two files of one name that show the same picture or video."""
+
+    sdr: Path
+    hdr: Path
+
+
+def find_pair_files(sdr_folder: Path, hdr_folder: Path) -> tuple[PairFiles, ...]:
+    """Match files of two folders by their names without suffix.
+
+    Raises:
+        InputError: A folder does not exist, or nothing matches.
+    """
+    for folder in (sdr_folder, hdr_folder):
+        if not folder.is_dir():
+            raise InputError(f"The folder of pairs {folder} does not exist (--pairs).")
+    hdr_files = {path.stem: path for path in sorted(hdr_folder.iterdir()) if path.is_file()}
+    pairs = tuple(
+        PairFiles(path, hdr_files[path.stem])
+        for path in sorted(sdr_folder.iterdir())
+        if path.is_file() and path.stem in hdr_files
+    )
+    if not pairs:
+        raise InputError(
+            f"No file of {sdr_folder} has one of the same name in {hdr_folder}; expected pairs "
+            "such as shot.png and shot.exr (--pairs)."
+        )
+    return pairs
+
+
+def read_pair(files: PairFiles, count: int = 1) -> list[Pair]:
+    """Read whole pairs; HDR is display-referred, 1.0 in linear files being 203 cd/m2.
+
+    Raises:
+        InputError: A file cannot be read, or sizes do not agree.
+    """
+    pairs = []
+    hdr_pictures = read_hdr_pictures(files.hdr, Referral.DISPLAY, count)
+    for sdr, light in zip(read_sdr_pictures(files.sdr, count), hdr_pictures, strict=False):
+        rows, columns = (light.shape[i] / sdr.shape[i] for i in (2, 3))
+        if rows != columns or rows != int(rows):
+            raise InputError(
+                f"{files.sdr} is {sdr.shape[3]}x{sdr.shape[2]} and {files.hdr} "
+                f"{light.shape[3]}x{light.shape[2]}; expected equal sizes, or HDR a whole number "
+                "of times as large (--pairs)."
+            )
+        pairs.append(Pair(sdr, pq_inverse_eotf(light * REFERENCE_WHITE_CD_M2)))
+    return pairs
+
+
+class RealPairs:
+    """Crops of many scales of a user's own pairs, with nothing changed but their size."""
+
+    def __init__(self, files: Sequence[PairFiles], recipe: DataRecipe, scale: int) -> None:
+        """Read all pairs into memory.
+
+        Raises:
+            InputError: A pair cannot be read, or is not of the network's scale.
+        """
+        self._recipe = recipe
+        self._scale = scale
+        self._pairs = [pair for each in files for pair in read_pair(each, _VIDEO_FRAMES)]
+        for pair in self._pairs:
+            found = pair.hdr.shape[2] // pair.sdr.shape[2]
+            if found != scale:
+                raise InputError(
+                    f"HDR is {found} times as large as SDR in --pairs; the network's scale is "
+                    f"{scale}."
+                )
+            if pair.hdr.shape[2] < recipe.height or pair.hdr.shape[3] < recipe.width:
+                raise InputError(
+                    f"A picture of --pairs is {pair.hdr.shape[3]}x{pair.hdr.shape[2]}; expected at "
+                    f"least the recipe's {recipe.width}x{recipe.height}."
+                )
+
+    def draw(self, rng: np.random.Generator) -> Pair:
+        """One pair; see `PairSource`."""
+        pair = self._pairs[int(rng.integers(len(self._pairs)))]
+        scale, rows, columns = self._scale, self._recipe.height, self._recipe.width
+        largest = min(pair.hdr.shape[2] / rows, pair.hdr.shape[3] / columns)
+        zoom = 1.0 if chance(rng, 0.5) else log_uniform(rng, (1.0, largest))
+        high, wide = int(rows // scale * zoom), int(columns // scale * zoom)
+        top = int(rng.integers(0, pair.sdr.shape[2] - high + 1))
+        left = int(rng.integers(0, pair.sdr.shape[3] - wide + 1))
+        sdr = pair.sdr[:, :, top : top + high, left : left + wide]
+        hdr = pair.hdr[
+            :, :, top * scale : (top + high) * scale, left * scale : (left + wide) * scale
+        ]
+        if zoom > 1.0:
+            sdr = _resized(bt1886_eotf(sdr), rows // scale, columns // scale)
+            sdr = torch.round(bt1886_inverse_eotf(sdr.clamp(0.0, 1.0)) * 255.0) / 255.0
+            hdr = pq_inverse_eotf(_resized(pq_eotf(hdr), rows, columns).clamp(min=0.0))
+        return Pair(sdr, hdr)
+
+
+def _resized(light: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    return functional.interpolate(light, size=(height, width), mode="bilinear", antialias=True)

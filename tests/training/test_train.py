@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from exr_files import scene_pixels, write_exr
+
+from sdr2hdr.cli import run
+from sdr2hdr.errors import InputError, OutputError, UsageError
+from sdr2hdr.media.still_images import write_png
+from sdr2hdr.networks.card import Form
+from sdr2hdr.networks.registry import NETWORKS, build, resolve_exactly
+from sdr2hdr.networks.weights import load_network
+from sdr2hdr.training import checkpoint, loop
+from sdr2hdr.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from sdr2hdr.training.forms import base_picture, keep_last_layer_exact, predict, zero_last_layer
+from sdr2hdr.training.loop import TrainingJob, train
+from sdr2hdr.training.losses import total_loss
+from sdr2hdr.training.recipe import (
+    DataRecipe,
+    LossRecipe,
+    OptimiserRecipe,
+    Recipe,
+    ValidationRecipe,
+    find_recipe,
+    read_recipe,
+)
+from sdr2hdr.training.scenes import Manifest, find_scenes, split_scenes
+from sdr2hdr.training.schedule import Budget, learning_rate
+from sdr2hdr.training.shards import PairPlan, Window, make_shard
+from sdr2hdr.training.synthesis import find_pair_files
+from sdr2hdr.training.validation import psnr_db
+from sdr2hdr.training.weight_average import WeightAverage
+
+SMALL = Recipe(
+    form="residual",
+    data=DataRecipe(
+        height=32, width=48, shard=8, window=2, reuse=1.0, operators={"hard_clip": 1.0}
+    ),
+    optimiser=OptimiserRecipe(batch=2, learning_rate=2e-3, warm_up_steps=3, ema=0.9),
+    validation=ValidationRecipe(height=32, width=48, minutes=1e6, checkpoint_minutes=1e6),
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for seed in range(5):
+        write_exr(folder / f"place_{seed}.exr", scene_pixels(seed))
+    (folder / "scenes.toml").write_text('validation = ["place_4"]\n')
+    return folder
+
+
+def job(data: Path, out: Path, model: str = "irnet1", steps: int = 8, **changes) -> TrainingJob:
+    manifest = Manifest(validation=("place_4",))
+    split = split_scenes(find_scenes(data, manifest), manifest)
+    plain = TrainingJob(
+        spec=resolve_exactly(model),
+        recipe=SMALL,
+        budget=Budget(steps=steps),
+        training=split.training,
+        validation=split.validation,
+        pairs=(),
+        watch=(),
+        out=out,
+        cache=out / "cache",
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+def silent(report: loop.Report) -> None:
+    pass
+
+
+def weights_of(out: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(out / "checkpoint" / "state.safetensors")
+
+
+def test_thirty_steps_lower_the_loss_and_leave_usable_weights(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_STEPS_BETWEEN_ROWS", 5)
+    progress = train(job(data, tmp_path / "run", steps=30), silent)
+    with (tmp_path / "run" / "log.csv").open() as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert len(losses) == 6
+    assert np.mean(losses[-2:]) < 0.9 * losses[0]
+    with (tmp_path / "run" / "validation.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["psnr_db"]) > float(row["bt2408_psnr_db"])
+    assert progress.best_step == progress.step == 30
+    network, card = load_network("irnet1", tmp_path / "run" / "weights")
+    assert card.form is Form.RESIDUAL_BT2446A
+    assert card.training.steps == 30
+    assert {name: t.shape for name, t in network.state_dict().items()} == {
+        name: t.shape for name, t in build(resolve_exactly("irnet1")).state_dict().items()
+    }
+    for name in ("loss.png", "validation.png"):
+        assert (tmp_path / "run" / name).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(data, tmp_path, monkeypatch):
+    train(job(data, tmp_path / "whole"), silent)
+
+    own_step = loop._Training.step
+
+    def interrupted(training, sdr, hdr):
+        if training.progress.step == 3:
+            raise KeyboardInterrupt
+        return own_step(training, sdr, hdr)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Training, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(job(data, tmp_path / "halves"), silent)
+    assert weights_of(tmp_path / "halves")
+    # The cache is only a cache.
+    progress = train(
+        job(data, tmp_path / "halves", resume=True, cache=tmp_path / "new cache"), silent
+    )
+    assert progress.step == 8
+    whole, halves = weights_of(tmp_path / "whole"), weights_of(tmp_path / "halves")
+    assert whole.keys() == halves.keys()
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, halves[name]), name
+
+
+def test_gpgmnet_resumes_bit_for_bit_too(data, tmp_path, monkeypatch):
+    recipe = dataclasses.replace(SMALL, form="direct")
+    whole = job(data, tmp_path / "whole", "gpgmnet-x2", 2, recipe=recipe)
+    train(whole, silent)
+    own_step = loop._Training.step
+
+    def interrupted(training, sdr, hdr):
+        if training.progress.step == 1:
+            raise KeyboardInterrupt
+        return own_step(training, sdr, hdr)
+
+    halves = dataclasses.replace(whole, out=tmp_path / "halves")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Training, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(halves, silent)
+    train(dataclasses.replace(halves, resume=True), silent)
+    expected, found = weights_of(tmp_path / "whole"), weights_of(tmp_path / "halves")
+    assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
+
+
+def test_a_checkpoint_survives_a_crash_while_the_next_is_written(tmp_path, monkeypatch):
+    network = torch.nn.Conv2d(3, 3, 1)
+    average, progress = WeightAverage(network, 0.9), Progress("irnet1", "abc", step=5)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=0.1)
+    network(torch.rand(1, 3, 4, 4)).mean().backward()
+    optimiser.step()
+    save_checkpoint(tmp_path, progress, network, average, optimiser)
+    kept = network.weight.detach().clone()
+    with torch.no_grad():
+        network.weight.add_(1.0)
+    progress.step = 6
+
+    def crash(*arguments, **named):
+        raise OSError(28, "No space left on device")
+
+    for victim in ("safetensors.torch.save_file", "shutil.rmtree", "json.dumps"):
+        with monkeypatch.context() as patch:
+            patch.setattr(victim, crash)
+            with pytest.raises(OSError, match="No space"):
+                save_checkpoint(tmp_path, progress, network, average, optimiser)
+        found = load_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser)
+        assert found.step == 5
+        assert torch.equal(network.weight, kept)
+    # Between the two renames the old one is found under its other name.
+    (tmp_path / "checkpoint").rename(tmp_path / checkpoint._OLD_NAME)
+    assert (
+        load_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser).step == 5
+    )
+
+
+def test_a_checkpoint_of_another_recipe_or_none_is_refused(tmp_path):
+    network = torch.nn.Conv2d(3, 3, 1)
+    average = WeightAverage(network, 0.9)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=0.1)
+    with pytest.raises(InputError, match="no checkpoint"):
+        load_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser)
+    save_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser)
+    with pytest.raises(InputError, match="--recipe"):
+        load_checkpoint(tmp_path, Progress("irnet1", "xyz"), network, average, optimiser)
+
+
+def test_a_running_training_is_not_overwritten(data, tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    with pytest.raises(OutputError, match="--resume"):
+        train(job(data, tmp_path), silent)
+
+
+def test_fine_tuning_on_own_pairs(tmp_path):
+    for index in range(3):
+        light = scene_pixels(index, 48, 64)
+        write_exr(tmp_path / "hdr" / f"shot_{index}.exr", light)
+        (tmp_path / "sdr").mkdir(exist_ok=True)
+        codes = np.clip(light, 0.0, 1.0) ** (1 / 2.2) * 255
+        write_png(tmp_path / "sdr" / f"shot_{index}.png", codes.astype(np.uint8))
+    pairs = find_pair_files(tmp_path / "sdr", tmp_path / "hdr")
+    assert [files.sdr.stem for files in pairs] == ["shot_0", "shot_1", "shot_2"]
+    start = build(resolve_exactly("irnet1"))
+    zero_last_layer(start)
+    from safetensors.torch import save_file
+
+    save_file(start.state_dict(), tmp_path / "start.safetensors")
+    tuning = TrainingJob(
+        spec=resolve_exactly("irnet1"),
+        recipe=SMALL,
+        budget=Budget(steps=4),
+        training=(),
+        validation=(),
+        pairs=pairs,
+        watch=pairs,
+        out=tmp_path / "out",
+        cache=tmp_path / "out" / "cache",
+        start_from=tmp_path / "start.safetensors",
+    )
+    progress = train(tuning, silent)
+    assert progress.step == 4
+    assert progress.best_psnr_db is not None
+    with (tmp_path / "out" / "validation.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["watch_psnr_db"]) > 5.0
+    with pytest.raises(InputError, match="No file"):
+        find_pair_files(tmp_path / "sdr", tmp_path / "out")
+
+
+def test_shards_depend_on_plan_and_index_alone(data, tmp_path):
+    split = job(data, tmp_path).training
+    plan = PairPlan(split, (), SMALL.data, 2, seed=4)
+    for name in ("a", "b"):
+        make_shard(plan.source(), plan, 3, tmp_path / name)
+    make_shard(plan.source(), plan, 4, tmp_path / "a")
+    first = np.load(tmp_path / "a" / "shard_000003" / "hdr.npy")
+    assert first.shape == (8, 3, 32, 48)
+    assert np.load(tmp_path / "a" / "shard_000003" / "sdr.npy").shape == (8, 3, 16, 24)
+    np.testing.assert_array_equal(first, np.load(tmp_path / "b" / "shard_000003" / "hdr.npy"))
+    assert (first != np.load(tmp_path / "a" / "shard_000004" / "hdr.npy")).any()
+    assert plan.fingerprint() != dataclasses.replace(plan, seed=5).fingerprint()
+
+
+def test_the_window_of_shards_grows_then_moves():
+    recipe = DataRecipe(shard=10, window=3, reuse=2.0)
+    windows = [Window.at(step, 2, recipe) for step in (0, 9, 10, 30, 100)]
+    assert windows == [Window(0, 1), Window(0, 1), Window(0, 2), Window(1, 4), Window(8, 11)]
+
+
+@pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
+def test_every_network_has_a_recipe(spec):
+    recipe = read_recipe(find_recipe(spec.name))
+    assert recipe.data.height % (2 * spec.scale) == 0
+    assert recipe.data.width % (2 * spec.scale) == 0
+    assert recipe.card.training_data
+    if spec.kind == "gpgmnet":
+        assert recipe.form == "direct"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[data]\nheigth = 3", '"data.heigth"'),
+        ("[optimiser]\nbatch = 1.5", "expected a int"),
+        ('form = "other"', "expected residual or direct"),
+        ("loss = 3", "expected a table"),
+        ("[", "not TOML"),
+    ],
+)
+def test_a_wrong_recipe_is_a_usage_error(text, complaint, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=complaint):
+        read_recipe(path)
+
+
+def test_residual_networks_start_as_the_curve():
+    network = build(resolve_exactly("irnet2"))
+    zero_last_layer(network)
+    keep_last_layer_exact(network)
+    sdr = torch.rand(1, 3, 16, 24)
+    expected = base_picture(sdr, Form.RESIDUAL_BT2446A, 1)
+    assert expected is not None
+    found = predict(network, sdr, Form.RESIDUAL_BT2446A, bf16=True)
+    assert torch.equal(found, expected)
+
+
+def test_the_last_layer_is_not_rounded_to_bfloat16():
+    network = build(resolve_exactly("irnet1"))
+    names = list(network.state_dict())
+    keep_last_layer_exact(network)
+    assert list(network.state_dict()) == names
+    output = predict(network, torch.rand(1, 3, 16, 24), Form.DIRECT, bf16=True)
+    assert (output != output.to(torch.bfloat16).to(torch.float32)).float().mean() > 0.5
+
+
+def test_loss_is_zero_on_the_target_and_its_gradient_finite_at_black():
+    target = torch.rand(1, 3, 8, 8)
+    assert float(total_loss(target, target, LossRecipe(l2=1.0))) == 0.0
+    prediction = torch.zeros(1, 3, 8, 8, requires_grad=True)
+    total_loss(prediction, target.where(target > 0.5, torch.zeros(())), LossRecipe()).backward()
+    assert prediction.grad is not None
+    assert torch.isfinite(prediction.grad).all()
+
+
+def test_learning_rate_warms_up_and_falls_as_a_cosine():
+    recipe = OptimiserRecipe(learning_rate=1.0, final_learning_rate=0.0, warm_up_steps=10)
+    assert learning_rate(recipe, 0, 0.0) == pytest.approx(0.1)
+    assert learning_rate(recipe, 100, 0.5) == pytest.approx(0.5)
+    assert learning_rate(recipe, 100, 1.0) == pytest.approx(0.0)
+
+
+def test_the_average_follows_the_weights():
+    network = torch.nn.Linear(1, 1)
+    average = WeightAverage(network, 0.5)
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+        average.tensors["weight"].zero_()
+    average.update(network)
+    # The first update's decay is 2/11: the average goes 9/11 of the way.
+    assert float(average.tensors["weight"]) == pytest.approx(9 / 11)
+
+
+def test_psnr_of_a_known_error():
+    target = torch.full((1, 3, 4, 4), 0.5)
+    assert psnr_db(target + 0.1, target) == pytest.approx(20.0, abs=1e-4)
+    assert psnr_db(target + 9.0, target) == pytest.approx(-20 * np.log10(0.5), abs=1e-4)
+
+
+def test_the_command_refuses_what_makes_no_sense(tmp_path, capsys):
+    assert run(["train", "irnet2", "--out", str(tmp_path)]) == 2
+    assert "--data" in capsys.readouterr().err
+    missing = str(tmp_path / "none")
+    assert run(["train", "irnet2", "--data", missing, "--out", str(tmp_path)]) == 3
+    assert run(["train", "resnet", "--data", missing, "--out", str(tmp_path)]) == 6
+
+
+def test_the_command_trains(data, tmp_path, capsys):
+    recipe = tmp_path / "small.toml"
+    recipe.write_text(
+        "[data]\nheight = 32\nwidth = 48\nshard = 6\noperators = {hable = 1.0}\n"
+        "[optimiser]\nbatch = 2\n[validation]\nheight = 32\nwidth = 48\n"
+    )
+    arguments = ["train", "irnet1", "--data", str(data), "--out", str(tmp_path / "run")]
+    code = run([*arguments, "--steps", "3", "--recipe", str(recipe), "--json"])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    assert '"event": "done"' in captured.out
+    assert (tmp_path / "run" / "weights" / "irnet1.safetensors").is_file()
