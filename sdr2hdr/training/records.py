@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 
 import numpy as np
@@ -65,12 +65,10 @@ def plot_lines(path: Path, lines: Mapping[str, tuple[Sequence[float], Sequence[f
     drawn = {label: points for label, points in lines.items() if len(points[0]) > 0}
     if not drawn:
         return
-    try:
-        figure_module = import_module("matplotlib.figure")
-    except ImportError:
+    if not _has_matplotlib():
         write_png(path, _plain_plot(drawn))
         return
-    figure = figure_module.Figure(figsize=(9.6, 5.4), layout="constrained")
+    figure = import_module("matplotlib.figure").Figure(figsize=(9.6, 5.4), layout="constrained")
     axes = figure.add_subplot()
     for label, (steps, values) in drawn.items():
         axes.plot(steps, values, label=label)
@@ -78,6 +76,15 @@ def plot_lines(path: Path, lines: Mapping[str, tuple[Sequence[float], Sequence[f
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path)
+
+
+def _has_matplotlib() -> bool:
+    # Not by importing it: colour-science puts a stand-in under that name where it is missing.
+    try:
+        metadata.version("matplotlib")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _plain_plot(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> np.ndarray:
