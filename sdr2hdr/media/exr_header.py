@@ -6,9 +6,11 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from sdr2hdr.errors import InputError
 
-__all__ = ["exr_white_cd_m2"]
+__all__ = ["exr_chromaticities", "exr_white_cd_m2"]
 
 MAGIC = b"\x76\x2f\x31\x01"
 LONGEST_NAME_BYTES = 255
@@ -39,6 +41,26 @@ def exr_white_cd_m2(path: Path) -> float | None:
             "than 0."
         )
     return white_cd_m2
+
+
+def exr_chromaticities(path: Path) -> np.ndarray | None:
+    """Primaries and white from the attribute `chromaticities`.
+
+    Args:
+        path: Any file.
+
+    Returns:
+        (4, 2), float64: x and y of red, green, blue and white; None if the attribute is absent, or
+        the file is not an OpenEXR file.
+
+    Raises:
+        InputError: The header is cut short or nonsense.
+
+    Source:
+        OpenEXR documentation, "OpenEXR File Layout" and "Standard Optional Attributes".
+    """
+    value = _attribute(path, "chromaticities", "chromaticities", size=32)
+    return None if value is None else np.frombuffer(value, "<f4").reshape(4, 2).astype(np.float64)
 
 
 def _attribute(path: Path, name: str, kind: str, size: int) -> bytes | None:

@@ -5,7 +5,6 @@ A file is read as it is, nothing is converted: what the numbers mean comes along
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +16,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from sdr2hdr.errors import InputError
+from sdr2hdr.media.exr_header import exr_chromaticities
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import Planes, frame_planes
@@ -57,7 +57,6 @@ _FLOAT_FORMATS = {
     "gbrpf32le": np.dtype("<f4"),
     "gbrapf32le": np.dtype("<f4"),
 }
-_EXR_MAGIC = 20000630
 
 # Rec. ITU-T H.273 (07/2021), Tables 2, 3 and 4
 _PQ_CODE = 16
@@ -126,8 +125,7 @@ def read_linear_picture(path: Path) -> LinearPicture:
             f"{path} decodes to {frame.format.name}; expected R, G, B as half or single floats."
         )
     green, blue, red = (_float_plane(frame, index, dtype) for index in range(3))
-    chromaticities = _exr_chromaticities(path) if path.suffix.lower() == ".exr" else None
-    return LinearPicture(np.stack((red, green, blue), axis=-1), chromaticities)
+    return LinearPicture(np.stack((red, green, blue), axis=-1), exr_chromaticities(path))
 
 
 def read_coded_pictures(path: Path, count: int = 1) -> Iterator[CodedPicture]:
@@ -232,31 +230,3 @@ def _transfer(path: Path, code: int) -> PictureTransfer:
     if code == _SRGB_CODE or path.suffix.lower() in PICTURE_SUFFIXES:
         return PictureTransfer.SRGB
     return PictureTransfer.VIDEO
-
-
-def _exr_chromaticities(path: Path) -> np.ndarray | None:
-    """Look for the attribute in the header; libavcodec does not hand it on.
-
-    Source:
-        OpenEXR file layout, "Header" and "Predefined attribute types": name, type, size, value.
-    """
-    with path.open("rb") as file:
-        magic, _version = struct.unpack("<II", file.read(8))
-        if magic != _EXR_MAGIC:
-            return None
-        while name := _c_string(file.read, path):
-            kind = _c_string(file.read, path)
-            (size,) = struct.unpack("<I", file.read(4))
-            value = file.read(size)
-            if name == b"chromaticities" and kind == b"chromaticities":
-                return np.frombuffer(value, "<f4").reshape(4, 2).astype(np.float64)
-    return None
-
-
-def _c_string(read, path: Path) -> bytes:
-    text = b""
-    while (byte := read(1)) != b"\0":
-        if not byte or len(text) > 255:
-            raise InputError(f"{path} has a damaged EXR header.")
-        text += byte
-    return text

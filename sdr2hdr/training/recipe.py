@@ -38,6 +38,7 @@ class DataRecipe:
         width: Columns of the HDR picture, px.
         operators: Down-conversions and their weights; empty means all, "local_contrast" twice.
         anchors: Looks ("bt2446a", "camera") and their weights.
+        camera_operators: Down-conversions that only cameras make: their look is always "camera".
         graphics: Share of pictures with titles or panels.
         pairs: Share of samples from `--pairs` where there is `--data` too.
         shard: Pairs in a shard.
@@ -50,6 +51,7 @@ class DataRecipe:
     width: int = 256
     operators: dict[str, float] = field(default_factory=dict)
     anchors: dict[str, float] = field(default_factory=lambda: {"bt2446a": 1.0})
+    camera_operators: tuple[str, ...] = ()
     graphics: float = 0.08
     pairs: float = 0.5
     shard: int = 384

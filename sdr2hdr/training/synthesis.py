@@ -128,6 +128,8 @@ class SyntheticPairs:
         graded = apply_grade(view, draw_grade(view, rng))
         operator = self._operators[int(rng.choice(len(self._operators), p=self._operator_shares))]
         kind = self._anchors[int(rng.choice(len(self._anchors), p=self._anchor_shares))]
+        if operator in recipe.camera_operators:
+            kind = "camera"
         sdr, hdr = render(
             graded,
             draw_down_conversion(operator, rng),
