@@ -8,6 +8,7 @@
     ├── ModelError                6  unknown model, or a scale that it lacks
     │   ├── WeightsError          6  missing, corrupted, or not of the declared shape
     │   └── BackendUnavailableError  6  device, backend or precision that is not here
+    ├── VerificationError         7  a file is not what was promised
     └── PartialFailureError       8  some files of a batch failed
 
 Every message says what was found, what was expected, and the option that changes it.
@@ -28,6 +29,7 @@ __all__ = [
     "PartialFailureError",
     "Sdr2HdrError",
     "UsageError",
+    "VerificationError",
     "WeightsError",
 ]
 
@@ -74,6 +76,12 @@ class WeightsError(ModelError):
 
 class BackendUnavailableError(ModelError):
     """The backend, device or precision asked for is not available on this machine."""
+
+
+class VerificationError(Sdr2HdrError):
+    """A finished file is not what was promised, or `check` found an error in one."""
+
+    exit_code = 7
 
 
 class PartialFailureError(Sdr2HdrError):

@@ -79,16 +79,20 @@ class EncodeOptions:
     """How the HDR video is encoded.
 
     Attributes:
-        quality: The encoder's constant-quality number (x265: CRF).
-        preset: The encoder's speed preset.
+        codec: Name of the encoder; None takes HEVC, which every container holds.
+        quality: The encoder's own number for constant quality; None takes its default.
+        preset: The encoder's speed preset; None takes its default.
         encoder_params: "key=value:key=value", passed to the encoder after our own.
+        mastering: The display to name: one of ours by name, or values as x265 takes them.
         threads: Encoder threads; None lets the encoder choose.
         drop_unsupported: Drop, with a warning, streams that the container cannot hold.
     """
 
-    quality: float = 16.0
-    preset: str = "medium"
+    codec: str | None = None
+    quality: float | None = None
+    preset: str | None = None
     encoder_params: str = ""
+    mastering: str = "p3-d65-1000"
     threads: int | None = None
     drop_unsupported: bool = False
 
@@ -120,6 +124,8 @@ class ConvertOptions:
         model: Name of the method: a network or a curve.
         scale: Magnification, 1 for `convert`.
         super_white: "clip" codes above nominal white, or "scale" the signal so that they stay.
+        light_log: Where to write the light of every frame (.csv or .json), None for nowhere.
+        robust_light_levels: Store light levels that a few odd pixels cannot move.
         overwrite: Replace an existing output once the new one is whole.
         temp_dir: Folder of the unfinished file; None is the output's own folder.
     """
@@ -130,5 +136,7 @@ class ConvertOptions:
     read: ReadOptions = field(default_factory=ReadOptions)
     encode: EncodeOptions = field(default_factory=EncodeOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
+    light_log: Path | None = None
+    robust_light_levels: bool = False
     overwrite: bool = False
     temp_dir: Path | None = None

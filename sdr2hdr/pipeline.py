@@ -7,21 +7,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdr2hdr.colour import pad_to_even, super_white_share, to_coded, to_rgb
-from sdr2hdr.colour.active_picture import crop, place_on_black
-from sdr2hdr.delivery.target_file import check_target, publish, unfinished_file
+from sdr2hdr.colour import pad_to_even, super_white_share, to_rgb
+from sdr2hdr.colour.active_picture import crop
+from sdr2hdr.delivery.light_log import LightLog, check_log_name
+from sdr2hdr.delivery.target_file import check_target
 from sdr2hdr.engine import Engine, load_engine
 from sdr2hdr.errors import Notice
-from sdr2hdr.frames import CodedBatch, Rectangle
+from sdr2hdr.frames import CodedBatch, Rectangle, RgbBatch
 from sdr2hdr.media.damage import Damage
+from sdr2hdr.media.encoders import output_signal
 from sdr2hdr.media.letterbox import detect_active_picture, is_black_outside
+from sdr2hdr.media.mastering import mastering_display
+from sdr2hdr.media.output_video import OutputVideo
 from sdr2hdr.media.probe import probe
 from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.media.source import SourceInfo
 from sdr2hdr.media.stream_plan import StreamPlan, plan_streams
-from sdr2hdr.media.writer import OutputVideo, VideoWriter
+from sdr2hdr.media.targets import TargetKind, target_kind
 from sdr2hdr.options import ConvertOptions, SuperWhite
-from sdr2hdr.signal import HDR10_SIGNAL
+from sdr2hdr.output import open_sink
+from sdr2hdr.quality.light_levels import LightLevels, LightMeter, measure
+from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal
 
 __all__ = ["Conversion", "ConversionSummary", "Progress", "convert", "prepare"]
 
@@ -34,6 +40,8 @@ class Conversion:
     """What will be done, decided before anything is written.
 
     Attributes:
+        streams: What becomes of the source's streams; None where the target holds pictures only.
+        signal: What the codes of the output mean.
         active_picture: The picture inside constant black bars, in source px; None without bars.
         frame_count: How many frames are expected, None if the source does not say.
     """
@@ -41,8 +49,9 @@ class Conversion:
     source: SourceInfo
     target: Path
     options: ConvertOptions
-    streams: StreamPlan
+    streams: StreamPlan | None
     engine: Engine
+    signal: CodedSignal
     width_px: int
     height_px: int
     active_picture: Rectangle | None
@@ -62,11 +71,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class ConversionSummary:
-    """What was done."""
+    """What was done.
+
+    Attributes:
+        light: Light levels, measured from the pixels that were coded.
+    """
 
     target: Path
     frames: int
     damage: Damage
+    light: LightLevels
     elapsed_seconds: float
     size_bytes: int
     notices: tuple[Notice, ...]
@@ -75,6 +89,12 @@ class ConversionSummary:
 def prepare(source: Path, target: Path, options: ConvertOptions) -> Conversion:
     """Look at the source, decide everything, and refuse what cannot be done.
 
+    Args:
+        source: A video file.
+        target: A video file to write, a sequence of pictures such as "shot_%06d.png", or "-" for
+            Y4M on standard output.
+        options: Method, scale, and how to read, compute and encode.
+
     Raises:
         InputError: The source cannot be read as video.
         AlreadyHdrError: The source is HDR or wide gamut.
@@ -82,30 +102,34 @@ def prepare(source: Path, target: Path, options: ConvertOptions) -> Conversion:
         ModelError: The model, its weights or its backend are not available.
         UsageError: The options contradict the source, or `--max-memory` is too little for it.
     """
-    check_target(source, target, overwrite=options.overwrite)
+    kind = target_kind(target)
+    if kind != "pipe":
+        check_target(source, target, overwrite=options.overwrite)
+    if options.light_log is not None:
+        check_log_name(options.light_log)
     info = probe(source, options.read)
-    streams = plan_streams(info, target, options.encode, options.read.time_range)
+    part = options.read.time_range
+    streams = plan_streams(info, target, options.encode, part) if kind == "container" else None
     engine = load_engine(options.model, options.scale, options.engine)
     engine.memory_bytes(even(info.video.height_px), even(info.video.width_px))
-    part = options.read.time_range
     active_picture = detect_active_picture(info, part.start_seconds, part.end_seconds)
-    width_px = even(info.video.width_px) * engine.scale
-    height_px = even(info.video.height_px) * engine.scale
     return Conversion(
         source=info,
         target=target,
         options=options,
         streams=streams,
         engine=engine,
-        width_px=width_px,
-        height_px=height_px,
+        signal=output_signal(options.encode, target) if kind != "sequence" else HDR10_SIGNAL,
+        width_px=even(info.video.width_px) * engine.scale,
+        height_px=even(info.video.height_px) * engine.scale,
         active_picture=active_picture,
         frame_count=expected_frames(info, options),
         notices=(
             *info.notices,
-            *streams.notices,
+            *(() if streams is None else streams.notices),
             *engine.notices,
             *geometry_notices(info, active_picture),
+            *pictures_only_notices(info, kind),
         ),
     )
 
@@ -113,90 +137,97 @@ def prepare(source: Path, target: Path, options: ConvertOptions) -> Conversion:
 def convert(
     conversion: Conversion, on_progress: Callable[[Progress], None] = lambda progress: None
 ) -> ConversionSummary:
-    """Decode, convert and encode every frame, copy all that is not video, then rename.
+    """Decode, convert and encode every frame, and copy all that is not video.
 
     The target's name appears only when the file is whole; whatever goes wrong before that, an
     existing file of that name is untouched and nothing unfinished is left behind.
+
+    Raises:
+        InputError: The source is damaged under `--strict`, or changes on the way.
+        OutputError: The output cannot be written.
+        VerificationError: The finished file does not hold what was promised.
     """
     options = conversion.options
     started = time.monotonic()
     frames = 0
     super_white = 0.0
+    meter, log = LightMeter(), LightLog()
     with (
-        unfinished_file(conversion.target, options.temp_dir) as unfinished,
         VideoReader(conversion.source, options.read) as reader,
-        VideoWriter(
-            unfinished,
+        open_sink(
+            conversion.target,
             conversion.source,
             conversion.streams,
-            options.encode,
+            options,
             output_video(conversion, reader),
-        ) as writer,
+        ) as sink,
     ):
         for batch in reader:
             super_white += super_white_share(batch) * len(batch.timeline)
-            writer.write(convert_batch(batch, conversion))
+            picture = shared_picture(batch, conversion)
+            converted = convert_picture(batch, picture, conversion)
+            lights = measure(converted.pixels)
+            meter.add(lights)
+            log.add(batch.timeline, lights)
+            scale = conversion.engine.scale
+            sink.write(converted, None if picture is None else picture.scaled(scale))
             frames += len(batch.timeline)
+            elapsed_seconds = time.monotonic() - started
             on_progress(
-                Progress(
-                    frames,
-                    conversion.frame_count,
-                    time.monotonic() - started,
-                    unfinished.stat().st_size if unfinished.exists() else 0,
-                )
+                Progress(frames, conversion.frame_count, elapsed_seconds, sink.written_bytes)
             )
-        writer.finish()
-        publish(unfinished, conversion.target, overwrite=options.overwrite)
+        written = sink.finish(meter)
+        if options.light_log is not None:
+            log.write(options.light_log, meter.levels())
     return ConversionSummary(
         target=conversion.target,
         frames=frames,
         damage=reader.damage,
+        light=meter.levels(),
         elapsed_seconds=time.monotonic() - started,
-        size_bytes=conversion.target.stat().st_size,
+        size_bytes=written.size_bytes,
         notices=(
             *reader.notices,
-            *writer.notices,
+            *written.notices,
             *super_white_notices(super_white / max(frames, 1), options.super_white),
         ),
     )
 
 
-def convert_batch(batch: CodedBatch, conversion: Conversion) -> CodedBatch:
-    """Take decoded SDR frames to HDR10 frames ready to encode.
-
-    Bars that are black in every frame of the batch stay out of the method's whole-frame statistics
-    and come back as exact black; where they are not, the frames are converted whole.
-    """
+def shared_picture(batch: CodedBatch, conversion: Conversion) -> Rectangle | None:
+    """The active picture if the bars are black in every frame of the batch, else None."""
     picture = conversion.active_picture
     if picture is None or not all(is_black_outside(batch, picture)):
-        return convert_picture(batch, conversion)
-    scale = conversion.engine.scale
-    return place_on_black(
-        convert_picture(crop(batch, picture), conversion),
-        picture.scaled(scale),
-        height=conversion.height_px,
-        width=conversion.width_px,
-    )
+        return None
+    return picture
 
 
-def convert_picture(batch: CodedBatch, conversion: Conversion) -> CodedBatch:
-    """Convert frames as they are, edges padded to even sizes."""
-    rgb = to_rgb(pad_to_even(batch), super_white=conversion.options.super_white)
-    return to_coded(conversion.engine.run(rgb), HDR10_SIGNAL)
+def convert_picture(
+    batch: CodedBatch, picture: Rectangle | None, conversion: Conversion
+) -> RgbBatch:
+    """Take decoded SDR frames, or their active picture alone, to PQ.
+
+    Bars stay out of the method's whole-frame statistics.
+    """
+    inside = batch if picture is None else crop(batch, picture)
+    rgb = to_rgb(pad_to_even(inside), super_white=conversion.options.super_white)
+    return conversion.engine.run(rgb)
 
 
 def output_video(conversion: Conversion, reader: VideoReader) -> OutputVideo:
-    """Describe the video stream that the writer is to make."""
+    """Describe the video stream that is to be made."""
     video = conversion.source.video
     scale = conversion.engine.scale
     return OutputVideo(
         width_px=conversion.width_px,
         height_px=conversion.height_px,
-        signal=HDR10_SIGNAL,
+        signal=conversion.signal,
         time_base=reader.time_base,
         average_rate=reader.average_rate,
+        variable_rate=video.variable_rate,
         sample_aspect_ratio=video.sample_aspect_ratio,
         rotation_degrees=video.rotation_degrees,
+        mastering=mastering_display(conversion.options.encode.mastering),
         crop_right_px=(even(video.width_px) - video.width_px) * scale,
         crop_bottom_px=(even(video.height_px) - video.height_px) * scale,
     )
@@ -248,6 +279,20 @@ def geometry_notices(info: SourceInfo, active: Rectangle | None) -> list[Notice]
             )
         )
     return notices
+
+
+def pictures_only_notices(info: SourceInfo, kind: TargetKind) -> list[Notice]:
+    """Say what a target that holds nothing but pictures leaves out."""
+    if kind == "container" or len(info.streams) == 1:
+        return []
+    what = "A sequence of pictures" if kind == "sequence" else "Y4M"
+    return [
+        Notice(
+            "warning",
+            f"{what} holds no sound, subtitles or chapters: {len(info.streams) - 1} other "
+            "streams are left out.",
+        )
+    ]
 
 
 def super_white_notices(share: float, treatment: SuperWhite) -> list[Notice]:

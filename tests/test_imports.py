@@ -22,7 +22,8 @@ BELOW = {
     "engine": BASE | {"networks", "curves", "colour"},
     "quality": BASE | {"colour"},
     "delivery": BASE | {"media", "quality"},
-    "pipeline": BASE | {"engine", "delivery", "media", "quality", "colour"},
+    "output": BASE | {"delivery", "media", "quality", "colour"},
+    "pipeline": BASE | {"output", "engine", "delivery", "media", "quality", "colour"},
 }
 BELOW["training"] = BASE | {"networks", "curves", "colour", "quality", "media"}
 BELOW["jobs"] = BASE | {"pipeline", "delivery", "media", "quality"}

@@ -30,6 +30,7 @@ COMMANDS = {
     "models": "List the methods: networks and curves.",
     "info": "Show how a file would be read.",
     "export": "Write a method as one ONNX graph.",
+    "retag": "Measure a PQ file and say HDR10 everywhere in a copy of it.",
     "evaluate": "Measure an HDR video or picture against its reference.",
     "train": "Train a network on HDR pictures or on your own pairs.",
 }
@@ -64,7 +65,8 @@ def group() -> None:
     """Convert SDR video to HDR10 with neural networks or the ITU's curves.
 
     Results go to standard output, messages to standard error. Exit codes: 0 done, 2 usage, 3 input,
-    4 input is HDR already, 5 output, 6 model or backend, 8 part of a batch failed, 130 interrupted.
+    4 input is HDR already, 5 output, 6 model or backend, 7 verification, 8 part of a batch failed,
+    130 interrupted.
     """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,16 @@ job_options = combined(
         help="Folder of the unfinished file. [default: the output's own]",
     ),
     click.option(
+        "--light-log",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write the light of every frame to this .csv or .json file.",
+    ),
+    click.option(
+        "--robust-light-levels",
+        is_flag=True,
+        help="Store MaxCLL and MaxFALL that a few odd pixels cannot move. [default: exact]",
+    ),
+    click.option(
         "--super-white",
         type=click.Choice(["clip", "scale"]),
         default="clip",
@@ -76,12 +86,16 @@ def parse_convert(given: dict[str, Any], model: str, scale: int) -> ConvertOptio
         read=parse_read(given),
         encode=parse_encode(given),
         engine=parse_engine(given),
+        light_log=given["light_log"],
+        robust_light_levels=given["robust_light_levels"],
         overwrite=given["overwrite"],
         temp_dir=given["temp_dir"],
     )
 
 
-def plan_jobs(paths: tuple[Path, ...], out_dir: Path | None, container: str | None) -> list[Job]:
+def plan_jobs(
+    paths: tuple[Path, ...], out_dir: Path | None, container: str | None, *, json: bool
+) -> list[Job]:
     """Pair inputs with outputs.
 
     Raises:
@@ -97,6 +111,8 @@ def plan_jobs(paths: tuple[Path, ...], out_dir: Path | None, container: str | No
                 f"Found {len(paths)} path{'s' if len(paths) > 1 else ''}; expected one input and "
                 "one output, or --out-dir and any number of inputs."
             )
+        if str(paths[1]) == "-" and json:
+            raise click.UsageError("Standard output is the video's with -; --json needs it too.")
         return [Job(*paths)]
     jobs = [
         Job(path, out_dir / f"{path.stem}{BATCH_SUFFIX}.{container or own_container(path)}")
@@ -124,7 +140,7 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
     Raises:
         Sdr2HdrError: The error of a single input, or `PartialFailureError` for a batch.
     """
-    jobs = plan_jobs(given["paths"], given["out_dir"], given["container"])
+    jobs = plan_jobs(given["paths"], given["out_dir"], given["container"], json=console.json)
     perform = show_plan if given["dry_run"] else perform_job
     if given["out_dir"] is None:
         perform(console, jobs[0], options)
@@ -176,7 +192,8 @@ def report(console: Console, job: Job, summary: ConversionSummary) -> None:
     frames = "1 frame" if summary.frames == 1 else f"{summary.frames} frames"
     console.say(
         f"{job.target}: {frames} in {summary.elapsed_seconds:.1f} s "
-        f"({frames_per_second:.2f} fps), {decimal(summary.size_bytes)}."
+        f"({frames_per_second:.2f} fps), {decimal(summary.size_bytes)}, "
+        f"MaxCLL {summary.light.max_cll}, MaxFALL {summary.light.max_fall} cd/m2."
     )
     if console.json:
         console.event(
@@ -192,6 +209,7 @@ def report(console: Console, job: Job, summary: ConversionSummary) -> None:
                 },
                 "elapsed_seconds": round(summary.elapsed_seconds, 3),
                 "size_bytes": summary.size_bytes,
+                "light_levels": asdict(summary.light),
             },
         )
 
@@ -218,9 +236,34 @@ def plan_lines(conversion: Conversion) -> list[str]:
         *source_lines(conversion.source),
         f"method: {conversion.engine.describe()}",
         f"output: {conversion.target}, {conversion.width_px}x{conversion.height_px}, "
-        "HEVC Main 10, BT.2020 PQ, limited range, 4:2:0 top-left",
-        *(f"stream {line}" for line in conversion.streams.lines),
+        + output_words(conversion),
+        *(f"stream {line}" for line in stream_lines(conversion)),
     ]
+
+
+def output_words(conversion: Conversion) -> str:
+    """What is written, in words."""
+    from sdr2hdr.media.encoders import choose_encoder
+    from sdr2hdr.media.targets import target_kind
+
+    kind = target_kind(conversion.target)
+    if kind == "sequence":
+        return "one picture a frame, BT.2020"
+    signal = conversion.signal
+    codec = (
+        "Y4M"
+        if kind == "pipe"
+        else choose_encoder(conversion.options.encode, conversion.target).name
+    )
+    digits = "".join(character for character in signal.subsampling.name if character.isdigit())
+    return (
+        f"{codec}, BT.2020 PQ, {signal.colour_range.value} range, {signal.bit_depth}-bit {digits}"
+    )
+
+
+def stream_lines(conversion: Conversion) -> tuple[str, ...]:
+    """What becomes of the source's streams."""
+    return () if conversion.streams is None else conversion.streams.lines
 
 
 def plan_content(conversion: Conversion) -> dict[str, object]:
@@ -234,7 +277,7 @@ def plan_content(conversion: Conversion) -> dict[str, object]:
         "width_px": conversion.width_px,
         "height_px": conversion.height_px,
         "frame_count": conversion.frame_count,
-        "streams": list(conversion.streams.lines),
+        "streams": list(stream_lines(conversion)),
         "notices": [
             {"severity": notice.severity, "text": notice.text} for notice in conversion.notices
         ],

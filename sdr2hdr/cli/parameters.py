@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from sdr2hdr.cli.console import Console
+from sdr2hdr.media.encoders import DEFAULT_CODEC, ENCODERS
+from sdr2hdr.media.mastering import MASTERING_DISPLAYS, mastering_display
 from sdr2hdr.options import (
     ColourOverrides,
     EncodeOptions,
@@ -48,19 +50,6 @@ SITINGS = {
     "centre": ChromaSiting.CENTRE,
     "top-left": ChromaSiting.TOP_LEFT,
 }
-X265_PRESETS = (
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
-)
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -170,24 +159,35 @@ read_options = combined(
 
 encode_options = combined(
     click.option(
+        "--codec",
+        type=click.Choice(list(ENCODERS)),
+        help=f"What encodes the video; {DEFAULT_CODEC} by default, in every container.",
+    ),
+    click.option(
         "--quality",
-        type=click.FloatRange(0, 51),
-        default=16.0,
-        show_default=True,
-        help="x265's CRF: less is better and larger.",
+        type=float,
+        metavar="N",
+        help="The encoder's number for quality; less is better and larger. "
+        "[default: the encoder's own; 16, a CRF, for hevc]",
     ),
     click.option(
         "--preset",
-        type=click.Choice(X265_PRESETS),
-        default="medium",
-        show_default=True,
-        help="x265's speed.",
+        metavar="NAME",
+        help="The encoder's speed. [default: the encoder's own; medium for hevc]",
     ),
     click.option(
         "--encoder-params",
         default="",
         metavar="K=V:...",
-        help="Passed to x265 after our own parameters.",
+        help="Passed to the encoder after our own parameters.",
+    ),
+    click.option(
+        "--mastering",
+        default="p3-d65-1000",
+        show_default=True,
+        metavar="NAME|VALUES",
+        help=f"The mastering display to name: {', '.join(MASTERING_DISPLAYS)}, or "
+        '"G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)" as for x265.',
     ),
     click.option(
         "--drop-unsupported",
@@ -256,11 +256,18 @@ def parse_read(given: dict[str, Any]) -> ReadOptions:
 
 
 def parse_encode(given: dict[str, Any]) -> EncodeOptions:
-    """Encoding options from the values of `encode_options` and `--threads`."""
+    """Encoding options from the values of `encode_options` and `--threads`.
+
+    Raises:
+        UsageError: There is no such mastering display.
+    """
+    mastering_display(given["mastering"])
     return EncodeOptions(
+        codec=given["codec"],
         quality=given["quality"],
         preset=given["preset"],
         encoder_params=given["encoder_params"],
+        mastering=given["mastering"],
         threads=given["threads"],
         drop_unsupported=given["drop_unsupported"],
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 
 __all__ = ["Element", "element_bytes", "elements_in", "find_element", "uint_bytes"]
 
@@ -21,7 +22,7 @@ class Element:
     end: int
 
 
-def elements_in(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Element]:
+def elements_in(data: bytes | mmap, start: int = 0, end: int | None = None) -> Iterator[Element]:
     """The elements of `data[start:end]`, one after the other.
 
     An element of unknown size, or longer than the data, ends where the data does.
@@ -76,7 +77,7 @@ def uint_bytes(value: int) -> bytes:
     return value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
 
 
-def _integer(data: bytes, position: int, *, keep_marker: bool) -> tuple[int, int]:
+def _integer(data: bytes | mmap, position: int, *, keep_marker: bool) -> tuple[int, int]:
     """A variable-size integer and the position behind it."""
     if position >= len(data) or data[position] == 0:
         raise ValueError(f"No EBML integer at byte {position}.")

@@ -1,6 +1,6 @@
-"""Boxes of ISO base media files (MP4, MOV): find one, and put another inside it.
+"""Boxes of ISO base media files (MP4, MOV): find one, make one.
 
-Box layout: ISO/IEC 14496-12:2022, 4.2; `stsd` and sample entries: 8.5.2; `clap`: 12.1.4.
+Box layout: ISO/IEC 14496-12:2022, 4.2; `stsd` and sample entries: 8.5.2.
 """
 
 from __future__ import annotations
@@ -8,12 +8,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from mmap import mmap
 
-__all__ = ["Box", "boxes_in", "clap_box", "find_box", "insert_boxes", "make_box"]
+__all__ = ["Box", "boxes_in", "find_box", "make_box"]
 
 _VISUAL_SAMPLE_ENTRY_HEADER = 86
 """Bytes of a visual sample entry before its child boxes, box header included (12.1.3)."""
-_VISUAL_SAMPLE_ENTRIES = frozenset({b"hvc1", b"hev1", b"avc1", b"av01", b"apch", b"apcn"})
+_VISUAL_SAMPLE_ENTRIES = frozenset(
+    {b"hvc1", b"hev1", b"avc1", b"av01", b"apch", b"apcn", b"ap4h", b"AVdh", b"AVdn"}
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Box:
     end: int
 
 
-def boxes_in(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
+def boxes_in(data: bytes | mmap, start: int = 0, end: int | None = None) -> Iterator[Box]:
     """The boxes of `data[start:end]`, one after the other.
 
     Raises:
@@ -76,40 +79,3 @@ def find_box(data: bytes, path: Sequence[bytes]) -> list[Box]:
 def make_box(name: bytes, content: bytes) -> bytes:
     """A box with a 32-bit size."""
     return struct.pack(">I4s", 8 + len(content), name) + content
-
-
-def insert_boxes(data: bytes, path: Sequence[bytes], addition: bytes) -> bytes:
-    """`data` with `addition` as the last content of the box at `path`; parents grow with it.
-
-    Chunk offsets are not adjusted: what is meant is a header without media data.
-
-    Raises:
-        ValueError: There is no such box.
-    """
-    parents = find_box(data, path)
-    result = bytearray(data)
-    for box in parents:
-        struct.pack_into(">I", result, box.start, box.end - box.start + len(addition))
-    result[parents[-1].end : parents[-1].end] = addition
-    return bytes(result)
-
-
-def clap_box(width_px: int, height_px: int, crop_right_px: int, crop_bottom_px: int) -> bytes:
-    """A clean aperture that hides padding at the right and at the bottom.
-
-    Args:
-        width_px: Of the coded picture.
-        height_px: Of the coded picture.
-        crop_right_px: Columns to hide.
-        crop_bottom_px: Rows to hide.
-    """
-    return make_box(
-        b"clap",
-        struct.pack(
-            ">8i",
-            *(width_px - crop_right_px, 1),
-            *(height_px - crop_bottom_px, 1),
-            *(-crop_right_px, 2),
-            *(-crop_bottom_px, 2),
-        ),
-    )

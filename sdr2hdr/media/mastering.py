@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from sdr2hdr.errors import UsageError
 
 __all__ = [
     "BT2020_1000",
@@ -13,6 +16,7 @@ __all__ = [
     "P3_D65_4000",
     "Chromaticity",
     "MasteringDisplay",
+    "mastering_display",
 ]
 
 CHROMATICITY_STEP = 0.00002
@@ -82,6 +86,19 @@ class MasteringDisplay:
         """
         return "G({},{})B({},{})R({},{})WP({},{})L({},{})".format(*self.coded())
 
+    def svt_text(self) -> str:
+        """The display as SVT-AV1's `mastering-display` takes it: in plain numbers.
+
+        >>> P3_D65_1000.svt_text()
+        'G(0.265,0.69)B(0.15,0.06)R(0.68,0.32)WP(0.3127,0.329)L(1000,0.0001)'
+        """
+        points = (self.green, self.blue, self.red, self.white)
+        numbers = [coordinate for point in points for coordinate in point]
+        numbers += [self.max_luminance_cd_m2, self.min_luminance_cd_m2]
+        return "G({},{})B({},{})R({},{})WP({},{})L({},{})".format(
+            *(f"{number:.8g}" for number in numbers)
+        )
+
     def mdcv_payload(self) -> bytes:
         """The 24 bytes inside an ISO base media `mdcv` box.
 
@@ -114,3 +131,45 @@ MASTERING_DISPLAYS: Mapping[str, MasteringDisplay] = {
     "bt2020-1000": BT2020_1000,
 }
 """Displays by name; P3 as in SMPTE RP 431-2 with D65 white, BT.2020 as in Rec. ITU-R BT.2020-2."""
+
+_VALUES = re.compile(
+    r"G\((\d+),(\d+)\)B\((\d+),(\d+)\)R\((\d+),(\d+)\)WP\((\d+),(\d+)\)L\((\d+),(\d+)\)"
+)
+
+
+def mastering_display(text: str) -> MasteringDisplay:
+    """The display of a name, or of values in the form that x265 takes.
+
+    Args:
+        text: A key of `MASTERING_DISPLAYS`, or "G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)" in ST 2086's
+            steps of 0.00002 and 0.0001 cd/m2.
+
+    Raises:
+        UsageError: It is neither, or the values are impossible.
+
+    >>> mastering_display(P3_D65_1000.x265_text()) == P3_D65_1000
+    True
+    """
+    named = MASTERING_DISPLAYS.get(text.lower())
+    if named is not None:
+        return named
+    match = _VALUES.fullmatch(re.sub(r"\s", "", text))
+    if match is None:
+        raise UsageError(
+            f"The mastering display is {text!r}; expected one of {', '.join(MASTERING_DISPLAYS)}, "
+            'or values such as "' + P3_D65_1000.x265_text() + '" (--mastering).'
+        )
+    codes = [int(group) for group in match.groups()]
+    # Divided rather than multiplied by the step, so that 34000 is 0.68 and not its neighbour.
+    x_y = [code / 50_000 for code in codes[:8]]
+    try:
+        return MasteringDisplay(
+            green=(x_y[0], x_y[1]),
+            blue=(x_y[2], x_y[3]),
+            red=(x_y[4], x_y[5]),
+            white=(x_y[6], x_y[7]),
+            max_luminance_cd_m2=codes[8] / 10_000,
+            min_luminance_cd_m2=codes[9] / 10_000,
+        )
+    except ValueError as error:
+        raise UsageError(f"{error} --mastering sets it.") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sdr2hdr.media.mastering import P3_D65_1000, MasteringDisplay
+from sdr2hdr.media.mastering import MasteringDisplay
 from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal, Subsampling
 
 __all__ = ["OutputVideo"]
@@ -22,10 +22,10 @@ class OutputVideo:
             deinterlacing doubles the frames.
         average_rate: Frames a second on average, None if unknown.
         variable_rate: Whether frame durations differ; None takes what is known of the source.
-        signal: What the codes mean.
+        signal: What the codes mean: `encoders.output_signal` of the options and the target.
         sample_aspect_ratio: Width to height of a pixel.
         rotation_degrees: Counter-clockwise turn a player applies: 0, 90, 180 or 270.
-        mastering: The display to name.
+        mastering: The display to name; None takes that of the encoding options.
         crop_right_px: Columns of padding at the right that a player should not show.
         crop_bottom_px: Rows of padding at the bottom that a player should not show.
 
@@ -42,7 +42,7 @@ class OutputVideo:
     signal: CodedSignal = HDR10_SIGNAL
     sample_aspect_ratio: Fraction = Fraction(1)
     rotation_degrees: int = 0
-    mastering: MasteringDisplay = P3_D65_1000
+    mastering: MasteringDisplay | None = None
     crop_right_px: int = 0
     crop_bottom_px: int = 0
 

@@ -15,6 +15,8 @@ from av.stream import Discard, Stream
 
 from sdr2hdr.errors import Notice, OutputError
 from sdr2hdr.media.container_trial import codec_name, is_cover_art, refusal, sample_packets
+from sdr2hdr.media.encoder_opening import require_encoder
+from sdr2hdr.media.encoders import choose_encoder
 from sdr2hdr.media.metadata import tags_without_a_place
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.source import SourceInfo, StreamInfo
@@ -136,15 +138,19 @@ def plan_streams(
     Args:
         info: Of the probed source.
         target: The output as the user named it; its extension chooses the container.
-        options: `drop_unsupported` turns refusals into warnings.
+        options: How to encode; `drop_unsupported` turns refusals into warnings.
         time_range: The part of the source that is converted.
 
     Raises:
-        OutputError: The extension is unknown, or audio, subtitles or attachments would be lost;
-            every such stream is named in the one message.
+        UsageError: There is no such encoder, or it has no such quality or preset.
+        OutputError: The extension is unknown, the container cannot hold what the encoder makes,
+            the encoder is not here, or audio, subtitles or attachments would be lost; every such
+            stream is named in the one message.
         InputError: The source cannot be opened again.
     """
     container_format = _container_format(target)
+    encoder = choose_encoder(options, target)
+    require_encoder(encoder)
     planned: list[PlannedStream] = []
     problems: list[str] = []
     with open_input(info.path) as source:
@@ -162,7 +168,7 @@ def plan_streams(
         timecode = _timecode(source)
         for entry in info.streams:
             if entry.index == info.video.index:
-                planned.append(PlannedStream(entry, "convert", "hevc", ""))
+                planned.append(PlannedStream(entry, "convert", encoder.codec, ""))
                 continue
             stream = streams.get(entry.index)
             if stream is None:
@@ -221,7 +227,8 @@ def _container_format(target: Path) -> str:
     suffix = target.suffix.lower()
     if suffix == ".webm":
         raise OutputError(
-            "WebM cannot hold HEVC, the codec that is written; name the output .mkv, .mp4 or .mov."
+            "WebM cannot hold HEVC, and HDR10 is written into it in no other codec; name the "
+            "output .mkv, .mp4 or .mov."
         )
     if suffix not in CONTAINERS:
         raise OutputError(

@@ -20,7 +20,8 @@ from av.video.stream import VideoStream
 from sdr2hdr.errors import Notice, OutputError
 from sdr2hdr.frames import CodedBatch
 from sdr2hdr.media.chapter_reference import name_chapter_track
-from sdr2hdr.media.hevc_encoder import HevcEncoder
+from sdr2hdr.media.encoder_opening import open_encoder
+from sdr2hdr.media.encoders import choose_encoder
 from sdr2hdr.media.matroska_display import write_display_size
 from sdr2hdr.media.metadata import WRITER_NAME, container_tags, stream_tags
 from sdr2hdr.media.output_video import OutputVideo
@@ -68,8 +69,9 @@ class VideoWriter:
         video: What to encode.
 
     Raises:
-        UsageError: x265 does not know a parameter.
-        OutputError: The encoder or the file cannot be opened.
+        UsageError: The encoder does not know a parameter, its quality or its preset.
+        OutputError: The encoder or the file cannot be opened, or the container cannot hold what
+            the encoder makes.
         InputError: The source cannot be opened again.
     """
 
@@ -94,7 +96,8 @@ class VideoWriter:
         self._finished = False
         self._resources = ExitStack()
         try:
-            self._encoder = HevcEncoder(video, options, self._time_base)
+            spec = choose_encoder(options, plan.target)
+            self._encoder = open_encoder(spec, video, options, self._time_base)
             self._resources.callback(self._encoder.close)
             copier = StreamCopier(info.path, plan)
             self._copier = self._resources.enter_context(copier)
@@ -268,12 +271,18 @@ class VideoWriter:
         return video_stream
 
     def _add_video(self, index: int) -> VideoStream:
-        stream = self._output.add_stream_from_template(self._encoder.template, opaque=True)
+        encoder, spec = self._encoder, self._encoder.spec
+        stream = self._output.add_stream_from_template(encoder.template, opaque=True)
         context = stream.codec_context
-        # With start codes in the description, muxers take them off the packets too.
-        context.extradata = self._encoder.parameter_sets
-        if self._plan.container_format != "matroska":
-            context.codec_tag = "hvc1"
+        context.pix_fmt = spec.pixel_format
+        context.sample_aspect_ratio = self._video.sample_aspect_ratio.limit_denominator(1_000_000)
+        if encoder.parameter_sets:
+            # HEVC's with start codes: muxers then take them off the packets too.
+            context.extradata = encoder.parameter_sets
+        if encoder.profile is not None:
+            context.profile = encoder.profile
+        if spec.tag and (self._plan.container_format != "matroska" or spec.codec == "prores"):
+            context.codec_tag = spec.tag
         rate = self._video.average_rate
         steady = rate is not None and self._video.variable_rate is False
         if rate is not None and (steady or self._plan.container_format != "matroska"):
@@ -286,7 +295,7 @@ class VideoWriter:
         stream.disposition = self._copier.stream_disposition(index)
         tags = stream_tags(self._copier.stream_metadata(index), is_changed=True)
         stream.metadata.clear()
-        stream.metadata.update(tags, encoder=f"{WRITER_NAME} libx265")
+        stream.metadata.update(tags, encoder=f"{WRITER_NAME} {spec.libav_encoder}")
         if self._plan.timecode is not None:
             stream.metadata["timecode"] = self._plan.timecode
         return stream
@@ -296,7 +305,9 @@ class VideoWriter:
             for packet in packets:
                 pts, dts = packet.pts, packet.dts
                 if pts is None or dts is None:
-                    raise OutputError("x265 gave a packet without a time.")
+                    raise OutputError(
+                        f"{self._encoder.spec.libav_encoder} gave a packet without a time."
+                    )
                 packet.stream = self._stream
                 packet.time_base = self._time_base
                 packet.duration = self._durations.pop(pts, 0)

@@ -1,0 +1,172 @@
+"""A stream like one that exists, described with other HDR10 metadata as muxers understand it.
+
+A muxer writes the metadata of a stream when it is copied from a file that has it. So a file without
+frames is made in memory, its description of the video is completed, and the stream read back from
+it is what the real file's stream is modelled on.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+
+from sdr2hdr.errors import OutputError
+from sdr2hdr.media.av_log import captured_av_log
+from sdr2hdr.media.container_trial import codec_name
+from sdr2hdr.media.ebml import element_bytes, elements_in, uint_bytes
+from sdr2hdr.media.hdr10_sei import HdrSei
+from sdr2hdr.media.isobmff import boxes_in, find_box, make_box
+from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
+
+__all__ = ["described_stream"]
+
+_SHELLS = {"hevc": "mp4", "av1": "mp4", "ffv1": "matroska"}
+"""What can hold a codec; MOV for all others."""
+
+_DESCRIPTIONS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+_REPLACED_BOXES = frozenset({b"mdcv", b"clli", b"SmDm", b"CoLL"})
+_STSD_FIELDS_BYTES = 8
+_VISUAL_SAMPLE_ENTRY_BYTES = 86
+
+_SEGMENT, _INFO, _TRACKS, _TRACK_ENTRY = 0x18538067, 0x1549A966, 0x1654AE6B, 0xAE
+_VIDEO, _COLOUR, _CRC_32 = 0xE0, 0x55B0, 0xBF
+_MAX_CLL, _MAX_FALL, _MASTERING = 0x55BC, 0x55BD, 0x55D0
+_MASTERING_VALUES = range(0x55D1, 0x55DB)
+"""IDs of RFC 9559, clause 5.1; the values are x and y of red, green, blue and white, max, min."""
+_EMPTY_CLUSTER = element_bytes(0x1F43B675, element_bytes(0xE7, b"\0"))
+
+
+@contextmanager
+def described_stream(stream: VideoStream, sei: HdrSei, path: Path) -> Iterator[VideoStream]:
+    """Open the description; the stream is valid inside the context.
+
+    Args:
+        stream: Of an open file.
+        sei: What to say. A mastering display of None keeps what the stream says.
+        path: The stream's file, for messages.
+
+    Raises:
+        OutputError: libavformat cannot write such a stream.
+    """
+    shell = io.BytesIO()
+    kind = _SHELLS.get(codec_name(stream), "mov")
+    flags = {} if kind == "matroska" else {"movflags": "empty_moov+frag_custom"}
+    try:
+        # libav complains, rightly, that there are no frames to learn more from.
+        with captured_av_log():
+            with av.open(shell, "w", format=kind, container_options=flags) as movie:
+                copy = movie.add_stream_from_template(stream, opaque=True)
+                copy.time_base = stream.time_base
+                movie.start_encoding()
+                header = shell.getvalue()
+            if kind == "matroska":
+                described = _with_elements(shell.getvalue(), sei)
+            else:
+                described = _with_boxes(header, sei)
+            opened = av.open(io.BytesIO(described), "r", format=kind)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise OutputError(
+            f"The video of {path.name} cannot be described in a new file: {error}."
+        ) from error
+    with opened:
+        yield opened.streams.video[0]
+
+
+def _with_boxes(header: bytes, sei: HdrSei) -> bytes:
+    """A header whose only sample entry has our `mdcv` and `clli` and none of its own."""
+    parents = find_box(header, _DESCRIPTIONS)
+    entry = next(boxes_in(header, parents[-1].content + _STSD_FIELDS_BYTES, parents[-1].end))
+    content = bytearray(header[entry.start : entry.start + _VISUAL_SAMPLE_ENTRY_BYTES])
+    end = entry.start + _VISUAL_SAMPLE_ENTRY_BYTES
+    for box in boxes_in(header, end, entry.end):
+        end = box.end
+        is_kept = box.name == b"mdcv" and sei.mastering is None
+        if is_kept or box.name not in _REPLACED_BOXES:
+            content += header[box.start : box.end]
+    for name, payload in ((b"mdcv", sei.mastering), (b"clli", sei.light)):
+        if payload is not None:
+            content += make_box(name, payload)
+    content += header[end : entry.end]
+    struct.pack_into(">I", content, 0, len(content))
+    growth = len(content) - (entry.end - entry.start)
+    result = bytearray(header)
+    for box in parents:
+        struct.pack_into(">I", result, box.start, box.end - box.start + growth)
+    result[entry.start : entry.end] = content
+    return bytes(result)
+
+
+def _with_elements(file: bytes, sei: HdrSei) -> bytes:
+    """A Matroska file without frames whose only track has our metadata and none of its own."""
+    parts: list[bytes] = []
+    for element in elements_in(file):
+        raw = file[element.start : element.end]
+        if element.identifier == _SEGMENT:
+            kept = b"".join(
+                _with_track_colour(file[child.start : child.end], (_TRACK_ENTRY, _VIDEO), sei)
+                for child in elements_in(file, element.content, element.end)
+                if child.identifier in (_INFO, _TRACKS)
+            )
+            raw = element_bytes(_SEGMENT, kept + _EMPTY_CLUSTER)
+        parts.append(raw)
+    return b"".join(parts)
+
+
+def _with_track_colour(raw: bytes, path: tuple[int, ...], sei: HdrSei) -> bytes:
+    """An element with the metadata in the `Colour` at the end of a path; others as they are."""
+    (outer,) = elements_in(raw)
+    if outer.identifier not in (_TRACKS, _TRACK_ENTRY, _VIDEO):
+        return raw
+    parts: list[bytes] = []
+    colour = b""
+    for child in elements_in(raw, outer.content, outer.end):
+        content = raw[child.start : child.end]
+        if child.identifier == _CRC_32:
+            continue
+        if child.identifier == _COLOUR and not path:
+            colour = raw[child.content : child.end]
+            continue
+        if path and child.identifier == path[0]:
+            content = _with_track_colour(content, path[1:], sei)
+        parts.append(content)
+    if not path:
+        parts.append(element_bytes(_COLOUR, _colour_content(colour, sei)))
+    return element_bytes(outer.identifier, b"".join(parts))
+
+
+def _colour_content(old: bytes, sei: HdrSei) -> bytes:
+    parts: list[bytes] = []
+    replaced: set[int] = set()
+    if sei.light is not None:
+        max_cll, max_fall = struct.unpack(">2H", sei.light)
+        replaced |= {_MAX_CLL, _MAX_FALL}
+        parts.append(element_bytes(_MAX_CLL, uint_bytes(max_cll)))
+        parts.append(element_bytes(_MAX_FALL, uint_bytes(max_fall)))
+    if sei.mastering is not None:
+        replaced.add(_MASTERING)
+        numbers = struct.unpack(">8H2I", sei.mastering)
+        green, blue, red, white = (numbers[2 * i : 2 * i + 2] for i in range(4))
+        points = (coordinate for point in (red, green, blue, white) for coordinate in point)
+        values = [coordinate * CHROMATICITY_STEP for coordinate in points]
+        values += [luminance * LUMINANCE_STEP_CD_M2 for luminance in numbers[8:]]
+        display = b"".join(
+            element_bytes(identifier, struct.pack(">d", value))
+            for identifier, value in zip(_MASTERING_VALUES, values, strict=True)
+        )
+        parts.append(element_bytes(_MASTERING, display))
+    kept = [
+        old[child.start : child.end]
+        for child in elements_in(old)
+        if child.identifier not in replaced
+    ]
+    return b"".join(kept + parts)

@@ -1,0 +1,132 @@
+"""What is written besides a plain conversion: light levels, other codecs, other targets."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import av
+import numpy as np
+import pytest
+from clips import FLOWER, ClipRecipe, make_clip, read_planes
+
+import sdr2hdr
+from sdr2hdr.errors import OutputError
+from sdr2hdr.options import ConvertOptions, EncodeOptions, ReadOptions, TimeRange
+
+SHORT = ReadOptions(time_range=TimeRange(None, 0.1))
+FAST = EncodeOptions(preset="ultrafast")
+
+
+def patch_clip(folder: Path) -> Path:
+    """Letterbox bars of 20 px; a mid-grey picture, in its middle 16x16 px of white.
+
+    BT.2408 shows white at 203 cd/m2 and grey, code 126, at 203 x (110/219)^2.4.
+    """
+    luma = np.full((104, 128), 16, np.uint8)
+    luma[20:84] = 126
+    luma[40:56, 48:64] = 235
+    chroma = np.full((52, 64), 128, np.uint8)
+    recipe = ClipRecipe(width_px=128, height_px=104, pts=tuple(range(8)))
+    return make_clip(folder / "patch.mkv", recipe, [luma, chroma, chroma])
+
+
+WHITE_SHARE = 16 * 16 / (64 * 128)
+
+
+def coded_light_cd_m2(colour: ModuleType, light_cd_m2: float) -> float:
+    """Light of the nearest 10-bit limited-range PQ code, by colour-science."""
+    code = round(876 * float(colour.models.eotf_inverse_ST2084(light_cd_m2)) + 64)
+    return float(colour.models.eotf_ST2084((code - 64) / 876))
+
+
+@pytest.mark.parametrize("container", ["mkv", "mp4"])
+def test_light_levels_are_those_of_the_picture_inside_the_bars(
+    tmp_path: Path, colour_science: ModuleType, container: str
+):
+    white_cd_m2 = coded_light_cd_m2(colour_science, 203)
+    grey_cd_m2 = coded_light_cd_m2(colour_science, 203 * (110 / 219) ** 2.4)
+    mean_cd_m2 = WHITE_SHARE * white_cd_m2 + (1 - WHITE_SHARE) * grey_cd_m2
+    source = patch_clip(tmp_path)
+    target = tmp_path / f"out.{container}"
+    log = tmp_path / "light.csv"
+    options = ConvertOptions("bt2408", encode=FAST, light_log=log)
+    summary = sdr2hdr.convert(source, target, options)
+    assert summary.light.max_cll == round(white_cd_m2)
+    assert summary.light.max_fall == round(mean_cd_m2)
+    with log.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    for row in rows:
+        assert float(row["max_cd_m2"]) == pytest.approx(white_cd_m2, abs=1e-3)
+        assert float(row["mean_max_rgb_cd_m2"]) == pytest.approx(mean_cd_m2, abs=1e-3)
+    assert b"\x7f\x7f\x7f\x7f" not in target.read_bytes()
+    levels = summary.light.max_cll.to_bytes(2, "big") + summary.light.max_fall.to_bytes(2, "big")
+    # CTA-861.3 levels as an SEI message of type 144 and 4 bytes (H.265 D.2.35).
+    assert b"\x90\x04" + levels in target.read_bytes()
+
+
+CODECS = {
+    "hevc": ("out.mov", "hevc", "yuv420p10le"),
+    "av1": ("out.mp4", "av1", "yuv420p10le"),
+    "prores-422hq": ("out.mov", "prores", "yuv422p10le"),
+    "ffv1": ("out.mkv", "ffv1", "yuv444p10le"),
+}
+
+
+@pytest.mark.parametrize("codec", list(CODECS))
+def test_codecs_give_their_own_files(tmp_path: Path, codec: str):
+    name, stream_codec, pixel_format = CODECS[codec]
+    target = tmp_path / name
+    options = ConvertOptions("bt2446a", read=SHORT, encode=EncodeOptions(codec=codec))
+    sdr2hdr.convert(FLOWER, target, options)
+    with av.open(str(target)) as container:
+        context = container.streams.video[0].codec_context
+        assert context.codec.canonical_name == stream_codec
+        assert context.pix_fmt == pixel_format
+        assert len(container.streams.audio) == 1
+    frames, _, _ = read_planes(target)
+    assert len(frames) == 3
+    assert frames[0][0].max() > 600
+
+
+def test_codec_that_the_container_cannot_hold(tmp_path: Path):
+    options = ConvertOptions("bt2446a", read=SHORT, encode=EncodeOptions(codec="ffv1"))
+    with pytest.raises(OutputError, match="ffv1"):
+        sdr2hdr.convert(FLOWER, tmp_path / "out.mp4", options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sequence_of_pictures_agrees_with_the_video(tmp_path: Path):
+    lossless = EncodeOptions(codec="ffv1")
+    sdr2hdr.convert(
+        FLOWER, tmp_path / "out.mkv", ConvertOptions("bt2446a", read=SHORT, encode=lossless)
+    )
+    summary = sdr2hdr.convert(
+        FLOWER, tmp_path / "shot_%03d.png", ConvertOptions("bt2446a", read=SHORT)
+    )
+    pictures = sorted(tmp_path.glob("shot_*.png"))
+    assert [path.name for path in pictures] == ["shot_001.png", "shot_002.png", "shot_003.png"]
+    assert summary.frames == 3
+    with av.open(str(pictures[0])) as container:
+        frame = next(container.decode(video=0))
+        rgb = frame.to_ndarray(format="rgb48le").astype(float) / 65535
+    luma = 64 + 876 * (rgb @ np.array([0.2627, 0.6780, 0.0593]))
+    frames, _, _ = read_planes(tmp_path / "out.mkv")
+    assert np.abs(luma - frames[0][0]).max() <= 0.51
+
+
+def test_pipe_gives_y4m(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "sdr2hdr.cli", "convert", FLOWER, "-", "--end", "0.1"],
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.startswith(b"YUV4MPEG2 W960 H540 F30000:1001")
+    assert done.stdout.count(b"FRAME\n") == 3
+    header = done.stdout.index(b"\n") + 1
+    assert len(done.stdout) == header + 3 * (len(b"FRAME\n") + 960 * 540 * 2 * 3 // 2)
+    assert b"left out" in done.stderr
