@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sdr2hdr.errors import UsageError
 from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Transfer
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "DeinterlaceMode",
     "EncodeOptions",
     "EngineOptions",
+    "Look",
     "PrecisionName",
     "ReadOptions",
     "SuperWhite",
@@ -25,6 +27,10 @@ BackendName = Literal["auto", "torch", "onnx"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 DeinterlaceMode = Literal["frame", "field", "off"]
 SuperWhite = Literal["clip", "scale"]
+
+_PEAK_RANGE_CD_M2 = (100.0, 10_000.0)
+_WHITE_RANGE_CD_M2 = (10.0, 10_000.0)
+_LARGEST_EXPOSURE_STOPS = 10.0
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,51 @@ class EngineOptions:
 
 
 @dataclass(frozen=True)
+class Look:
+    """What the user asks of the picture, in light.
+
+    Attributes:
+        peak_cd_m2: No channel exceeds it, [100, 10000] cd/m2. It lowers the method's peak and
+            never raises it.
+        reference_white_cd_m2: Where SDR white shall land before the roll-off, [10, 10000] cd/m2;
+            None leaves it where the method puts it. All light is multiplied alike.
+        exposure_stops: Doublings of light on top of that, [-10, 10].
+        limit_gamut: Keep all colours inside these primaries, within the BT.2020 container.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    peak_cd_m2: float = 1000.0
+    reference_white_cd_m2: float | None = None
+    exposure_stops: float = 0.0
+    limit_gamut: Literal["p3-d65"] | None = None
+
+    def __post_init__(self) -> None:
+        _check_range("Peak", self.peak_cd_m2, _PEAK_RANGE_CD_M2, "cd/m2", "--peak")
+        if self.reference_white_cd_m2 is not None:
+            _check_range(
+                "Reference white",
+                self.reference_white_cd_m2,
+                _WHITE_RANGE_CD_M2,
+                "cd/m2",
+                "--reference-white",
+            )
+        stops = _LARGEST_EXPOSURE_STOPS
+        _check_range("Exposure", self.exposure_stops, (-stops, stops), "stops", "--exposure")
+        if self.limit_gamut not in (None, "p3-d65"):
+            raise UsageError(
+                f"Gamut limit is {self.limit_gamut!r}; expected p3-d65. --limit-gamut sets it."
+            )
+
+    def gain(self, method_white_cd_m2: float) -> float:
+        """What all light is multiplied by before the roll-off."""
+        asked = self.reference_white_cd_m2
+        white = 1.0 if asked is None else asked / method_white_cd_m2
+        return white * 2.0**self.exposure_stops
+
+
+@dataclass(frozen=True)
 class ConvertOptions:
     """Everything one conversion needs to know.
 
@@ -124,8 +175,12 @@ class ConvertOptions:
         model: Name of the method: a network or a curve.
         scale: Magnification, 1 for `convert`.
         super_white: "clip" codes above nominal white, or "scale" the signal so that they stay.
+        look: What is done in light after the method.
+        dither: Add deterministic noise before rounding to 10 bits.
+        verify_roundtrip: Take the method's HDR back to SDR and report the difference.
         light_log: Where to write the light of every frame (.csv or .json), None for nowhere.
         robust_light_levels: Store light levels that a few odd pixels cannot move.
+        verify: Read the finished file again and keep it only if it is as promised.
         overwrite: Replace an existing output once the new one is whole.
         temp_dir: Folder of the unfinished file; None is the output's own folder.
     """
@@ -136,7 +191,21 @@ class ConvertOptions:
     read: ReadOptions = field(default_factory=ReadOptions)
     encode: EncodeOptions = field(default_factory=EncodeOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
+    look: Look = field(default_factory=Look)
+    dither: bool = False
+    verify_roundtrip: bool = False
     light_log: Path | None = None
     robust_light_levels: bool = False
+    verify: bool = True
     overwrite: bool = False
     temp_dir: Path | None = None
+
+
+def _check_range(
+    name: str, value: float, allowed: tuple[float, float], unit: str, option: str
+) -> None:
+    lowest, highest = allowed
+    if not lowest <= value <= highest:
+        raise UsageError(
+            f"{name} is {value:g} {unit}; expected {lowest:g} to {highest:g}. {option} sets it."
+        )

@@ -7,21 +7,29 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import torch
 
 from sdr2hdr.colour import to_coded
 from sdr2hdr.colour.active_picture import place_on_black
+from sdr2hdr.colour.dither import Dither
 from sdr2hdr.colour.transfer import pq_eotf
-from sdr2hdr.delivery.light_patch import patch_light_levels
+from sdr2hdr.delivery.findings import Finding
+from sdr2hdr.delivery.light_patch import PatchSummary, patch_light_levels
 from sdr2hdr.delivery.target_file import publish, unfinished_file
-from sdr2hdr.frames import CodedBatch, Rectangle, RgbBatch
+from sdr2hdr.delivery.verify import Expectation, expected_streams, verify_output
+from sdr2hdr.errors import Notice, VerificationError
+from sdr2hdr.frames import CodedBatch, FrameTime, Rectangle, RgbBatch, Timeline
+from sdr2hdr.media.encoders import choose_encoder
 from sdr2hdr.media.image_sequence import ImageSequenceWriter
+from sdr2hdr.media.mastering import mastering_display
 from sdr2hdr.media.source import SourceInfo
 from sdr2hdr.media.stream_plan import StreamPlan
 from sdr2hdr.media.targets import target_kind
-from sdr2hdr.media.writer import OutputVideo, VideoWriter, WrittenSummary
+from sdr2hdr.media.writer import OutputVideo, VideoWriter, WrittenSummary, output_time_base
 from sdr2hdr.media.y4m import Y4mWriter
 from sdr2hdr.options import ConvertOptions
 from sdr2hdr.quality.light_levels import LightMeter
@@ -62,6 +70,7 @@ def open_sink(
     streams: StreamPlan | None,
     options: ConvertOptions,
     video: OutputVideo,
+    active_picture: Rectangle | None,
 ) -> Iterator[Sink]:
     """Open what `target` names; leaving without `finish` leaves nothing behind.
 
@@ -71,18 +80,20 @@ def open_sink(
         streams: What becomes of its streams; None unless `target` is a video file.
         options: How to encode, and whether to overwrite.
         video: The converted video.
+        active_picture: Inside letterbox bars, px of the output; None without bars.
 
     Raises:
         OutputError: It cannot be opened.
         UsageError: The encoder does not take its options.
     """
     kind = target_kind(target)
+    dither = Dither() if options.dither else None
     if kind == "sequence":
         with ImageSequenceWriter(target, video, pq_eotf, overwrite=options.overwrite) as pictures:
             yield _PictureSink(pictures, video)
     elif kind == "pipe":
         with Y4mWriter(sys.stdout.buffer, video) as pipe:
-            yield _PipeSink(pipe, video)
+            yield _PipeSink(pipe, video, dither)
     else:
         if streams is None:
             raise ValueError(f"{target} is a video file; expected a plan of its streams.")
@@ -90,52 +101,118 @@ def open_sink(
             unfinished_file(target, options.temp_dir) as unfinished,
             VideoWriter(unfinished, source, streams, options.encode, video) as writer,
         ):
-            yield _FileSink(writer, video, unfinished, target, options)
+            promises = _Promises(source, streams, options, video, active_picture)
+            yield _FileSink(writer, promises, unfinished, target, options)
+
+
+@dataclass(frozen=True)
+class _Promises:
+    """What a finished video file must hold, apart from what only the conversion shows."""
+
+    source: SourceInfo
+    streams: StreamPlan
+    options: ConvertOptions
+    video: OutputVideo
+    active_picture: Rectangle | None
+
+    def output_time(self, timeline: Timeline, frame: FrameTime) -> Fraction:
+        """When the output shows a frame, seconds: the source's time, on the output's clock."""
+        ticks = output_time_base(self.video.time_base, self.streams.shift_seconds)
+        seconds = frame.pts * timeline.time_base - self.streams.shift_seconds
+        return round(seconds / ticks) * ticks
+
+    def expectation(
+        self, written: WrittenSummary, patched: PatchSummary, times: list[Fraction]
+    ) -> Expectation:
+        """All that can be looked up in the file again."""
+        encode, part = self.options.encode, self.options.read.time_range
+        is_whole = part.start_seconds is None and part.end_seconds is None
+        return Expectation(
+            signal=self.video.signal,
+            codec=choose_encoder(encode, self.streams.target).codec,
+            width_px=self.video.width_px,
+            height_px=self.video.height_px,
+            mastering=mastering_display(encode.mastering),
+            max_cll=patched.max_cll,
+            max_fall=patched.max_fall,
+            frame_count=written.frames,
+            frame_times=times,
+            streams=expected_streams(self.streams, written.copied_packets),
+            chapters=len(self.source.chapters) if is_whole else None,
+            active_picture=self.active_picture,
+        )
 
 
 class _FileSink(Sink):
-    """A video file: its light levels are put in and it is published when it is whole."""
+    """A video file: its light levels are put in, it is read again, and published if it is whole."""
 
     def __init__(
         self,
         writer: VideoWriter,
-        video: OutputVideo,
+        promises: _Promises,
         unfinished: Path,
         target: Path,
         options: ConvertOptions,
     ) -> None:
         self._writer = writer
-        self._video = video
+        self._promises = promises
         self._unfinished = unfinished
         self._target = target
         self._options = options
+        self._dither = Dither() if options.dither else None
+        self._times: list[Fraction] = []
 
     def write(self, picture: RgbBatch, place: Rectangle | None) -> None:
-        self._writer.write(_coded_frames(picture, place, self._video))
+        timeline = picture.timeline
+        self._times += [self._promises.output_time(timeline, frame) for frame in timeline.frames]
+        self._writer.write(_coded_frames(picture, place, self._promises.video, self._dither))
 
     def finish(self, meter: LightMeter) -> WrittenSummary:
         written = self._writer.finish()
-        patch_light_levels(
-            self._unfinished, meter.levels(), robust=self._options.robust_light_levels
-        )
+        robust = self._options.robust_light_levels
+        patched = patch_light_levels(self._unfinished, meter.levels(), robust=robust)
+        notices = written.notices
+        if self._options.verify:
+            notices += self._verified(self._promises.expectation(written, patched, self._times))
         publish(self._unfinished, self._target, overwrite=self._options.overwrite)
-        return written
+        return dataclasses.replace(written, notices=notices)
+
+    def _verified(self, expectation: Expectation) -> tuple[Notice, ...]:
+        """Read the file again; what is not as promised is an error, the rest worth a word."""
+        findings = verify_output(self._unfinished, expectation)
+        broken = [finding for finding in findings if finding.severity == "error"]
+        if broken:
+            raise VerificationError(
+                f"{self._target.name} was written but is not what was promised, and was not kept: "
+                + "; ".join(_in_words(finding) for finding in broken)
+                + ". --no-verify keeps such a file."
+            )
+        return tuple(
+            Notice("warning", f"{_in_words(finding)}.")
+            for finding in findings
+            if finding.severity == "warning"
+        )
 
     @property
     def written_bytes(self) -> int:
         return self._unfinished.stat().st_size if self._unfinished.exists() else 0
 
 
+def _in_words(finding: Finding) -> str:
+    return f"{finding.place}: {finding.found}; expected {finding.expected} ({finding.rule})"
+
+
 class _PipeSink(Sink):
     """Raw video for another program, which has to be told what it is."""
 
-    def __init__(self, writer: Y4mWriter, video: OutputVideo) -> None:
+    def __init__(self, writer: Y4mWriter, video: OutputVideo, dither: Dither | None) -> None:
         self._writer = writer
         self._video = video
+        self._dither = dither
         self._bytes = 0
 
     def write(self, picture: RgbBatch, place: Rectangle | None) -> None:
-        coded = _coded_frames(picture, place, self._video)
+        coded = _coded_frames(picture, place, self._video, self._dither)
         self._bytes += 2 * (coded.luma.numel() + coded.cb.numel() + coded.cr.numel())
         self._writer.write(coded)
 
@@ -173,9 +250,11 @@ class _PictureSink(Sink):
         return self._writer.written_bytes
 
 
-def _coded_frames(picture: RgbBatch, place: Rectangle | None, video: OutputVideo) -> CodedBatch:
+def _coded_frames(
+    picture: RgbBatch, place: Rectangle | None, video: OutputVideo, dither: Dither | None
+) -> CodedBatch:
     """Whole frames as planes; bars are exact black (64/512/512 in HDR10)."""
-    coded = to_coded(picture, video.signal)
+    coded = to_coded(picture, video.signal, dither=dither)
     if place is None:
         return coded
     return place_on_black(coded, place, video.height_px, video.width_px)

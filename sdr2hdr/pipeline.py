@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sdr2hdr.colour import pad_to_even, super_white_share, to_rgb
 from sdr2hdr.colour.active_picture import crop
+from sdr2hdr.colour.look import apply_look
 from sdr2hdr.delivery.light_log import LightLog, check_log_name
 from sdr2hdr.delivery.target_file import check_target
 from sdr2hdr.engine import Engine, load_engine
@@ -27,6 +28,7 @@ from sdr2hdr.media.targets import TargetKind, target_kind
 from sdr2hdr.options import ConvertOptions, SuperWhite
 from sdr2hdr.output import open_sink
 from sdr2hdr.quality.light_levels import LightLevels, LightMeter, measure
+from sdr2hdr.quality.roundtrip import RoundtripMeter, RoundtripScore
 from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal
 
 __all__ = ["Conversion", "ConversionSummary", "Progress", "convert", "prepare"]
@@ -75,12 +77,15 @@ class ConversionSummary:
 
     Attributes:
         light: Light levels, measured from the pixels that were coded.
+        roundtrip: How far the method's HDR, taken back to SDR, is from the source; None unless
+            asked for.
     """
 
     target: Path
     frames: int
     damage: Damage
     light: LightLevels
+    roundtrip: RoundtripScore | None
     elapsed_seconds: float
     size_bytes: int
     notices: tuple[Notice, ...]
@@ -152,6 +157,7 @@ def convert(
     frames = 0
     super_white = 0.0
     meter, log = LightMeter(), LightLog()
+    roundtrip = RoundtripMeter(conversion.engine.way_back()) if options.verify_roundtrip else None
     with (
         VideoReader(conversion.source, options.read) as reader,
         open_sink(
@@ -160,17 +166,21 @@ def convert(
             conversion.streams,
             options,
             output_video(conversion, reader),
+            scaled(conversion.active_picture, conversion.engine.scale),
         ) as sink,
     ):
         for batch in reader:
             super_white += super_white_share(batch) * len(batch.timeline)
             picture = shared_picture(batch, conversion)
-            converted = convert_picture(batch, picture, conversion)
+            sdr = decode_picture(batch, picture, options.super_white)
+            hdr = conversion.engine.run(sdr)
+            if roundtrip is not None:
+                roundtrip.add(sdr, hdr)
+            converted = apply_look(hdr, options.look, conversion.engine.white_cd_m2)
             lights = measure(converted.pixels)
             meter.add(lights)
             log.add(batch.timeline, lights)
-            scale = conversion.engine.scale
-            sink.write(converted, None if picture is None else picture.scaled(scale))
+            sink.write(converted, scaled(picture, conversion.engine.scale))
             frames += len(batch.timeline)
             elapsed_seconds = time.monotonic() - started
             on_progress(
@@ -184,6 +194,7 @@ def convert(
         frames=frames,
         damage=reader.damage,
         light=meter.levels(),
+        roundtrip=None if roundtrip is None else roundtrip.score(),
         elapsed_seconds=time.monotonic() - started,
         size_bytes=written.size_bytes,
         notices=(
@@ -202,16 +213,15 @@ def shared_picture(batch: CodedBatch, conversion: Conversion) -> Rectangle | Non
     return picture
 
 
-def convert_picture(
-    batch: CodedBatch, picture: Rectangle | None, conversion: Conversion
+def decode_picture(
+    batch: CodedBatch, picture: Rectangle | None, super_white: SuperWhite
 ) -> RgbBatch:
-    """Take decoded SDR frames, or their active picture alone, to PQ.
+    """Give SDR frames, or their active picture alone, as a method takes them.
 
     Bars stay out of the method's whole-frame statistics.
     """
     inside = batch if picture is None else crop(batch, picture)
-    rgb = to_rgb(pad_to_even(inside), super_white=conversion.options.super_white)
-    return conversion.engine.run(rgb)
+    return to_rgb(pad_to_even(inside), super_white=super_white)
 
 
 def output_video(conversion: Conversion, reader: VideoReader) -> OutputVideo:
@@ -231,6 +241,11 @@ def output_video(conversion: Conversion, reader: VideoReader) -> OutputVideo:
         crop_right_px=(even(video.width_px) - video.width_px) * scale,
         crop_bottom_px=(even(video.height_px) - video.height_px) * scale,
     )
+
+
+def scaled(picture: Rectangle | None, scale: int) -> Rectangle | None:
+    """The same part of the output."""
+    return None if picture is None else picture.scaled(scale)
 
 
 def even(size_px: int) -> int:

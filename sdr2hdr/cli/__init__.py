@@ -30,6 +30,7 @@ COMMANDS = {
     "models": "List the methods: networks and curves.",
     "info": "Show how a file would be read.",
     "export": "Write a method as one ONNX graph.",
+    "check": "Check that files are HDR10 wherever a player looks.",
     "retag": "Measure a PQ file and say HDR10 everywhere in a copy of it.",
     "evaluate": "Measure an HDR video or picture against its reference.",
     "train": "Train a network on HDR pictures or on your own pairs.",

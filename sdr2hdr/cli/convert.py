@@ -8,6 +8,7 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.jobs import job_arguments, job_options, parse_convert, run_jobs
+from sdr2hdr.cli.look_options import look_options
 from sdr2hdr.cli.parameters import encode_options, engine_options, output_options, read_options
 
 __all__ = ["command"]
@@ -27,6 +28,7 @@ DEFAULT_MODEL = "bt2446a"
 )
 @job_options
 @read_options
+@look_options
 @encode_options
 @engine_options
 @output_options

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.look_options import parse_look
 from sdr2hdr.cli.parameters import combined, parse_encode, parse_engine, parse_read
 from sdr2hdr.errors import PartialFailureError, Sdr2HdrError
 from sdr2hdr.options import ConvertOptions
@@ -50,6 +51,12 @@ job_options = combined(
         type=click.Choice(CONTAINERS),
         help="With --out-dir: the outputs' container. [default: the input's if it can, else mkv]",
     ),
+    click.option(
+        "--verify/--no-verify",
+        default=True,
+        show_default=True,
+        help="Read the finished file again, and keep it only if it is as promised.",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace an existing output."),
     click.option("--dry-run", is_flag=True, help="Show what would be done, write nothing."),
     click.option(
@@ -86,8 +93,12 @@ def parse_convert(given: dict[str, Any], model: str, scale: int) -> ConvertOptio
         read=parse_read(given),
         encode=parse_encode(given),
         engine=parse_engine(given),
+        look=parse_look(given),
+        dither=given["dither"],
+        verify_roundtrip=given["verify_roundtrip"],
         light_log=given["light_log"],
         robust_light_levels=given["robust_light_levels"],
+        verify=given["verify"],
         overwrite=given["overwrite"],
         temp_dir=given["temp_dir"],
     )
@@ -195,6 +206,14 @@ def report(console: Console, job: Job, summary: ConversionSummary) -> None:
         f"({frames_per_second:.2f} fps), {decimal(summary.size_bytes)}, "
         f"MaxCLL {summary.light.max_cll}, MaxFALL {summary.light.max_fall} cd/m2."
     )
+    if summary.roundtrip is not None:
+        score = summary.roundtrip
+        verdict = "imperceptible" if score.imperceptible else "perceptible"
+        console.say(
+            f"{job.target}: taken back to SDR, Delta E ITP to the source is {score.mean:.3f} on "
+            f"average, {score.p99:.3f} at the 99th percentile, {score.maximum:.3f} at most: "
+            f"{verdict}."
+        )
     if console.json:
         console.event(
             "done",
@@ -210,6 +229,7 @@ def report(console: Console, job: Job, summary: ConversionSummary) -> None:
                 "elapsed_seconds": round(summary.elapsed_seconds, 3),
                 "size_bytes": summary.size_bytes,
                 "light_levels": asdict(summary.light),
+                "roundtrip": None if summary.roundtrip is None else asdict(summary.roundtrip),
             },
         )
 

@@ -8,19 +8,21 @@ import torch
 
 from sdr2hdr.colour.channels import apply_matrix
 from sdr2hdr.colour.chroma import downsample_chroma, upsample_chroma
+from sdr2hdr.colour.dither import Dither
 from sdr2hdr.colour.primaries import rgb_to_rgb_matrix
 from sdr2hdr.colour.transfer import from_linear, to_linear
 from sdr2hdr.colour.ycbcr import (
     dequantise,
     highest_code,
     nominal_white_code,
-    quantise,
     rgb_to_ycbcr,
+    round_codes,
+    to_code_scale,
     ycbcr_to_rgb,
 )
 from sdr2hdr.frames import CodedBatch, RgbBatch
 from sdr2hdr.options import SuperWhite
-from sdr2hdr.signal import BT709_DISPLAY, CodedSignal, RgbSignal, Transfer
+from sdr2hdr.signal import BT709_DISPLAY, CodedSignal, Matrix, RgbSignal, Transfer
 
 __all__ = ["pad_to_even", "super_white_share", "to_coded", "to_rgb"]
 
@@ -93,12 +95,13 @@ def super_white_share(batch: CodedBatch) -> float:
     return int(above.sum()) / batch.luma.numel()
 
 
-def to_coded(batch: RgbBatch, signal: CodedSignal) -> CodedBatch:
+def to_coded(batch: RgbBatch, signal: CodedSignal, *, dither: Dither | None = None) -> CodedBatch:
     """Encode R'G'B' as integer planes, chroma filtered for where its samples lie.
 
     Args:
         batch: Frames of any size, odd ones too, in the primaries and transfer of `signal`.
         signal: What the codes shall mean.
+        dither: Noise to add before rounding; None rounds to the nearest code.
 
     Returns:
         uint8 planes for 8 bits, else uint16, on the pixels' device.
@@ -110,15 +113,52 @@ def to_coded(batch: RgbBatch, signal: CodedSignal) -> CodedBatch:
     if batch.signal != expected:
         raise ValueError(f"The frames are {batch.signal}; expected {expected}.")
     luma, cb, cr = rgb_to_ycbcr(batch.pixels.to(torch.float32), signal.matrix)
+    luma = to_code_scale(luma, signal, chroma=False)
     cb, cr = (
-        quantise(
-            downsample_chroma(plane, signal.siting, signal.subsampling),
-            signal,
-            chroma=True,
+        to_code_scale(
+            downsample_chroma(plane, signal.siting, signal.subsampling), signal, chroma=True
         )
         for plane in (cb, cr)
     )
-    return CodedBatch(quantise(luma, signal, chroma=False), cb, cr, signal, batch.timeline)
+    if dither is not None:
+        luma, cb, cr = _dithered(luma, cb, cr, batch, signal, dither)
+    return CodedBatch(
+        round_codes(luma, signal, chroma=False),
+        round_codes(cb, signal, chroma=True),
+        round_codes(cr, signal, chroma=True),
+        signal,
+        batch.timeline,
+    )
+
+
+def _dithered(
+    luma: torch.Tensor,
+    cb: torch.Tensor,
+    cr: torch.Tensor,
+    batch: RgbBatch,
+    signal: CodedSignal,
+    dither: Dither,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Add noise to three planes of codes; chroma reads luma at its own samples' columns and rows.
+
+    With a centred siting those are half a luma sample off, which matters only to where the noise
+    fades next to black.
+    """
+    pts = tuple(time.pts for time in batch.timeline.frames)
+    black = signal.black_code
+    if signal.matrix is Matrix.RGB:
+        first, second, third = (
+            dither.add_to_luma(plane, pts, black, number)
+            for number, plane in enumerate((luma, cb, cr))
+        )
+        return first, second, third
+    near = luma[:, :: signal.subsampling.vertical, :: signal.subsampling.horizontal]
+    neutral = signal.neutral_chroma_code
+    return (
+        dither.add_to_luma(luma, pts, black),
+        dither.add_to_chroma(cb, near, pts, black, neutral, plane=1),
+        dither.add_to_chroma(cr, near, pts, black, neutral, plane=2),
+    )
 
 
 def pad_to_even(batch: CodedBatch) -> CodedBatch:

@@ -20,6 +20,8 @@ __all__ = [
     "nominal_white_code",
     "quantise",
     "rgb_to_ycbcr",
+    "round_codes",
+    "to_code_scale",
     "ycbcr_to_rgb",
 ]
 
@@ -171,7 +173,35 @@ def quantise(plane: torch.Tensor, signal: CodedSignal, *, chroma: bool) -> torch
     Returns:
         Same shape, uint8 for 8 bits, else uint16.
     """
+    return round_codes(to_code_scale(plane, signal, chroma=chroma), signal, chroma=chroma)
+
+
+def to_code_scale(plane: torch.Tensor, signal: CodedSignal, *, chroma: bool) -> torch.Tensor:
+    """Turn E' values into codes that are not yet rounded or bounded.
+
+    Args:
+        plane: Any shape, floating.
+        signal: What the codes shall mean.
+        chroma: As in `dequantise`.
+
+    Returns:
+        Same shape and dtype, a new tensor.
+    """
     q = _quantisation(signal, chroma=chroma)
-    codes = (plane * float(q.scale)).add_(q.offset + 0.5).floor_()
-    codes.clamp_(float(q.lowest), float(q.highest))
+    return (plane * float(q.scale)).add_(q.offset)
+
+
+def round_codes(codes: torch.Tensor, signal: CodedSignal, *, chroma: bool) -> torch.Tensor:
+    """Round what `to_code_scale` gave, as `quantise` does; overwrites it.
+
+    Args:
+        codes: Any shape, floating.
+        signal: What the codes shall mean.
+        chroma: As in `dequantise`.
+
+    Returns:
+        Same shape, uint8 for 8 bits, else uint16.
+    """
+    q = _quantisation(signal, chroma=chroma)
+    codes = codes.add_(0.5).floor_().clamp_(float(q.lowest), float(q.highest))
     return codes.to(torch.uint8 if signal.bit_depth == 8 else torch.uint16)

@@ -10,7 +10,7 @@ from sdr2hdr.colour.ycbcr import LUMA_COEFFICIENTS
 from sdr2hdr.curves.display_light import sdr_to_bt2020_linear
 from sdr2hdr.signal import Matrix
 
-__all__ = ["PEAK_CD_M2", "bt2446a"]
+__all__ = ["COLOUR_GAIN", "PEAK_CD_M2", "bt2446a", "expand_luma"]
 
 PEAK_CD_M2 = 1000.0
 
@@ -19,7 +19,7 @@ PEAK_CD_M2 = 1000.0
 _KNEE = 70.0
 _LOW = (1.8712e-5, -2.7334e-3, 1.3141)
 _HIGH = (2.8305e-6, -7.4622e-4, 1.2528)
-_COLOUR_GAIN = 1.075
+COLOUR_GAIN = 1.075
 
 
 def bt2446a(rgb: torch.Tensor) -> torch.Tensor:
@@ -40,15 +40,15 @@ def bt2446a(rgb: torch.Tensor) -> torch.Tensor:
     sdr = bt1886_inverse_eotf(sdr_to_bt2020_linear(rgb))
     k = LUMA_COEFFICIENTS[Matrix.BT2020_NCL]
     luma = weighted_sum(sdr, (k.red, k.green, k.blue))
-    luma_hdr = _expand(luma)
-    colour = _COLOUR_GAIN * luma_hdr / torch.where(luma > 0.0, luma, 1.0)
+    luma_hdr = expand_luma(luma)
+    colour = COLOUR_GAIN * luma_hdr / torch.where(luma > 0.0, luma, 1.0)
     # E'Cb and E'Cr are multiples of B' - Y' and R' - Y', so scaling them scales C' - Y' of all
     # three channels alike, and the matrix to Y'CbCr and back cancels.
     hdr = (luma_hdr + colour * (sdr - luma)).clamp(0.0, 1.0)
     return pq_inverse_eotf(PEAK_CD_M2 * bt1886_eotf(hdr))
 
 
-def _expand(luma: torch.Tensor) -> torch.Tensor:
+def expand_luma(luma: torch.Tensor) -> torch.Tensor:
     """Expand gamma 2.4 luma, [0, 1] of SDR white to [0, 1] of 1000 cd/m2."""
     code = luma * 255.0
     exponent = torch.where(code > _KNEE, _quadratic(code, _HIGH), _quadratic(code, _LOW))

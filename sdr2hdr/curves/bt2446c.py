@@ -14,16 +14,16 @@ from sdr2hdr.colour.transfer import pq_inverse_eotf
 from sdr2hdr.curves.display_light import sdr_to_bt2020_linear
 from sdr2hdr.signal import HDR_DISPLAY
 
-__all__ = ["bt2446c"]
+__all__ = ["INFLECTION_CD_M2", "K1", "K2", "K3", "K4", "bt2446c"]
 
 # Rep. ITU-R BT.2446-1, section 6.1.4; SDR luminance in percent of white, HDR in cd/m2. k2 and k4
 # follow from the others, so that the two branches meet with one slope.
 _INFLECTION_PERCENT = 58.535046646  # signal 0.8 of SDR white, gamma 2.4
-_K1 = 0.83802
-_K3 = 0.74204
-_INFLECTION_CD_M2 = _INFLECTION_PERCENT / _K1
-_K2 = _INFLECTION_PERCENT * (1.0 - _K3)
-_K4 = _INFLECTION_PERCENT - _K2 * math.log(1.0 - _K3)
+K1 = 0.83802
+K3 = 0.74204
+INFLECTION_CD_M2 = _INFLECTION_PERCENT / K1
+K2 = _INFLECTION_PERCENT * (1.0 - K3)
+K4 = _INFLECTION_PERCENT - K2 * math.log(1.0 - K3)
 
 
 def bt2446c(rgb: torch.Tensor, *, crosstalk: float = 0.0) -> torch.Tensor:
@@ -61,5 +61,5 @@ def _mixed_luminance_coefficients(crosstalk: float) -> NDArray[np.floating]:
 
 def _expand(luminance_percent: torch.Tensor) -> torch.Tensor:
     """Turn SDR luminance in percent of white into HDR luminance in cd/m2."""
-    above = _INFLECTION_CD_M2 * (torch.exp((luminance_percent - _K4) / _K2) + _K3)
-    return torch.where(luminance_percent > _INFLECTION_PERCENT, above, luminance_percent / _K1)
+    above = INFLECTION_CD_M2 * (torch.exp((luminance_percent - K4) / K2) + K3)
+    return torch.where(luminance_percent > _INFLECTION_PERCENT, above, luminance_percent / K1)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import torch
 
-from sdr2hdr.curves import curve_names, load_curve
+from sdr2hdr.colour.look import NETWORK_WHITE_CD_M2
+from sdr2hdr.curves import CURVES, CurveFunction, curve_names, load_curve
+from sdr2hdr.curves.down_conversion import load_down_conversion, way_back
 from sdr2hdr.engine.curve_program import curve_program
 from sdr2hdr.engine.placement import Placement, resolve_placement
 from sdr2hdr.engine.tile_workers import TileWorkers
@@ -43,6 +45,7 @@ class Engine:
         scale: Output samples per input sample, along each side.
         placement: Backend, device, precision and threads.
         tile_px: Longest side of a tile, input px.
+        white_cd_m2: Where the method puts SDR white; for networks, where it is meant to be.
         notices: What the user should know about how the method runs.
     """
 
@@ -55,6 +58,7 @@ class Engine:
         *,
         network: Program | None,
         curve: Program | None,
+        white_cd_m2: float = NETWORK_WHITE_CD_M2,
         max_memory_bytes: int | None = None,
         notices: tuple[Notice, ...] = (),
     ) -> None:
@@ -67,6 +71,7 @@ class Engine:
             tile_px: See the attributes.
             network: Prepared for the placement, or None.
             curve: Prepared for torch in fp32, or None. With both, the results are added.
+            white_cd_m2: See the attributes.
             max_memory_bytes: Bound for the maps, or None.
             notices: See the attributes.
         """
@@ -74,6 +79,7 @@ class Engine:
         self.scale = scale
         self.placement = placement
         self.tile_px = tile_px
+        self.white_cd_m2 = white_cd_m2
         self.notices = notices
         self._parts = [part for part in (network, curve) if part is not None]
         self._network = network
@@ -155,6 +161,10 @@ class Engine:
         for index in range(frames):
             result[index].copy_(self._run_frame(batch.pixels[index : index + 1])[0])
         return RgbBatch(result, HDR_DISPLAY, batch.timeline)
+
+    def way_back(self) -> CurveFunction:
+        """The down-conversion that takes this method's HDR back to its SDR."""
+        return load_down_conversion(way_back(self.name))
 
     @torch.inference_mode()
     def _run_frame(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -239,6 +249,7 @@ def load_engine(
             tile_px,
             network=None,
             curve=prepare_for_torch(curve_program(load_curve(model), scale), in_torch),
+            white_cd_m2=CURVES[model].white_cd_m2,
             notices=_curve_notices(model, options),
         )
     spec = resolve(model, scale)
