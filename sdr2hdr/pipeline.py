@@ -13,7 +13,7 @@ from sdr2hdr.colour.look import apply_look
 from sdr2hdr.delivery.light_log import LightLog, check_log_name
 from sdr2hdr.delivery.target_file import check_target
 from sdr2hdr.engine import Engine, load_engine
-from sdr2hdr.errors import Notice
+from sdr2hdr.errors import Notice, UsageError
 from sdr2hdr.frames import CodedBatch, Rectangle, RgbBatch
 from sdr2hdr.media.damage import Damage
 from sdr2hdr.media.encoders import output_signal
@@ -28,7 +28,7 @@ from sdr2hdr.media.targets import TargetKind, target_kind
 from sdr2hdr.options import ConvertOptions, SuperWhite
 from sdr2hdr.output import open_sink
 from sdr2hdr.quality.light_levels import LightLevels, LightMeter, measure
-from sdr2hdr.quality.roundtrip import RoundtripMeter, RoundtripScore
+from sdr2hdr.quality.roundtrip import ShotRoundtrip, ShotRoundtrips
 from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal
 
 __all__ = ["Conversion", "ConversionSummary", "Progress", "convert", "prepare"]
@@ -77,15 +77,15 @@ class ConversionSummary:
 
     Attributes:
         light: Light levels, measured from the pixels that were coded.
-        roundtrip: How far the method's HDR, taken back to SDR, is from the source; None unless
-            asked for.
+        roundtrips: How far the method's HDR, taken back to SDR, is from the source, shot by shot;
+            empty unless asked for.
     """
 
     target: Path
     frames: int
     damage: Damage
     light: LightLevels
-    roundtrip: RoundtripScore | None
+    roundtrips: tuple[ShotRoundtrip, ...]
     elapsed_seconds: float
     size_bytes: int
     notices: tuple[Notice, ...]
@@ -112,6 +112,11 @@ def prepare(source: Path, target: Path, options: ConvertOptions) -> Conversion:
         check_target(source, target, overwrite=options.overwrite)
     if options.light_log is not None:
         check_log_name(options.light_log)
+    if options.verify_roundtrip and options.scale != 1:
+        raise UsageError(
+            f"A round trip compares pictures of one size; the scale is {options.scale}. Leave out "
+            "--verify-roundtrip when upscaling."
+        )
     info = probe(source, options.read)
     part = options.read.time_range
     streams = plan_streams(info, target, options.encode, part) if kind == "container" else None
@@ -157,7 +162,7 @@ def convert(
     frames = 0
     super_white = 0.0
     meter, log = LightMeter(), LightLog()
-    roundtrip = RoundtripMeter(conversion.engine.way_back()) if options.verify_roundtrip else None
+    roundtrips = ShotRoundtrips(conversion.engine.way_back()) if options.verify_roundtrip else None
     with (
         VideoReader(conversion.source, options.read) as reader,
         open_sink(
@@ -174,8 +179,8 @@ def convert(
             picture = shared_picture(batch, conversion)
             sdr = decode_picture(batch, picture, options.super_white)
             hdr = conversion.engine.run(sdr)
-            if roundtrip is not None:
-                roundtrip.add(sdr, hdr)
+            if roundtrips is not None:
+                roundtrips.add(sdr, hdr)
             converted = apply_look(hdr, options.look, conversion.engine.white_cd_m2)
             lights = measure(converted.pixels)
             meter.add(lights)
@@ -194,7 +199,7 @@ def convert(
         frames=frames,
         damage=reader.damage,
         light=meter.levels(),
-        roundtrip=None if roundtrip is None else roundtrip.score(),
+        roundtrips=() if roundtrips is None else roundtrips.shots(),
         elapsed_seconds=time.monotonic() - started,
         size_bytes=written.size_bytes,
         notices=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 from clips import FLOWER, ClipRecipe, make_clip, read_planes
 
 import sdr2hdr
-from sdr2hdr.errors import OutputError
-from sdr2hdr.options import ConvertOptions, EncodeOptions, ReadOptions, TimeRange
+from sdr2hdr.delivery.light_patch import PatchSummary
+from sdr2hdr.errors import OutputError, VerificationError
+from sdr2hdr.options import ConvertOptions, EncodeOptions, Look, ReadOptions, TimeRange
+from sdr2hdr.quality.light_levels import LightLevels
 
 SHORT = ReadOptions(time_range=TimeRange(None, 0.1))
 FAST = EncodeOptions(preset="ultrafast")
@@ -130,3 +133,37 @@ def test_pipe_gives_y4m(tmp_path: Path):
     header = done.stdout.index(b"\n") + 1
     assert len(done.stdout) == header + 3 * (len(b"FRAME\n") + 960 * 540 * 2 * 3 // 2)
     assert b"left out" in done.stderr
+
+
+def test_round_trip_is_told_for_every_shot(tmp_path: Path):
+    options = ConvertOptions("bt2446a", read=SHORT, encode=FAST, verify_roundtrip=True)
+    summary = sdr2hdr.convert(FLOWER, tmp_path / "out.mkv", options)
+    (shot,) = summary.roundtrips
+    assert (shot.first_frame, shot.score.frames) == (0, 3)
+    assert shot.score.imperceptible
+    louder = dataclasses.replace(options, model="irnet2", overwrite=True)
+    (changed,) = sdr2hdr.convert(FLOWER, tmp_path / "out.mkv", louder).roundtrips
+    assert changed.score.mean > shot.score.mean
+
+
+def test_a_file_that_is_not_as_promised_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def without_levels(path: Path, levels: LightLevels, *, robust: bool) -> PatchSummary:
+        return PatchSummary(levels.max_cll, levels.max_fall, {})
+
+    monkeypatch.setattr("sdr2hdr.output.patch_light_levels", without_levels)
+    target = tmp_path / "out.mkv"
+    options = ConvertOptions("bt2446a", read=SHORT, encode=FAST)
+    with pytest.raises(VerificationError, match="32639"):
+        sdr2hdr.convert(FLOWER, target, options)
+    assert list(tmp_path.iterdir()) == []
+    sdr2hdr.convert(FLOWER, target, dataclasses.replace(options, verify=False))
+    assert target.exists()
+
+
+def test_look_lowers_the_peak(tmp_path: Path):
+    options = ConvertOptions("bt2446a", read=SHORT, encode=FAST, look=Look(peak_cd_m2=300))
+    summary = sdr2hdr.convert(FLOWER, tmp_path / "out.mkv", options)
+    # The code nearest to 300 cd/m2 lies at most half a code, 0.5 %, above it.
+    assert 250 < summary.light.max_cll <= 302

@@ -206,13 +206,13 @@ def report(console: Console, job: Job, summary: ConversionSummary) -> None:
         f"({frames_per_second:.2f} fps), {decimal(summary.size_bytes)}, "
         f"MaxCLL {summary.light.max_cll}, MaxFALL {summary.light.max_fall} cd/m2."
     )
-    if summary.roundtrip is not None:
-        score = summary.roundtrip
+    for shot in summary.roundtrips:
+        score = shot.score
         verdict = "imperceptible" if score.imperceptible else "perceptible"
         console.say(
-            f"{job.target}: taken back to SDR, Delta E ITP to the source is {score.mean:.3f} on "
-            f"average, {score.p99:.3f} at the 99th percentile, {score.maximum:.3f} at most: "
-            f"{verdict}."
+            f"{job.target}: shot from frame {shot.first_frame} on, {score.frames} frames: taken "
+            f"back to SDR, Delta E ITP to the source is {score.mean:.3f} on average, "
+            f"{score.p99:.3f} at the 99th percentile, {score.maximum:.3f} at most: {verdict}."
         )
     if console.json:
         console.event(
@@ -229,7 +229,10 @@ def report(console: Console, job: Job, summary: ConversionSummary) -> None:
                 "elapsed_seconds": round(summary.elapsed_seconds, 3),
                 "size_bytes": summary.size_bytes,
                 "light_levels": asdict(summary.light),
-                "roundtrip": None if summary.roundtrip is None else asdict(summary.roundtrip),
+                "roundtrips": [
+                    {"first_frame": shot.first_frame, **asdict(shot.score)}
+                    for shot in summary.roundtrips
+                ],
             },
         )
 

@@ -27,6 +27,8 @@ __all__ = ["Expectation", "ExpectedStream", "expected_streams", "verify_output"]
 
 MATROSKA_ROUNDING = Fraction(1, 2000)
 """Matroska counts in milliseconds (RFC 9559, 5.1.2.9, at the usual TimestampScale)."""
+CODECS_WITHOUT_DEPTH = frozenset({"prores"})
+"""A ProRes frame names no bit depth (SMPTE RDD 36): each decoder chooses one, libav 12 for 4444."""
 LEVEL_TOLERANCE = 0.10
 """Lossy coding rings: decoded levels may lie so much above those of the picture before it."""
 LEVEL_TOLERANCE_CD_M2 = 2.0
@@ -150,7 +152,8 @@ def _signalling(said: Signalling, expectation: Expectation, report: _Report) -> 
     report.expect("codec", "stream", said.codec, expectation.codec)
     size = f"{expectation.width_px}x{expectation.height_px}"
     report.expect("size", "stream", f"{said.width_px}x{said.height_px}", size)
-    report.expect("bit-depth", "stream", said.bit_depth, signal.bit_depth)
+    if expectation.codec not in CODECS_WITHOUT_DEPTH or said.bit_depth < signal.bit_depth:
+        report.expect("bit-depth", "stream", said.bit_depth, signal.bit_depth)
     report.expect("subsampling", "stream", said.subsampling, signal.subsampling.value)
     if said.container.fault:
         report.add("container-damaged", "container", said.container.fault, "a readable track")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,8 +11,9 @@ from sdr2hdr.colour.channels import apply_matrix
 from sdr2hdr.colour.primaries import rgb_to_rgb_matrix
 from sdr2hdr.colour.transfer import bt1886_eotf
 from sdr2hdr.errors import UsageError
-from sdr2hdr.frames import RgbBatch
+from sdr2hdr.frames import RgbBatch, Timeline
 from sdr2hdr.quality.delta_e_itp import delta_e_itp
+from sdr2hdr.quality.shots import CutDetector
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "IMPERCEPTIBLE_P99",
     "RoundtripMeter",
     "RoundtripScore",
+    "ShotRoundtrip",
+    "ShotRoundtrips",
     "roundtrip",
 ]
 
@@ -116,6 +119,41 @@ class RoundtripMeter:
             maximum=self._maximum,
             frames=self._frames,
         )
+
+
+@dataclass(frozen=True)
+class ShotRoundtrip:
+    """The round trip of one shot, which begins at a frame counted from 0."""
+
+    first_frame: int
+    score: RoundtripScore
+
+
+class ShotRoundtrips:
+    """Measures frames as they pass, each shot for itself."""
+
+    def __init__(self, down_conversion: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self._down_conversion = down_conversion
+        self._cuts = CutDetector()
+        self._frames = 0
+        self._meters: list[tuple[int, RoundtripMeter]] = []
+
+    def add(self, sdr: RgbBatch, hdr: RgbBatch) -> None:
+        """Measure frames; arguments and errors are those of `RoundtripMeter.add`."""
+        for number, frame_time in enumerate(sdr.timeline.frames):
+            one = slice(number, number + 1)
+            timeline = Timeline(sdr.timeline.time_base, (frame_time,))
+            if self._cuts.is_cut(sdr.pixels[number]) or not self._meters:
+                self._meters.append((self._frames, RoundtripMeter(self._down_conversion)))
+            self._meters[-1][1].add(
+                replace(sdr, pixels=sdr.pixels[one], timeline=timeline),
+                replace(hdr, pixels=hdr.pixels[one], timeline=timeline),
+            )
+            self._frames += 1
+
+    def shots(self) -> tuple[ShotRoundtrip, ...]:
+        """The shots so far."""
+        return tuple(ShotRoundtrip(first, meter.score()) for first, meter in self._meters)
 
 
 def roundtrip(
