@@ -18,6 +18,7 @@ from sdr2hdr.media.hdr_sample import sample_frames
 from sdr2hdr.media.hdr_signalling import Signalling, read_signalling
 from sdr2hdr.media.letterbox import is_black_outside
 from sdr2hdr.media.mastering import MasteringDisplay
+from sdr2hdr.media.metadata import language_in
 from sdr2hdr.media.packet_scan import FileContent, FoundStream, scan_packets
 from sdr2hdr.media.stream_plan import StreamPlan
 from sdr2hdr.quality.light_levels import LightMeter, measure_coded
@@ -100,9 +101,8 @@ def expected_streams(plan: StreamPlan, counts: Mapping[int, int]) -> tuple[Expec
         source = planned.source
         is_attachment = planned.action == "attach" or source.is_cover_art
         kind = "attachment" if is_attachment else source.kind
-        expected.append(
-            ExpectedStream(kind, planned.codec, source.language, counts.get(source.index, 0))
-        )
+        language = source.language and language_in(plan.container_format, source.language)
+        expected.append(ExpectedStream(kind, planned.codec, language, counts.get(source.index, 0)))
     return tuple(expected)
 
 

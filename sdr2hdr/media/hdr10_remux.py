@@ -120,7 +120,9 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
             target.time_base = info.video.time_base
             target.disposition = stream.disposition
             target.metadata.clear()
-            target.metadata.update(stream_tags(stream.metadata, is_changed=False))
+            target.metadata.update(
+                stream_tags(stream.metadata, plan.container_format, is_changed=False)
+            )
             if plan.timecode is not None:
                 target.metadata["timecode"] = plan.timecode
         if target is None:

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 
 from sdr2hdr.version import __version__
 
-__all__ = ["WRITER_NAME", "container_tags", "stream_tags", "tags_without_a_place"]
+__all__ = [
+    "WRITER_NAME",
+    "container_tags",
+    "language_in",
+    "stream_tags",
+    "tags_without_a_place",
+]
 
 WRITER_NAME = f"sdr2hdr {__version__}"
 
@@ -24,6 +30,29 @@ _ITUNES_TAGS = frozenset(
     }
 )
 """What libavformat writes into an MP4's `ilst`; any other key is left out there."""
+
+
+_IN_MOV = {
+    **{"fre": "fra", "cze": "ces", "rum": "ron", "slo": "slk", "wel": "cym", "swe": "sve"},
+    **{"sqi": "alb", "hye": "arm", "eus": "baq", "mya": "bur", "zho": "chi", "nld": "dut"},
+    **{"kat": "geo", "deu": "ger", "ell": "gre", "isl": "ice", "mkd": "mac", "msa": "may"},
+    **{"fas": "per", "bod": "tib"},
+}
+"""QuickTime numbers its languages, and libavformat knows each number by one of its two ISO 639-2
+codes only (Swedish by neither)."""
+
+
+def language_in(container_format: str, language: str) -> str:
+    """The code by which a container's muxer knows a language; the same language always.
+
+    Args:
+        container_format: libavformat's name of the muxer.
+        language: ISO 639-2 code.
+
+    >>> language_in("mov", "fre"), language_in("mov", "eng"), language_in("mp4", "fre")
+    ('fra', 'eng', 'fre')
+    """
+    return _IN_MOV.get(language, language) if container_format == "mov" else language
 
 
 def container_tags(metadata: Mapping[str, str], timecode: str | None) -> dict[str, str]:
@@ -50,15 +79,18 @@ def tags_without_a_place(metadata: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def stream_tags(metadata: Mapping[str, str], is_changed: bool) -> dict[str, str]:
+def stream_tags(
+    metadata: Mapping[str, str], container_format: str, *, is_changed: bool
+) -> dict[str, str]:
     """The tags of a stream of the new file.
 
     Args:
         metadata: Of the source's stream.
+        container_format: libavformat's name of the new file's muxer.
         is_changed: Re-encoded or cut, so that sizes and counts in tags are no longer true.
     """
     return {
-        key: value
+        key: language_in(container_format, value) if key.lower() == "language" else value
         for key, value in metadata.items()
         if not (
             key.lower() in (_OF_THE_OLD_STREAM if is_changed else {"duration", "rotate"})

@@ -124,7 +124,9 @@ class StreamCopier:
             self._converting.add(stream.index)
         target.disposition = stream.disposition
         target.metadata.clear()
-        target.metadata.update(stream_tags(stream.metadata, is_changed=self._is_cut))
+        target.metadata.update(
+            stream_tags(stream.metadata, self._plan.container_format, is_changed=self._is_cut)
+        )
         if stream.type == "attachment":
             self.counts[stream.index] += 1
         else:

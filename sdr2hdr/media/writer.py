@@ -293,7 +293,8 @@ class VideoWriter:
         if self._video.rotation_degrees:
             stream.set_display_rotation(self._video.rotation_degrees)
         stream.disposition = self._copier.stream_disposition(index)
-        tags = stream_tags(self._copier.stream_metadata(index), is_changed=True)
+        metadata = self._copier.stream_metadata(index)
+        tags = stream_tags(metadata, self._plan.container_format, is_changed=True)
         stream.metadata.clear()
         stream.metadata.update(tags, encoder=f"{WRITER_NAME} {spec.libav_encoder}")
         if self._plan.timecode is not None:

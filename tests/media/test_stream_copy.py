@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import pytest
 from rich_sources import (
+    FAST,
     FONT,
     Source,
     convert_grey,
@@ -18,6 +19,7 @@ from rich_sources import (
     seconds_of,
 )
 
+import sdr2hdr
 from sdr2hdr.media.subtitles import mov_text_is_empty
 from sdr2hdr.options import TimeRange
 
@@ -259,3 +261,16 @@ def test_packets_shorter_than_a_tick_do_not_drift(tmp_path: Path, suffix: str):
     if suffix == ".mkv":
         assert [start for start, _, _ in after] == [start for start, _, _ in before]
     assert summary.notices == ()
+
+
+@pytest.mark.parametrize(("name", "expected"), [("out.mov", "fra"), ("out.mp4", "fre")])
+def test_language_is_kept_by_the_code_that_the_container_knows(
+    tmp_path: Path, name: str, expected: str
+):
+    source = make_source(tmp_path / "source.mkv", Source())
+    with av.open(str(source)) as container:
+        assert container.streams.audio[0].metadata["language"] == "fre"
+    target = tmp_path / name
+    sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions("bt2408", encode=FAST))
+    with av.open(str(target)) as container:
+        assert container.streams.audio[0].metadata["language"] == expected
