@@ -24,7 +24,7 @@ from sdr2hdr.frames import CodedBatch, RgbBatch
 from sdr2hdr.options import SuperWhite
 from sdr2hdr.signal import BT709_DISPLAY, CodedSignal, Matrix, RgbSignal, Transfer
 
-__all__ = ["pad_to_even", "super_white_share", "to_coded", "to_rgb"]
+__all__ = ["pad_to_even", "planes_to_rgb", "super_white_share", "to_coded", "to_rgb"]
 
 
 def to_rgb(batch: CodedBatch, *, super_white: SuperWhite = "clip") -> RgbBatch:
@@ -46,6 +46,24 @@ def to_rgb(batch: CodedBatch, *, super_white: SuperWhite = "clip") -> RgbBatch:
     signal = batch.signal
     if signal.transfer is Transfer.PQ:
         raise ValueError(f"The transfer function is {signal.transfer.value}; expected SDR.")
+    pixels = planes_to_rgb(batch)
+    if super_white == "scale":
+        pixels = pixels.div_(_peak_signal(signal))
+    pixels = pixels.clamp_(0.0, 1.0)
+    source = RgbSignal(signal.primaries, signal.transfer)
+    return RgbBatch(_to_bt709_display(pixels, source), BT709_DISPLAY, batch.timeline)
+
+
+def planes_to_rgb(batch: CodedBatch) -> torch.Tensor:
+    """Decode planes to the R'G'B' of their own primaries and transfer.
+
+    Args:
+        batch: Any matrix, range, siting, subsampling and bit depth.
+
+    Returns:
+        (N, 3, H, W), float32, on the planes' device; nominally [0, 1], not clipped.
+    """
+    signal = batch.signal
     height, width = batch.luma.shape[1:]
     luma = dequantise(batch.luma, signal, chroma=False)
     cb, cr = (
@@ -58,12 +76,7 @@ def to_rgb(batch: CodedBatch, *, super_white: SuperWhite = "clip") -> RgbBatch:
         )
         for plane in (batch.cb, batch.cr)
     )
-    pixels = ycbcr_to_rgb(luma, cb, cr, signal.matrix)
-    if super_white == "scale":
-        pixels = pixels.div_(_peak_signal(signal))
-    pixels = pixels.clamp_(0.0, 1.0)
-    source = RgbSignal(signal.primaries, signal.transfer)
-    return RgbBatch(_to_bt709_display(pixels, source), BT709_DISPLAY, batch.timeline)
+    return ycbcr_to_rgb(luma, cb, cr, signal.matrix)
 
 
 def _peak_signal(signal: CodedSignal) -> float:

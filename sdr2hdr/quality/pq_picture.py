@@ -6,10 +6,9 @@ import numpy as np
 import torch
 
 from sdr2hdr.colour.channels import apply_matrix
-from sdr2hdr.colour.chroma import upsample_chroma
+from sdr2hdr.colour.convert import planes_to_rgb
 from sdr2hdr.colour.primaries import CHROMATICITIES, D65, rgb_to_rgb_matrix
 from sdr2hdr.colour.transfer import pq_eotf, pq_inverse_eotf
-from sdr2hdr.colour.ycbcr import dequantise, ycbcr_to_rgb
 from sdr2hdr.frames import CodedBatch, RgbBatch
 from sdr2hdr.signal import HDR_DISPLAY, Primaries, Transfer
 
@@ -35,19 +34,7 @@ def pq_rgb(batch: CodedBatch) -> RgbBatch:
     signal = batch.signal
     if signal.transfer is not Transfer.PQ:
         raise ValueError(f"The transfer function is {signal.transfer.value}; expected PQ.")
-    height, width = batch.luma.shape[1:]
-    cb, cr = (
-        upsample_chroma(
-            dequantise(plane, signal, chroma=True),
-            signal.siting,
-            signal.subsampling,
-            height,
-            width,
-        )
-        for plane in (batch.cb, batch.cr)
-    )
-    luma = dequantise(batch.luma, signal, chroma=False)
-    pixels = ycbcr_to_rgb(luma, cb, cr, signal.matrix).clamp_(0.0, 1.0)
+    pixels = planes_to_rgb(batch).clamp_(0.0, 1.0)
     if signal.primaries is not Primaries.BT2020:
         pixels = light_to_pq(pq_eotf(pixels), signal.primaries, white_cd_m2=1.0)
     return RgbBatch(pixels, HDR_DISPLAY, batch.timeline)
