@@ -22,7 +22,7 @@ from sdr2hdr.delivery.light_patch import PatchSummary, patch_light_levels
 from sdr2hdr.delivery.target_file import publish, unfinished_file
 from sdr2hdr.delivery.verify import Expectation, expected_streams, verify_output
 from sdr2hdr.errors import Notice, VerificationError
-from sdr2hdr.frames import CodedBatch, FrameTime, Rectangle, RgbBatch, Timeline
+from sdr2hdr.frames import CodedBatch, Rectangle, RgbBatch, Timeline
 from sdr2hdr.media.encoders import choose_encoder
 from sdr2hdr.media.image_sequence import ImageSequenceWriter
 from sdr2hdr.media.mastering import mastering_display
@@ -102,7 +102,7 @@ def open_sink(
             VideoWriter(unfinished, source, streams, options.encode, video) as writer,
         ):
             promises = _Promises(source, streams, options, video, active_picture)
-            yield _FileSink(writer, promises, unfinished, target, options)
+            yield _FileSink(writer, promises, unfinished, dither)
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,14 @@ class _Promises:
     video: OutputVideo
     active_picture: Rectangle | None
 
-    def output_time(self, timeline: Timeline, frame: FrameTime) -> Fraction:
-        """When the output shows a frame, seconds: the source's time, on the output's clock."""
-        ticks = output_time_base(self.video.time_base, self.streams.shift_seconds)
-        seconds = frame.pts * timeline.time_base - self.streams.shift_seconds
-        return round(seconds / ticks) * ticks
+    def output_times(self, timeline: Timeline) -> list[Fraction]:
+        """When the output shows frames, seconds: the source's times, on the output's clock."""
+        shift_seconds = self.streams.shift_seconds
+        ticks = output_time_base(self.video.time_base, shift_seconds)
+        return [
+            round((frame.pts * timeline.time_base - shift_seconds) / ticks) * ticks
+            for frame in timeline.frames
+        ]
 
     def expectation(
         self, written: WrittenSummary, patched: PatchSummary, times: list[Fraction]
@@ -151,30 +154,27 @@ class _FileSink(Sink):
         writer: VideoWriter,
         promises: _Promises,
         unfinished: Path,
-        target: Path,
-        options: ConvertOptions,
+        dither: Dither | None,
     ) -> None:
         self._writer = writer
         self._promises = promises
         self._unfinished = unfinished
-        self._target = target
-        self._options = options
-        self._dither = Dither() if options.dither else None
+        self._dither = dither
         self._times: list[Fraction] = []
 
     def write(self, picture: RgbBatch, place: Rectangle | None) -> None:
-        timeline = picture.timeline
-        self._times += [self._promises.output_time(timeline, frame) for frame in timeline.frames]
+        self._times += self._promises.output_times(picture.timeline)
         self._writer.write(_coded_frames(picture, place, self._promises.video, self._dither))
 
     def finish(self, meter: LightMeter) -> WrittenSummary:
+        options, target = self._promises.options, self._promises.streams.target
         written = self._writer.finish()
-        robust = self._options.robust_light_levels
+        robust = options.robust_light_levels
         patched = patch_light_levels(self._unfinished, meter.levels(), robust=robust)
         notices = written.notices
-        if self._options.verify:
+        if options.verify:
             notices += self._verified(self._promises.expectation(written, patched, self._times))
-        publish(self._unfinished, self._target, overwrite=self._options.overwrite)
+        publish(self._unfinished, target, overwrite=options.overwrite)
         return dataclasses.replace(written, notices=notices)
 
     def _verified(self, expectation: Expectation) -> tuple[Notice, ...]:
@@ -182,8 +182,9 @@ class _FileSink(Sink):
         findings = verify_output(self._unfinished, expectation)
         broken = [finding for finding in findings if finding.severity == "error"]
         if broken:
+            name = self._promises.streams.target.name
             raise VerificationError(
-                f"{self._target.name} was written but is not what was promised, and was not kept: "
+                f"{name} was written but is not what was promised, and was not kept: "
                 + "; ".join(_in_words(finding) for finding in broken)
                 + ". --no-verify keeps such a file."
             )
@@ -209,19 +210,16 @@ class _PipeSink(Sink):
         self._writer = writer
         self._video = video
         self._dither = dither
-        self._bytes = 0
 
     def write(self, picture: RgbBatch, place: Rectangle | None) -> None:
-        coded = _coded_frames(picture, place, self._video, self._dither)
-        self._bytes += 2 * (coded.luma.numel() + coded.cb.numel() + coded.cr.numel())
-        self._writer.write(coded)
+        self._writer.write(_coded_frames(picture, place, self._video, self._dither))
 
     def finish(self, meter: LightMeter) -> WrittenSummary:
         return self._writer.finish()
 
     @property
     def written_bytes(self) -> int:
-        return self._bytes
+        return self._writer.written_bytes
 
 
 class _PictureSink(Sink):

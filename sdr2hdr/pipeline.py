@@ -161,7 +161,8 @@ def convert(
     started = time.monotonic()
     frames = 0
     super_white = 0.0
-    meter, log = LightMeter(), LightLog()
+    meter = LightMeter()
+    log = LightLog() if options.light_log is not None else None
     roundtrips = ShotRoundtrips(conversion.engine.way_back()) if options.verify_roundtrip else None
     with (
         VideoReader(conversion.source, options.read) as reader,
@@ -184,7 +185,8 @@ def convert(
             converted = apply_look(hdr, options.look, conversion.engine.white_cd_m2)
             lights = measure(converted.pixels)
             meter.add(lights)
-            log.add(batch.timeline, lights)
+            if log is not None:
+                log.add(batch.timeline, lights)
             sink.write(converted, scaled(picture, conversion.engine.scale))
             frames += len(batch.timeline)
             elapsed_seconds = time.monotonic() - started
@@ -192,7 +194,7 @@ def convert(
                 Progress(frames, conversion.frame_count, elapsed_seconds, sink.written_bytes)
             )
         written = sink.finish(meter)
-        if options.light_log is not None:
+        if options.light_log is not None and log is not None:
             log.write(options.light_log, meter.levels())
     return ConversionSummary(
         target=conversion.target,

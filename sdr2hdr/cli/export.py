@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import output_options
+from sdr2hdr.cli.parameters import output_options, weights_option
 from sdr2hdr.errors import OutputError
 
 __all__ = ["command"]
@@ -17,11 +17,7 @@ __all__ = ["command"]
 @click.argument("model", metavar="MODEL")
 @click.argument("target", metavar="OUT.onnx", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-@click.option(
-    "--weights-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder with weights to use instead of the installed ones (also SDR2HDR_WEIGHTS).",
-)
+@weights_option
 @output_options
 def command(
     console: Console, model: str, target: Path, overwrite: bool, weights_dir: Path | None

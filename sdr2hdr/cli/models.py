@@ -7,17 +7,13 @@ from pathlib import Path
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import output_options
+from sdr2hdr.cli.parameters import output_options, weights_option
 
 __all__ = ["command"]
 
 
 @click.command("models")
-@click.option(
-    "--weights-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder with weights to use instead of the installed ones (also SDR2HDR_WEIGHTS).",
-)
+@weights_option
 @output_options
 def command(console: Console, weights_dir: Path | None) -> None:
     """List the methods: networks, with the state of their weights, and curves."""

@@ -32,6 +32,7 @@ __all__ = [
     "parse_engine",
     "parse_read",
     "read_options",
+    "weights_option",
 ]
 
 MATRICES = {"bt709": Matrix.BT709, "bt601": Matrix.BT601}
@@ -196,6 +197,12 @@ encode_options = combined(
     ),
 )
 
+weights_option = click.option(
+    "--weights-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with weights to use instead of the installed ones (also SDR2HDR_WEIGHTS).",
+)
+
 engine_options = combined(
     click.option(
         "--backend",
@@ -214,11 +221,7 @@ engine_options = combined(
         show_default=True,
         help="Of the network's inside.",
     ),
-    click.option(
-        "--weights-dir",
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Folder with weights to use instead of the installed ones (also SDR2HDR_WEIGHTS).",
-    ),
+    weights_option,
     click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of each stage."),
     click.option("--max-memory", type=BytesType(), help="Bound for the network's buffers, as 3G."),
 )

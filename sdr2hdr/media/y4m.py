@@ -126,6 +126,11 @@ class Y4mWriter:
             ),
         )
 
+    @property
+    def written_bytes(self) -> int:
+        """How much has been handed on."""
+        return self._bytes
+
     def abort(self) -> None:
         """Stop; there is nothing to remove."""
 
