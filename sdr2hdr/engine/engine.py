@@ -58,6 +58,7 @@ class Engine:
         *,
         network: Program | None,
         curve: Program | None,
+        form: Form = Form.RESIDUAL_BT2446A,
         white_cd_m2: float = NETWORK_WHITE_CD_M2,
         max_memory_bytes: int | None = None,
         notices: tuple[Notice, ...] = (),
@@ -70,7 +71,9 @@ class Engine:
             placement: See the attributes.
             tile_px: See the attributes.
             network: Prepared for the placement, or None.
-            curve: Prepared for torch in fp32, or None. With both, the results are added.
+            curve: Prepared for torch in fp32, or None.
+            form: With a network and a curve: whether their results are added, or the network is
+                given the curve's.
             white_cd_m2: See the attributes.
             max_memory_bytes: Bound for the maps, or None.
             notices: See the attributes.
@@ -81,8 +84,9 @@ class Engine:
         self.tile_px = tile_px
         self.white_cd_m2 = white_cd_m2
         self.notices = notices
-        self._parts = [part for part in (network, curve) if part is not None]
         self._network = network
+        self._curve = curve
+        self._form = form
         self._max_memory_bytes = max_memory_bytes
         on_cpu = placement.device.type == "cpu"
         self._workers = TileWorkers(placement.threads if on_cpu else 1)
@@ -170,13 +174,21 @@ class Engine:
     def _run_frame(self, pixels: torch.Tensor) -> torch.Tensor:
         pixels = pixels.to(self.device)
         with reproducible_kernels(self.device):
-            first, *others = (
-                run_program(part, pixels, self.tile_px, self._buffers, self._workers)
-                for part in self._parts
-            )
-        for other in others:
-            first += other
-        return first.clamp_(0.0, 1.0)
+            by_curve = None if self._curve is None else self._compute(self._curve, pixels)
+            if self._network is None:
+                result = by_curve
+            elif by_curve is not None and self._form is Form.REFINEMENT_BT2446A:
+                result = self._compute(self._network, by_curve)
+            else:
+                result = self._compute(self._network, pixels)
+                if by_curve is not None:
+                    result += by_curve
+        if result is None:
+            raise ValueError(f"{self.name} has no network and no curve; expected one or both.")
+        return result.clamp_(0.0, 1.0)
+
+    def _compute(self, program: Program, pixels: torch.Tensor) -> torch.Tensor:
+        return run_program(program, pixels, self.tile_px, self._buffers, self._workers)
 
     def _new_buffers(self, dtype: torch.dtype) -> MapBuffers:
         return MapBuffers(dtype, self._layout)
@@ -255,8 +267,10 @@ def load_engine(
     spec = resolve(model, scale)
     network, card = load_network(spec.name, options.weights_dir)
     curve: Program | None = None
-    if card.form is Form.RESIDUAL_BT2446A:
-        curve = prepare_for_torch(curve_program(load_curve("bt2446a"), scale), in_torch)
+    if card.form is not Form.DIRECT:
+        # A refinement is enlarged by the network, from a picture of the source's size.
+        enlarged = scale if card.form is Form.RESIDUAL_BT2446A else 1
+        curve = prepare_for_torch(curve_program(load_curve("bt2446a"), enlarged), in_torch)
     return Engine(
         spec.name,
         scale,
@@ -264,6 +278,7 @@ def load_engine(
         tile_px,
         network=_preparation(placement)(network.program(), placement),
         curve=curve,
+        form=card.form,
         max_memory_bytes=options.max_memory_bytes,
     )
 

@@ -73,15 +73,26 @@ def export_onnx(
 class _WholeMethod(nn.Module):
     """A method on whole frames, from SDR signal to PQ signal."""
 
-    def __init__(self, network: nn.Module | None, curve: nn.Module | None) -> None:
+    def __init__(
+        self, network: nn.Module | None, curve: nn.Module | None, form: Form = Form.DIRECT
+    ) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(part for part in (network, curve) if part is not None)
+        self.network = network
+        self.curve = curve
+        self.form = form
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        first, *others = (part(pixels) for part in self.parts)
-        for other in others:
-            first = first + other
-        return first.clamp(0.0, 1.0)
+        by_curve = None if self.curve is None else self.curve(pixels)
+        if self.network is None:
+            result = by_curve
+        elif by_curve is not None and self.form is Form.REFINEMENT_BT2446A:
+            result = self.network(by_curve)
+        else:
+            result = self.network(pixels)
+            if by_curve is not None:
+                result = result + by_curve
+        assert result is not None
+        return result.clamp(0.0, 1.0)
 
 
 def _method(model: str, weights_dir: Path | None) -> tuple[nn.Module, dict[str, str]]:
@@ -94,9 +105,10 @@ def _method(model: str, weights_dir: Path | None) -> tuple[nn.Module, dict[str, 
         raise ModelError(f'There is no model "{model}"; expected one of {known}.')
     network, card = load_network(resolve_exactly(model).name, weights_dir)
     curve = None
-    if card.form is Form.RESIDUAL_BT2446A:
-        curve = EnlargedCurve(load_curve("bt2446a"), card.scale)
-    return _WholeMethod(network, curve).eval(), _card_metadata(card)
+    if card.form is not Form.DIRECT:
+        enlarged = card.scale if card.form is Form.RESIDUAL_BT2446A else 1
+        curve = EnlargedCurve(load_curve("bt2446a"), enlarged)
+    return _WholeMethod(network, curve, card.form).eval(), _card_metadata(card)
 
 
 def _metadata(model: str, scale: int, licence: str) -> dict[str, str]:

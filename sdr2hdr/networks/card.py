@@ -28,6 +28,9 @@ class Form(Enum):
     RESIDUAL_BT2446A = "residual on bt2446a"
     """To be added to the PQ signal of the BT.2446-A curve of the (bicubically enlarged) input."""
 
+    REFINEMENT_BT2446A = "refinement of bt2446a"
+    """The picture itself, and what the network is given is the PQ signal of the BT.2446-A curve."""
+
 
 @dataclass(frozen=True)
 class DataSource:
@@ -69,7 +72,7 @@ class ModelCard:
         name: The network's name in the registry.
         architecture: The network's shape in words.
         parameters: Trained numbers.
-        input: Signal taken, (N, 3, H, W), [0, 1].
+        input: Signal taken, (N, 3, H, W), [0, 1], before anything that `form` does to it.
         output: Signal given by the network and whatever `form` adds to it.
         licence: SPDX identifier of the weights' own licence.
         sha256: Of the bytes of the safetensors file, in hexadecimal digits.

@@ -10,6 +10,7 @@ from torch import nn
 from sdr2hdr.curves.bt2446a import bt2446a
 from sdr2hdr.networks.card import Form
 from sdr2hdr.networks.gpgmnet import bicubic_upscale
+from sdr2hdr.networks.half_precision import computes_bf16
 from sdr2hdr.networks.network import Network
 
 __all__ = ["base_picture", "keep_last_layer_exact", "predict", "zero_last_layer"]
@@ -26,34 +27,35 @@ def base_picture(sdr: torch.Tensor, form: Form, scale: int) -> torch.Tensor | No
     Returns:
         PQ R'G'B', (N, 3, H x scale, W x scale), or None if the output is the picture itself.
     """
-    if form is Form.DIRECT:
+    if form is not Form.RESIDUAL_BT2446A:
         return None
     with torch.no_grad():
         enlarged = sdr if scale == 1 else bicubic_upscale(sdr, scale).clamp(0.0, 1.0)
         return bt2446a(enlarged)
 
 
-def predict(network: Network, sdr: torch.Tensor, form: Form, *, bf16: bool) -> torch.Tensor:
-    """Compute whole frames.
+def predict(network: Network, sdr: torch.Tensor, form: Form) -> torch.Tensor:
+    """Compute whole frames, inside in bfloat16 where the device has it.
 
     Args:
         network: On the device of `sdr`.
         sdr: (N, 3, H, W), float32, [0, 1].
         form: The network's form.
-        bf16: Compute inside in bfloat16.
 
     Returns:
         PQ R'G'B', (N, 3, H x scale, W x scale), float32, not clipped.
     """
-    with torch.autocast(sdr.device.type, dtype=torch.bfloat16, enabled=bf16):
-        output = network(sdr)
+    half = computes_bf16(sdr.device)
+    given = bt2446a(sdr) if form is Form.REFINEMENT_BT2446A else sdr
+    with torch.autocast(sdr.device.type, dtype=torch.bfloat16, enabled=half):
+        output = network(given)
     output = output.to(torch.float32)
     base = base_picture(sdr, form, network.scale)
     return output if base is None else output + base
 
 
 def zero_last_layer(network: Network) -> None:
-    """Let a residual network start as the curve it is a residual of."""
+    """Let a network start as the curve it adds to, or as its own enlargement of the curve."""
     last = _last_layer(network)
     nn.init.zeros_(last.weight)
     if last.bias is not None:

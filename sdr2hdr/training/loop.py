@@ -205,7 +205,7 @@ class _Training:
             group["lr"] = learning_rate(recipe.optimiser, progress.step, done)
         sdr = sdr.to(self.device, memory_format=torch.channels_last)
         hdr = hdr.to(self.device, memory_format=torch.channels_last)
-        prediction = predict(self.network, sdr, recipe.output_form, bf16=True)
+        prediction = predict(self.network, sdr, recipe.output_form)
         loss = total_loss(prediction, hdr, recipe.loss)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -239,7 +239,7 @@ class _Training:
 
         def method(sdr: torch.Tensor) -> torch.Tensor:
             form = job.recipe.output_form
-            return predict(network, sdr.to(self.device), form, bf16=True).cpu()
+            return predict(network, sdr.to(self.device), form).cpu()
 
         found = judge(method, self.validation_frames)
         watched = judge(method, self.watch_frames) if self.watch_frames else None
@@ -386,7 +386,7 @@ def _fresh_network(job: TrainingJob, device: torch.device) -> Network:
     keep_last_layer_exact(network)
     if job.start_from is not None:
         load_start_weights(job.start_from, network)
-    elif job.recipe.form == "residual":
+    elif job.recipe.form != "direct":
         zero_last_layer(network)
     return network
 

@@ -24,7 +24,11 @@ __all__ = [
 ]
 
 _FOLDER = Path(__file__).with_name("recipes")
-_FORMS = {"residual": Form.RESIDUAL_BT2446A, "direct": Form.DIRECT}
+_FORMS = {
+    "residual": Form.RESIDUAL_BT2446A,
+    "refinement": Form.REFINEMENT_BT2446A,
+    "direct": Form.DIRECT,
+}
 
 _Part = TypeVar("_Part")
 
@@ -134,12 +138,13 @@ class Recipe:
     """A training.
 
     Attributes:
-        form: "residual" (on BT.2446-A, the last layer starting at zero) or "direct".
+        form: "residual" (on BT.2446-A), "refinement" (of BT.2446-A's picture, by a network with a
+            skip of its own) or "direct". With the first two the last layer starts at zero.
         seed: Of everything random.
         hours: Time budget unless `--hours` or `--steps` says otherwise.
     """
 
-    form: Literal["residual", "direct"] = "residual"
+    form: Literal["residual", "refinement", "direct"] = "residual"
     seed: int = 1
     hours: float = 10.0
     data: DataRecipe = field(default_factory=DataRecipe)
