@@ -15,7 +15,12 @@ from torch.nn import functional
 from sdr2hdr.colour import to_coded, to_rgb
 from sdr2hdr.frames import CodedBatch, FrameTime, RgbBatch, Timeline
 from sdr2hdr.media.planes import Planes
-from sdr2hdr.media.recompress import h264_round_trip, jpeg_round_trip, mpeg2_round_trip
+from sdr2hdr.media.recompress import (
+    h264_qp_round_trip,
+    h264_round_trip,
+    jpeg_round_trip,
+    mpeg2_round_trip,
+)
 from sdr2hdr.signal import (
     BT709_DISPLAY,
     ChromaSiting,
@@ -55,9 +60,9 @@ _ONE_FRAME = Timeline(Fraction(1, 25), (FrameTime(0, 1),))
 
 @dataclass(frozen=True)
 class CodecLoss:
-    """A lossy codec, and how coarse it is: x264's CRF, or a quantiser for the others."""
+    """A lossy codec, and how coarse it is: x264's CRF for "h264", a quantiser for the others."""
 
-    codec: Literal["h264", "mpeg2", "jpeg"]
+    codec: Literal["h264", "h264-qp", "mpeg2", "jpeg"]
     level: int
 
 
@@ -225,6 +230,8 @@ def _compressed(coded: CodedBatch, loss: CodecLoss) -> CodedBatch:
     planes = Planes(coded.luma[0].numpy(), coded.cb[0].numpy(), coded.cr[0].numpy())
     if loss.codec == "h264":
         planes = h264_round_trip(planes, loss.level)
+    elif loss.codec == "h264-qp":
+        planes = h264_qp_round_trip(planes, loss.level)
     elif loss.codec == "mpeg2":
         planes = mpeg2_round_trip(planes, loss.level)
     else:

@@ -146,7 +146,7 @@ class _Training:
             keep_until_step=self.progress.step,
         )
         self.validation_frames = self._validation_frames()
-        self.watch_frames = _watched(job.watch, recipe.validation.watch_px)
+        self.watch_frames = _watched(job.watch, recipe.validation.watch_px, job.spec.scale)
         self.curves = self._judge_curves()
         groups = self.curves["bt2446a"][0].by_group_db
         self.scores = Table(
@@ -170,7 +170,7 @@ class _Training:
             pairs = [(files.sdr.stem, read_pair(files)[0]) for files in job.pairs[-8:]]
             names = [name for name, _ in pairs]
             longest_px = recipe.validation.watch_px
-            return frames_of_pairs(names, [pair for _, pair in pairs], longest_px)
+            return frames_of_pairs(names, [pair for _, pair in pairs], longest_px, job.spec.scale)
         content = [
             [scene.name for scene in job.validation],
             asdict(recipe.validation),
@@ -391,6 +391,7 @@ def _fresh_network(job: TrainingJob, device: torch.device) -> Network:
     return network
 
 
-def _watched(files: Sequence[PairFiles], longest_px: int) -> list[Frame]:
+def _watched(files: Sequence[PairFiles], longest_px: int, scale: int) -> list[Frame]:
     pairs = [(each.sdr.stem, read_pair(each)[0]) for each in files]
-    return frames_of_pairs([name for name, _ in pairs], [pair for _, pair in pairs], longest_px)
+    names = [name for name, _ in pairs]
+    return frames_of_pairs(names, [pair for _, pair in pairs], longest_px, scale)

@@ -143,12 +143,12 @@ class Shards:
 
         Args:
             plan: What to make.
-            folder: Where shards lie; those of another plan are removed.
+            folder: Where shards lie, in a folder for each plan: trainings may share it.
             batch: Pairs a step.
             ahead: Shards made beyond the current window.
         """
         self._plan = plan
-        self._folder = folder
+        self._folder = folder / plan.fingerprint()
         self._batch = batch
         self._ahead = ahead
         self._maps: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -157,7 +157,7 @@ class Shards:
         self._process: Any = None
 
     def __enter__(self) -> Shards:
-        _claim(self._folder, self._plan.fingerprint())
+        _claim(self._folder)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -231,15 +231,11 @@ def _to_floats(integers: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(integers.astype(np.float32)).div_(_TOP)
 
 
-def _claim(folder: Path, fingerprint: str) -> None:
-    """Make the cache folder ours: drop shards of another plan, and unfinished ones."""
+def _claim(folder: Path) -> None:
+    """Make the folder of a plan, and drop unfinished shards."""
     folder.mkdir(parents=True, exist_ok=True)
-    note = folder / "plan.txt"
-    same = note.is_file() and note.read_text(encoding="utf-8") == fingerprint
-    for shard in folder.glob("shard_*"):
-        if not same or shard.suffix == ".tmp":
-            shutil.rmtree(shard)
-    note.write_text(fingerprint, encoding="utf-8")
+    for shard in folder.glob("shard_*.tmp"):
+        shutil.rmtree(shard)
 
 
 def _produce(plan: PairPlan, folder: Path, wanted: Any, parent: int) -> None:

@@ -22,7 +22,7 @@ from sdr2hdr.curves.bt2408 import bt2408
 from sdr2hdr.curves.bt2446a import bt2446a
 from sdr2hdr.networks.gpgmnet import bicubic_upscale
 from sdr2hdr.training.anchor import BT2446A_LOOK, RollOff
-from sdr2hdr.training.degradation import CLEAN, CodecLoss, Degradation, degrade
+from sdr2hdr.training.degradation import CLEAN, CodecLoss, Degradation, degrade, reduce
 from sdr2hdr.training.grade import apply_grade, draw_grade
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import Recipe
@@ -30,9 +30,10 @@ from sdr2hdr.training.rendering import draw_down_conversion, render
 from sdr2hdr.training.scenes import Scene
 from sdr2hdr.training.synthesis import Pair, SceneStore
 from sdr2hdr.training.tone_curves import OPERATORS
-from sdr2hdr.training.views import look_straight
+from sdr2hdr.training.views import Light, look_straight
 
 __all__ = [
+    "CRF_RANGE",
     "CURVES",
     "Frame",
     "FrameSet",
@@ -42,6 +43,7 @@ __all__ = [
     "judge",
     "make_frame_set",
     "psnr_db",
+    "show_scene",
 ]
 
 Method = Callable[[torch.Tensor], torch.Tensor]
@@ -52,6 +54,9 @@ CURVES: dict[str, Method] = {"bt2408": bt2408, "bt2446a": bt2446a}
 _TOP = 65535.0
 _SEED = 20_446
 """Validation frames are the same for every recipe and run."""
+
+CRF_RANGE = (20, 38)
+"""x264's rate factors of compressed frames, from the first up to but not the second."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,29 @@ def make_frame_set(
     )
 
 
+def show_scene(
+    picture: Light, name: str, operator: str, height: int, width: int
+) -> tuple[Pair, np.random.Generator]:
+    """Show a held-out scene as it is judged by: one view, one grade, one down-conversion.
+
+    Args:
+        picture: The scene.
+        name: The scene's name; with `operator` it decides everything that is random.
+        operator: One of `OPERATORS`.
+        height: Rows of the view, px.
+        width: Columns, px.
+
+    Returns:
+        The pair at full size, SDR neither quantised nor spoilt, the look BT.2446-A's and the peak
+        1000 cd/m2; and the generator, for what is drawn after it.
+    """
+    rng = generator(_SEED, name, operator)
+    view = look_straight(picture, height, width, 360.0 * float(rng.random()))
+    graded = apply_grade(view, draw_grade(view, rng))
+    sdr, hdr = render(graded, draw_down_conversion(operator, rng), BT2446A_LOOK, RollOff())
+    return Pair(sdr, hdr), rng
+
+
 def _make_frames(scenes: Sequence[Scene], recipe: Recipe, scale: int, place: Path) -> None:
     height, width = recipe.validation.height, recipe.validation.width
     store = SceneStore(scenes)
@@ -151,15 +179,12 @@ def _make_frames(scenes: Sequence[Scene], recipe: Recipe, scale: int, place: Pat
     for index, scene in enumerate(scenes):
         picture = store.pictures(index)[0]
         for number, operator in enumerate(OPERATORS):
-            rng = generator(_SEED, scene.name, operator)
-            view = look_straight(picture, height, width, 360.0 * float(rng.random()))
-            graded = apply_grade(view, draw_grade(view, rng))
-            shown = render(graded, draw_down_conversion(operator, rng), BT2446A_LOOK, RollOff())
+            shown, rng = show_scene(picture, scene.name, operator, height, width)
             degradation = CLEAN
             if (index + number) % 3 == 0:
-                degradation = Degradation(codec=CodecLoss("h264", int(rng.integers(20, 38))))
-            sdr.append(_to_integers(degrade(shown[0], degradation, scale, rng)))
-            hdr.append(_to_integers(shown[1]))
+                degradation = Degradation(codec=CodecLoss("h264", int(rng.integers(*CRF_RANGE))))
+            sdr.append(_to_integers(degrade(shown.sdr, degradation, scale, rng)))
+            hdr.append(_to_integers(shown.hdr))
     unfinished = place.with_name(f"{place.name}.{os.getpid()}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -172,13 +197,16 @@ def _to_integers(picture: torch.Tensor) -> np.ndarray:
     return (picture[0].clamp(0.0, 1.0) * _TOP).round().to(torch.int32).numpy().astype(np.uint16)
 
 
-def frames_of_pairs(names: Sequence[str], pairs: Sequence[Pair], longest_px: int) -> list[Frame]:
+def frames_of_pairs(
+    names: Sequence[str], pairs: Sequence[Pair], longest_px: int, scale: int
+) -> list[Frame]:
     """Real pairs as frames, averaged in linear light by a whole factor to at most `longest_px`.
 
     Args:
         names: One for each pair.
         pairs: Whole pictures.
         longest_px: Longer side of HDR that is still left alone.
+        scale: The network's; pairs of one size are given to it with SDR made smaller.
     """
     frames = []
     for name, pair in zip(names, pairs, strict=True):
@@ -189,7 +217,12 @@ def frames_of_pairs(names: Sequence[str], pairs: Sequence[Pair], longest_px: int
             sdr = torch.round(sdr * 255.0) / 255.0
             hdr = pq_inverse_eotf(functional.avg_pool2d(pq_eotf(hdr), factor))
             rows, columns = sdr.shape[2:]
-            scale = pair.hdr.shape[2] // pair.sdr.shape[2]
-            hdr = hdr[:, :, : rows * scale, : columns * scale]
+            own_scale = pair.hdr.shape[2] // pair.sdr.shape[2]
+            hdr = hdr[:, :, : rows * own_scale, : columns * own_scale]
+        if scale > 1 and sdr.shape == hdr.shape:
+            rows, columns = (size - size % scale for size in sdr.shape[2:])
+            hdr = hdr[:, :, :rows, :columns]
+            reduced = reduce(sdr[:, :, :rows, :columns], scale, "bicubic").clamp(0.0, 1.0)
+            sdr = torch.round(reduced * 255.0) / 255.0
         frames.append(Frame(name, name, Pair(sdr, hdr)))
     return frames

@@ -259,8 +259,7 @@ def test_every_network_has_a_recipe(spec):
     assert recipe.data.height % (2 * spec.scale) == 0
     assert recipe.data.width % (2 * spec.scale) == 0
     assert recipe.card.training_data
-    if spec.kind == "gpgmnet":
-        assert recipe.form == "direct"
+    assert recipe.form == ("refinement" if spec.kind == "gpgmnet" else "residual")
 
 
 @pytest.mark.parametrize(
