@@ -267,7 +267,7 @@ def test_every_network_has_a_recipe(spec):
     [
         ("[data]\nheigth = 3", '"data.heigth"'),
         ("[optimiser]\nbatch = 1.5", "expected a int"),
-        ('form = "other"', "expected residual or direct"),
+        ('form = "other"', "expected residual or refinement or direct"),
         ("loss = 3", "expected a table"),
         ("[", "not TOML"),
     ],
