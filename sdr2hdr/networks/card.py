@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -12,9 +14,24 @@ from typing import Any, Literal, TypeVar
 from sdr2hdr.errors import WeightsError
 from sdr2hdr.signal import Primaries, RgbSignal, Transfer
 
-__all__ = ["DataSource", "Form", "ModelCard", "Score", "Status", "TrainingRun", "read_card"]
+__all__ = [
+    "DataSource",
+    "Form",
+    "ModelCard",
+    "Score",
+    "Status",
+    "Storage",
+    "TrainingRun",
+    "card_content",
+    "read_card",
+    "write_card",
+]
 
 Status = Literal["pilot", "release"]
+"""A release has met the required gates of the exam (`exam.gates`)."""
+
+Storage = Literal["float16", "float32"]
+"""What floating tensors are stored as; they are computed with in single precision anyway."""
 
 _T = TypeVar("_T")
 
@@ -75,6 +92,9 @@ class ModelCard:
         input: Signal taken, (N, 3, H, W), [0, 1], before anything that `form` does to it.
         output: Signal given by the network and whatever `form` adds to it.
         licence: SPDX identifier of the weights' own licence.
+        degradations: What was done to the SDR pictures of the training, in words; empty where
+            nobody noted it.
+        storage: What the safetensors file holds.
         sha256: Of the bytes of the safetensors file, in hexadecimal digits.
     """
 
@@ -93,13 +113,16 @@ class ModelCard:
     scores: tuple[Score, ...]
     known_failures: tuple[str, ...]
     sha256: str
+    degradations: tuple[str, ...] = ()
+    storage: Storage = "float32"
 
 
 def read_card(path: Path) -> ModelCard:
     """Read and check a model card.
 
     Args:
-        path: A JSON file with exactly the fields of `ModelCard`.
+        path: A JSON file with exactly the fields of `ModelCard`; those with a default may be
+            missing, as cards from before them lack them.
 
     Raises:
         WeightsError: The file cannot be read, is not JSON, or a field is missing, unknown or wrong.
@@ -111,6 +134,23 @@ def read_card(path: Path) -> ModelCard:
     except ValueError as error:
         raise WeightsError(f"Model card {path} is not JSON: {error}.") from error
     return _card(_Fields(path, "", content))
+
+
+def card_content(card: ModelCard) -> dict[str, Any]:
+    """A card as `read_card` reads it."""
+    content = dataclasses.asdict(card)
+    for end in ("input", "output"):
+        signal: RgbSignal = getattr(card, end)
+        content[end] = {"primaries": signal.primaries.name, "transfer": signal.transfer.name}
+    return content | {"form": card.form.value}
+
+
+def write_card(path: Path, card: ModelCard) -> None:
+    """Write a card, whole or not at all."""
+    text = json.dumps(card_content(card), indent=2, ensure_ascii=False) + "\n"
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
 
 
 class _Fields:
@@ -148,6 +188,9 @@ class _Fields:
             return None
         return self.take(field, int)
 
+    def has(self, field: str) -> bool:
+        return field in self._content
+
     def take_choice(self, field: str, choices: Mapping[str, _T]) -> _T:
         value = self.take(field, str)
         if value not in choices:
@@ -182,6 +225,9 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+_STORAGES: Mapping[str, Storage] = {"float16": "float16", "float32": "float32"}
+
+
 def _card(fields: _Fields) -> ModelCard:
     card = ModelCard(
         name=fields.take("name", str),
@@ -199,6 +245,8 @@ def _card(fields: _Fields) -> ModelCard:
         scores=tuple(_score(f) for f in fields.take_objects("scores")),
         known_failures=fields.take_texts("known_failures"),
         sha256=fields.take("sha256", str),
+        degradations=fields.take_texts("degradations") if fields.has("degradations") else (),
+        storage=fields.take_choice("storage", _STORAGES) if fields.has("storage") else "float32",
     )
     fields.end()
     if len(card.sha256) != 64 or set(card.sha256) - set("0123456789abcdef"):

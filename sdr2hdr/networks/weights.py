@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sdr2hdr.networks.network import Network
 
-__all__ = ["WEIGHTS_VARIABLE", "find_card", "load_network", "weights_folder"]
+__all__ = ["WEIGHTS_VARIABLE", "card_of", "find_card", "load_network", "weights_folder"]
 
 WEIGHTS_VARIABLE = "SDR2HDR_WEIGHTS"
 """Environment variable that names another folder of weights."""
@@ -88,6 +88,23 @@ def find_card(name: str, weights_dir: Path | None = None) -> ModelCard | None:
     return card
 
 
+def card_of(name: str, weights_dir: Path | None = None) -> ModelCard:
+    """Read the card of a network that must have weights; otherwise as `find_card`.
+
+    Raises:
+        WeightsError: There are no weights, or what is there is broken.
+        ModelError: There is no such network.
+    """
+    card = find_card(name, weights_dir)
+    if card is None:
+        raise WeightsError(
+            f"{name} has no weights yet: {name}.safetensors and {name}.json are not in "
+            f"{weights_folder(weights_dir)}; "
+            f"--weights-dir or {WEIGHTS_VARIABLE} names another folder."
+        )
+    return card
+
+
 def load_network(name: str, weights_dir: Path | None = None) -> tuple[Network, ModelCard]:
     """Build a network and fill it with its weights.
 
@@ -103,17 +120,11 @@ def load_network(name: str, weights_dir: Path | None = None) -> tuple[Network, M
         ModelError: There is no such network.
     """
     spec = resolve_exactly(name)
-    card = find_card(name, weights_dir)
-    folder = weights_folder(weights_dir)
-    if card is None:
-        raise WeightsError(
-            f"{name} has no weights yet: {name}.safetensors and {name}.json are not in {folder}; "
-            f"--weights-dir or {WEIGHTS_VARIABLE} names another folder."
-        )
-    path, _ = _paths(spec, folder)
+    card = card_of(name, weights_dir)
+    path, _ = _paths(spec, weights_folder(weights_dir))
     tensors = _read_tensors(path, card)
     network = build(spec)
-    _check_tensors(path, tensors, network.state_dict())
+    _check_tensors(path, tensors, network.state_dict(), card)
     network.load_state_dict(tensors, strict=True)
     return network.eval().requires_grad_(False), card
 
@@ -143,9 +154,12 @@ def _read_tensors(path: Path, card: ModelCard) -> dict[str, torch.Tensor]:
 
 
 def _check_tensors(
-    path: Path, found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]
+    path: Path,
+    found: dict[str, torch.Tensor],
+    expected: dict[str, torch.Tensor],
+    card: ModelCard,
 ) -> None:
-    """Compare with the state of a network; half precision is accepted and becomes single."""
+    """Compare with the state of a network; half precision becomes single when it is loaded."""
     import torch
 
     for name in sorted(found.keys() ^ expected.keys()):
@@ -159,12 +173,11 @@ def _check_tensors(
                 f'Weights {path}: "{name}" has shape {tuple(tensor.shape)}; '
                 f"expected {tuple(own.shape)}."
             )
-        accepted = (torch.float32, torch.float16) if own.is_floating_point() else (own.dtype,)
-        if tensor.dtype not in accepted:
-            names = " or ".join(str(dtype).removeprefix("torch.") for dtype in accepted)
+        stored = getattr(torch, card.storage) if own.is_floating_point() else own.dtype
+        if tensor.dtype != stored:
             raise WeightsError(
                 f'Weights {path}: "{name}" is {str(tensor.dtype).removeprefix("torch.")}; '
-                f"expected {names}."
+                f"expected {str(stored).removeprefix('torch.')}, as the card says."
             )
         if not torch.isfinite(tensor).all():
             raise WeightsError(f'Weights {path}: "{name}" holds infinities or NaN.')

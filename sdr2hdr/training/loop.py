@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from sdr2hdr.errors import OutputError, Sdr2HdrError
+from sdr2hdr.networks.card import Score
 from sdr2hdr.networks.network import Network
 from sdr2hdr.networks.registry import NetworkSpec, build
 from sdr2hdr.training.checkpoint import (
@@ -23,7 +24,7 @@ from sdr2hdr.training.checkpoint import (
 )
 from sdr2hdr.training.forms import keep_last_layer_exact, predict, zero_last_layer
 from sdr2hdr.training.losses import total_loss
-from sdr2hdr.training.publishing import Run, Score, load_start_weights, publish
+from sdr2hdr.training.publishing import Run, load_start_weights, publish
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.records import Table, plot_lines

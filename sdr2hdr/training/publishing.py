@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
 
 from sdr2hdr.errors import InputError
-from sdr2hdr.networks.card import read_card
+from sdr2hdr.networks.card import (
+    DataSource,
+    ModelCard,
+    Score,
+    TrainingRun,
+    read_card,
+    write_card,
+)
 from sdr2hdr.networks.network import Network
 from sdr2hdr.networks.registry import NetworkSpec
-from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY, RgbSignal
+from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
+from sdr2hdr.training.anchor import ANCHOR_SIGNAL
 from sdr2hdr.training.recipe import Recipe
+from sdr2hdr.training.tone_curves import OPERATORS
 
-__all__ = ["Run", "Score", "load_start_weights", "publish"]
-
-
-@dataclass(frozen=True)
-class Score:
-    """A measured number, as the card's `scores` have it."""
-
-    metric: str
-    unit: str
-    data: str
-    value: float
+__all__ = ["Run", "degradation_texts", "load_start_weights", "publish", "write_weights"]
 
 
 @dataclass(frozen=True)
@@ -52,50 +50,95 @@ def publish(
     run: Run,
     scores: Sequence[Score],
 ) -> Path:
-    """Write `<name>.safetensors` and `<name>.json`.
+    """Write `<name>.safetensors` and `<name>.json`, a pilot until an exam says otherwise.
 
     Args:
         folder: Made if it is not there; both files are replaced.
         spec: The network.
         tensors: Its state; floating tensors are stored as float32.
-        recipe: Says form, title, licence, data and failures.
+        recipe: Says form, title, licence, data, degradations and failures.
         run: What it took.
         scores: What it reached.
 
     Returns:
         The path of the weights.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    content = safetensors.torch.save(
-        {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    card = ModelCard(
+        name=spec.name,
+        title=recipe.card.title or f"{spec.name}, in training",
+        status="pilot",
+        architecture=_architecture(spec),
+        parameters=spec.parameters,
+        scale=spec.scale,
+        input=BT709_DISPLAY,
+        output=HDR_DISPLAY,
+        form=recipe.output_form,
+        licence=recipe.card.licence,
+        training_data=tuple(DataSource(**source) for source in recipe.card.training_data),
+        training=TrainingRun(
+            machine=f"{run.device}, {run.threads} threads, {platform.machine()}",
+            hours=round(run.seconds / 3600.0, 3),
+            steps=run.steps,
+        ),
+        scores=tuple(dataclasses.replace(score, value=round(score.value, 3)) for score in scores),
+        known_failures=recipe.card.known_failures,
+        sha256="",
+        degradations=degradation_texts(recipe),
     )
-    card = {
-        "name": spec.name,
-        "title": recipe.card.title or f"{spec.name}, in training",
-        "status": "pilot",
-        "architecture": _architecture(spec),
-        "parameters": spec.parameters,
-        "scale": spec.scale,
-        "input": _signal(BT709_DISPLAY),
-        "output": _signal(HDR_DISPLAY),
-        "form": recipe.output_form.value,
-        "licence": recipe.card.licence,
-        "training_data": [dict(source) for source in recipe.card.training_data],
-        "training": {
-            "machine": f"{run.device}, {run.threads} threads, {platform.machine()}",
-            "hours": round(run.seconds / 3600.0, 3),
-            "steps": run.steps,
-        },
-        "scores": [vars(score) | {"value": round(score.value, 3)} for score in scores],
-        "known_failures": list(recipe.card.known_failures),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
-    weights = folder / f"{spec.name}.safetensors"
+    return write_weights(folder, card, tensors)
+
+
+def write_weights(folder: Path, card: ModelCard, tensors: Mapping[str, torch.Tensor]) -> Path:
+    """Write weights, and the card that says which file they are.
+
+    Args:
+        folder: Made if it is not there; both files are replaced.
+        card: Its `storage` decides how floating tensors are stored; its hash is filled in.
+        tensors: The network's state.
+
+    Returns:
+        The path of the weights.
+    """
+    dtype = torch.float16 if card.storage == "float16" else torch.float32
+    content = safetensors.torch.save(
+        {
+            name: tensor.detach()
+            .to("cpu", dtype if tensor.is_floating_point() else tensor.dtype)
+            .contiguous()
+            for name, tensor in tensors.items()
+        }
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, card_path = folder / f"{card.name}.safetensors", folder / f"{card.name}.json"
     _write(weights, content)
-    card_path = folder / f"{spec.name}.json"
-    _write(card_path, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
+    write_card(card_path, dataclasses.replace(card, sha256=hashlib.sha256(content).hexdigest()))
     read_card(card_path)
     return weights
+
+
+def degradation_texts(recipe: Recipe) -> tuple[str, ...]:
+    """What a recipe does to SDR pictures, in words for a card."""
+    data, shares = recipe.data, recipe.data.degradation
+    operators = ", ".join(data.operators or OPERATORS)
+    percent = {name: f"{100.0 * share:g} %" for name, share in vars(shares).items()}
+    return (
+        f"SDR made from HDR by random down-conversions: {operators}",
+        "gamut clipped or softly mapped",
+        f"targets anchored to {_listed(data.anchors)} up to a signal of {ANCHOR_SIGNAL:g}",
+        "random view, exposure, white balance, contrast, saturation, flare and vignette",
+        f"titles, captions, panels and pages with a white of 203 to 400 cd/m2: "
+        f"{100.0 * data.graphics:g} %",
+        f"8 bits and 4:2:0, or 8-bit R'G'B' for {percent['full_chroma']} of what no codec touched",
+        f"H.264 (CRF 18 to 40), JPEG or MPEG-2: {percent['compressed']}",
+        f"noise of 0.5 to 6 codes: {percent['noisy']}; blur or sharpening: {percent['filtered']}; "
+        f"banding of 5 to 7 bits: {percent['banded']}",
+        "for scales above 1, SDR reduced by a bicubic, area or Lanczos filter",
+    )
+
+
+def _listed(weights: Mapping[str, float]) -> str:
+    total = sum(weights.values())
+    return ", ".join(f"{name} ({100.0 * w / total:g} %)" for name, w in weights.items())
 
 
 def load_start_weights(path: Path, network: Network) -> None:
@@ -117,10 +160,6 @@ def _architecture(spec: NetworkSpec) -> str:
     family = {"irnet": "IRNet", "gpgmnet": "GPGMNet"}[spec.kind]
     part = "blocks" if spec.kind == "irnet" else "modules"
     return f"{family}, {spec.blocks} {part}, {spec.channels} channels, scale {spec.scale}"
-
-
-def _signal(signal: RgbSignal) -> dict[str, Any]:
-    return {"primaries": signal.primaries.name, "transfer": signal.transfer.name}
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import pickle
@@ -12,11 +13,14 @@ import safetensors.torch
 import torch
 
 from sdr2hdr.errors import ModelError, WeightsError
-from sdr2hdr.networks.card import Form, read_card
-from sdr2hdr.networks.registry import NETWORKS
+from sdr2hdr.networks.card import DataSource, Form, Score, read_card, write_card
+from sdr2hdr.networks.registry import NETWORKS, build, resolve_exactly
 from sdr2hdr.networks.weights import WEIGHTS_VARIABLE, find_card, load_network, weights_folder
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
+from sdr2hdr.training.publishing import Run, publish
+from sdr2hdr.training.recipe import find_recipe, read_recipe
 
+RUN = Run(steps=1, seconds=1.0, threads=1, device="cpu")
 Tensors = dict[str, torch.Tensor]
 
 
@@ -27,12 +31,12 @@ def _no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path) -> Path:
-    """A copy of irnet2's weights that a test may spoil."""
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    for name in ("irnet2.safetensors", "irnet2.json"):
-        (folder / name).write_bytes((weights_folder() / name).read_bytes())
-    return folder
+    """Weights of irnet2, not trained and in single precision, that a test may spoil."""
+    spec = resolve_exactly("irnet2")
+    torch.manual_seed(5)
+    recipe = read_recipe(find_recipe("irnet2"))
+    publish(tmp_path / "weights", spec, build(spec).state_dict(), recipe, RUN, [])
+    return tmp_path / "weights"
 
 
 def _edit_card(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -62,9 +66,10 @@ def _refusal(folder: Path) -> str:
     return str(caught.value)
 
 
-def test_pilot_weights_load_and_say_what_they_are() -> None:
+def test_shipped_weights_load_and_say_what_they_are() -> None:
     network, card = load_network("irnet2")
-    assert (card.status, card.form, card.scale) == ("pilot", Form.RESIDUAL_BT2446A, 1)
+    assert (card.form, card.scale) == (Form.RESIDUAL_BT2446A, 1)
+    assert card.status in ("pilot", "release")
     assert (card.input, card.output) == (BT709_DISPLAY, HDR_DISPLAY)
     assert not network.training
     assert all(p.dtype == torch.float32 and not p.requires_grad for p in network.parameters())
@@ -75,9 +80,9 @@ def test_pilot_weights_load_and_say_what_they_are() -> None:
     assert 1e-3 < float(residual.abs().mean()) < 0.2
 
 
-def test_tensors_are_copied_unchanged() -> None:
-    network, _ = load_network("irnet2")
-    stored = safetensors.torch.load((weights_folder() / "irnet2.safetensors").read_bytes())
+def test_tensors_are_copied_unchanged(folder: Path) -> None:
+    network, _ = load_network("irnet2", folder)
+    stored = safetensors.torch.load((folder / "irnet2.safetensors").read_bytes())
     state = network.state_dict()
     assert state.keys() == stored.keys()
     assert all(torch.equal(state[name], stored[name]) for name in stored)
@@ -123,10 +128,10 @@ def test_missing_folder_is_named_with_who_chose_it(
 
 
 @pytest.mark.parametrize("name", [s.name for s in NETWORKS if s.name != "irnet2"])
-def test_network_without_weights_says_so(name: str) -> None:
-    assert find_card(name) is None
+def test_network_without_weights_says_so(name: str, folder: Path) -> None:
+    assert find_card(name, folder) is None
     with pytest.raises(WeightsError, match=f"{name} has no weights yet"):
-        load_network(name)
+        load_network(name, folder)
 
 
 def test_empty_folder_has_no_weights(tmp_path: Path) -> None:
@@ -153,7 +158,7 @@ def test_one_changed_bit_is_found(folder: Path, position: int) -> None:
     path.write_bytes(content)
     message = _refusal(folder)
     assert hashlib.sha256(content).hexdigest() in message
-    assert "37ed6c86" in message
+    assert read_card(folder / "irnet2.json").sha256 in message
 
 
 def test_truncated_file_is_found(folder: Path) -> None:
@@ -180,7 +185,7 @@ def test_pickles_are_never_opened(folder: Path, tmp_path: Path) -> None:
         (lambda t: t.update({"body.bias": torch.zeros(65)}), r"shape (65,); expected (64,)"),
         (
             lambda t: t.update({"body.bias": torch.zeros(64, dtype=torch.float64)}),
-            '"body.bias" is float64; expected float32 or float16',
+            '"body.bias" is float64; expected float32, as the card says',
         ),
         (lambda t: t["body.bias"].fill_(float("nan")), '"body.bias" holds infinities or NaN'),
     ],
@@ -194,9 +199,11 @@ def test_tensors_must_be_exactly_the_networks(
 
 
 def test_half_precision_becomes_single(folder: Path) -> None:
+    reference, _ = load_network("irnet2", folder)
+    _edit_card(folder, lambda card: card.update(storage="float16"))
     _edit_tensors(folder, lambda t: t.update({k: v.half() for k, v in t.items()}))
-    network, _ = load_network("irnet2", folder)
-    reference, _ = load_network("irnet2")
+    network, card = load_network("irnet2", folder)
+    assert card.storage == "float16"
     for ours, theirs in zip(network.parameters(), reference.parameters(), strict=True):
         assert ours.dtype == torch.float32
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
@@ -245,3 +252,28 @@ def test_scores_and_steps_are_read(folder: Path) -> None:
     card = read_card(folder / "irnet2.json")
     assert (card.scores[0].value, card.scores[0].unit) == (31.0, "dB")
     assert card.training.steps == 1000
+
+
+def test_storage_must_be_what_the_card_says(folder: Path) -> None:
+    _edit_tensors(folder, lambda t: t.update({"body.bias": t["body.bias"].half()}))
+    assert "is float16; expected float32, as the card says" in _refusal(folder)
+    _edit_card(folder, lambda card: card.update(storage="int8"))
+    assert '"storage" is "int8"; expected one of float16, float32' in _refusal(folder)
+
+
+def test_a_written_card_is_read_as_it_was(folder: Path, tmp_path: Path) -> None:
+    card = read_card(folder / "irnet2.json")
+    card = dataclasses.replace(
+        card,
+        degradations=("noise",),
+        scores=(Score("mean PSNR", "dB", "here", 38.25),),
+        training_data=(DataSource("someone", "CC0-1.0", "pictures"),),
+    )
+    write_card(tmp_path / "card.json", card)
+    assert read_card(tmp_path / "card.json") == card
+
+
+def test_cards_from_before_storage_and_degradations_are_read(folder: Path) -> None:
+    _edit_card(folder, lambda card: [card.pop(key) for key in ("storage", "degradations")])
+    card = read_card(folder / "irnet2.json")
+    assert (card.storage, card.degradations) == ("float32", ())

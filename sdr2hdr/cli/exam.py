@@ -1,0 +1,254 @@
+"""`sdr2hdr exam`: every method on pictures that no training reads, and the gates of a release."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.parameters import output_options, weights_option
+from sdr2hdr.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from sdr2hdr.exam.results import ExamResult
+    from sdr2hdr.exam.sets import ExamSet
+
+__all__ = ["command"]
+
+SMALL = "small"
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command("exam")
+@click.option(
+    "--set",
+    "set_name",
+    default=SMALL,
+    show_default=True,
+    metavar="small|DIR",
+    help="The small set of the source tree, or a folder: with an exam.toml, or holding the full "
+    "set as the package lists it.",
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    help="A network to examine beside the curves; may be given several times. "
+    "[default: all networks with weights]",
+)
+@weights_option
+@click.option("--markdown", "markdown_path", type=FILE, help="Write the tables as Markdown.")
+@click.option("--json-file", "json_path", type=FILE, help="Write everything as JSON.")
+@click.option(
+    "--sheet",
+    "sheet_path",
+    type=FILE,
+    help="Draw a PNG of SDR, bt2446a, the network and the reference on six scenes, tone-mapped "
+    "for viewing, with their light in false colour below. One network of scale 1 only.",
+)
+@click.option(
+    "--publish",
+    "publish_dir",
+    type=FOLDER,
+    help="Write the examined networks' weights and cards, with these scores, into this folder.",
+)
+@click.option(
+    "--recipe",
+    "recipe_path",
+    type=FILE,
+    help="With --publish: the recipe the network was trained with, for its card [default: MODEL's "
+    "own].",
+)
+@click.option("--title", help="With --publish: the card's title [default: the network's shape].")
+@click.option(
+    "--failure",
+    "failures",
+    multiple=True,
+    help="With --publish: a known failure to add to the card; may be given several times.",
+)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the networks.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@output_options
+def command(
+    console: Console,
+    set_name: str,
+    models: tuple[str, ...],
+    weights_dir: Path | None,
+    markdown_path: Path | None,
+    json_path: Path | None,
+    sheet_path: Path | None,
+    publish_dir: Path | None,
+    recipe_path: Path | None,
+    title: str | None,
+    failures: tuple[str, ...],
+    device: str,
+    threads: int | None,
+    overwrite: bool,
+) -> None:
+    """Examine the curves and networks: PSNR, SSIM, Delta E ITP and the rules of colour.
+
+    Held-out scenes through every down-conversion, clean and compressed; real pairs; a ladder of
+    compression; a title card and a page of text; ramps, bars and a chart. Super-resolution stands
+    beside bicubic upscaling. The same command gives the same numbers.
+    """
+    outputs = [path for path in (markdown_path, json_path, sheet_path) if path is not None]
+    for path in outputs:
+        if path.exists() and not overwrite:
+            raise OutputError(f"{path} exists; --overwrite replaces it.")
+    if publish_dir is None and (recipe_path is not None or title is not None or failures):
+        raise UsageError("--recipe, --title and --failure say what a card holds: give --publish.")
+    from sdr2hdr.exam.methods import exam_methods
+    from sdr2hdr.exam.run import frame_count, hold_exam
+    from sdr2hdr.exam.sets import read_exam_set, small_set_folder
+    from sdr2hdr.exam.tables import markdown, result_content
+
+    folder = small_set_folder() if set_name == SMALL else Path(set_name)
+    exam = read_exam_set(folder)
+    methods = exam_methods(models, weights_dir, device, threads)
+    networks = [method.model for method in methods if method.kind == "network"]
+    if publish_dir is not None and not networks:
+        raise UsageError("There is no network to publish; --model names one.")
+    if publish_dir is not None and len(networks) > 1 and (recipe_path or title):
+        raise UsageError("--recipe and --title belong to one network; give one --model.")
+    converting = [method for method in methods if method.scale == 1 and method.kind == "network"]
+    if sheet_path is not None and len(converting) != 1:
+        raise UsageError(
+            f"--sheet shows one network of scale 1, and there are {len(converting)}; "
+            "--model names one."
+        )
+    started = time.monotonic()
+    with shown_progress(console, exam, frame_count(exam, methods)) as advance:
+        result = hold_exam(exam, methods, advance)
+    console.say(f"{len(methods)} methods took {time.monotonic() - started:.0f} s.")
+    if console.json:
+        console.event("exam", result_content(result))
+    else:
+        show_tables(result)
+    if markdown_path is not None:
+        write(markdown_path, markdown(result).encode())
+    if json_path is not None:
+        text = json.dumps(result_content(result), indent=1, ensure_ascii=False)
+        write(json_path, (text + "\n").encode())
+    if sheet_path is not None:
+        from sdr2hdr.exam.sheet import draw_sheet
+
+        draw_sheet(sheet_path, exam, methods)
+    if publish_dir is not None:
+        publish_all(
+            console, exam, result, networks, weights_dir, publish_dir, recipe_path, title, failures
+        )
+
+
+def publish_all(
+    console: Console,
+    exam: ExamSet,
+    result: ExamResult,
+    networks: list[str],
+    weights_dir: Path | None,
+    publish_dir: Path,
+    recipe_path: Path | None,
+    title: str | None,
+    failures: tuple[str, ...],
+) -> None:
+    """Write weights and cards, and say what became of each."""
+    from sdr2hdr.exam.publication import publish_examined
+    from sdr2hdr.training.recipe import find_recipe, read_recipe
+
+    for model in networks:
+        recipe = read_recipe(recipe_path if recipe_path is not None else find_recipe(model))
+        published = publish_examined(
+            publish_dir, model, weights_dir, exam, result, recipe, title, failures
+        )
+        card = published.card
+        text = (
+            f"{published.weights}: {card.status}, stored as {card.storage} "
+            f"(float16 costs {published.half_costs_db:.4f} dB), SHA-256 {card.sha256[:12]}"
+        )
+        if console.json:
+            console.event(
+                "published",
+                {
+                    "model": model,
+                    "weights": str(published.weights),
+                    "status": card.status,
+                    "storage": card.storage,
+                    "float16_costs_db": (
+                        published.half_costs_db if isfinite(published.half_costs_db) else None
+                    ),
+                    "sha256": card.sha256,
+                },
+            )
+        else:
+            console.result(text)
+
+
+def show_tables(result: ExamResult) -> None:
+    """Print all tables."""
+    from rich.console import Console as RichConsole
+    from rich.table import Table as RichTable
+
+    from sdr2hdr.exam.tables import tables
+
+    terminal = RichConsole()
+    if not terminal.is_terminal:
+        # A pipe or a file has no width: nothing is folded.
+        terminal = RichConsole(width=400)
+    for table in tables(result):
+        drawn = RichTable(title=table.title, box=None, pad_edge=False, title_justify="left")
+        for index, heading in enumerate(table.headings):
+            drawn.add_column(heading, justify="right" if index else "left")
+        for row in table.rows:
+            drawn.add_row(*row)
+        terminal.print(drawn)
+        terminal.print()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    unfinished = path.with_name(f"{path.name}.tmp")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def shown_progress(console: Console, exam: ExamSet, total: int) -> Iterator[Callable[[], None]]:
+    """Show how many frames are done: a bar on a terminal, else nothing."""
+    if console.json or console.quiet or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console as RichConsole
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=RichConsole(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(f"set {exam.name}", total=total)
+        yield lambda: bar.advance(task)
