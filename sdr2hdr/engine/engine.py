@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -9,30 +10,34 @@ import torch
 from sdr2hdr.colour.look import NETWORK_WHITE_CD_M2
 from sdr2hdr.curves import CURVES, CurveFunction, curve_names, load_curve
 from sdr2hdr.curves.down_conversion import load_down_conversion, way_back
+from sdr2hdr.engine.cuda_graphs import graphs_for
 from sdr2hdr.engine.curve_program import curve_program
+from sdr2hdr.engine.on_curve import add_curve
+from sdr2hdr.engine.out_of_memory import allocation_failures_named
 from sdr2hdr.engine.placement import Placement, resolve_placement
+from sdr2hdr.engine.temporal import ShotMemory, preroll_frames
+from sdr2hdr.engine.tile_choice import SMALLEST_TILE_PX, choose_tile_px
 from sdr2hdr.engine.tile_workers import TileWorkers
 from sdr2hdr.engine.tiling import MapBuffers, run_program
 from sdr2hdr.engine.torch_backend import MAP_DTYPES, prepare_for_torch, reproducible_kernels
-from sdr2hdr.errors import ModelError, Notice, UsageError
+from sdr2hdr.engine.vector_chain import vectors_in_chain
+from sdr2hdr.errors import FrameMemoryError, ModelError, Notice, UsageError
 from sdr2hdr.frames import RgbBatch
 from sdr2hdr.networks.card import Form
+from sdr2hdr.networks.collapse import collapse
 from sdr2hdr.networks.registry import NETWORKS, is_network, resolve
 from sdr2hdr.networks.stages import Program
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.options import EngineOptions
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
 
-__all__ = ["CPU_TILE_PX", "CUDA_TILE_PX", "Engine", "load_engine"]
-
-CPU_TILE_PX = 128
-"""Longest side of a tile on a CPU. Between 96 and 160 px IRNet-2 and GPGMNet are as fast as they
-get: a layer's maps stay in cache, and the halo is still a small part of the work."""
-
-CUDA_TILE_PX = 512
-"""On CUDA a tile has to fill the device; memory stays bounded. A guess, not measured."""
+__all__ = ["Engine", "load_engine"]
 
 _PROBE_SIDE_PX = 64
+
+_WORKING_MAPS = 32
+"""Working memory of a thread, in float32 maps of its tile as wide as those between stages. Measured
+with IRNet-2 and tiles of 128 px as 120 to 150 MB a thread, most of it what allocators keep."""
 
 
 class Engine:
@@ -58,7 +63,6 @@ class Engine:
         *,
         network: Program | None,
         curve: Program | None,
-        form: Form = Form.RESIDUAL_BT2446A,
         white_cd_m2: float = NETWORK_WHITE_CD_M2,
         max_memory_bytes: int | None = None,
         notices: tuple[Notice, ...] = (),
@@ -71,11 +75,10 @@ class Engine:
             placement: See the attributes.
             tile_px: See the attributes.
             network: Prepared for the placement, or None.
-            curve: Prepared for torch in fp32, or None.
-            form: With a network and a curve: whether their results are added, or the network is
-                given the curve's.
+            curve: Prepared for torch in fp32, or None; with a network, what it is given instead
+                of the source.
             white_cd_m2: See the attributes.
-            max_memory_bytes: Bound for the maps, or None.
+            max_memory_bytes: Bound for the maps and tiles, or None.
             notices: See the attributes.
         """
         self.name = name
@@ -86,15 +89,14 @@ class Engine:
         self.notices = notices
         self._network = network
         self._curve = curve
-        self._form = form
         self._max_memory_bytes = max_memory_bytes
         on_cpu = placement.device.type == "cpu"
         self._workers = TileWorkers(placement.threads if on_cpu else 1)
         self._layout = (
             torch.contiguous_format if placement.backend == "onnx" else torch.channels_last
         )
-        self._buffers = self._new_buffers(MAP_DTYPES[placement.precision])
-        self._map_values_per_px = self._measure_maps()
+        self._forget()
+        self._map_values_per_px, self._map_channels = self._measure_maps()
 
     @property
     def backend(self) -> str:
@@ -111,6 +113,11 @@ class Engine:
         """Of a network's inside: "fp32", "bf16" or "fp16"."""
         return self.placement.precision
 
+    @property
+    def preroll_frames(self) -> int:
+        """Frames of a shot to compute before one, so that a `ShotMemory` is as from its start."""
+        return 0 if self._network is None else preroll_frames(vectors_in_chain(self._network))
+
     def describe(self) -> str:
         """One line for people."""
         placement = self.placement
@@ -125,29 +132,60 @@ class Engine:
         )
 
     def memory_bytes(self, height_px: int, width_px: int) -> int:
-        """Say how much memory the maps of a frame of that size take, as they will be kept.
+        """Say how much memory a frame of that size takes, besides itself and its result.
 
-        The frame before and after comes on top, and the working memory of tiles: tens of MB a
-        thread on torch, but on ONNX Runtime, which keeps what it once had, 0.3 GB (1080p) to 1.3
-        GB (4K) with IRNet-2 on two threads.
+        That is the maps between stages, and the working memory of tiles on torch. ONNX Runtime
+        keeps what it once had on top: 0.3 GB (1080p) to 1.3 GB (4K) with IRNet-2 on two threads.
 
         Raises:
-            UsageError: That is more than the bound that was set.
+            UsageError: That is more than the bound that was set, with the smallest tiles too.
         """
-        return self._map_bytes(height_px, width_px, self._map_dtype(height_px, width_px))
+        return self._needed_bytes(height_px, width_px, self.tile_px_for(height_px, width_px))
 
-    def run(self, batch: RgbBatch) -> RgbBatch:
+    def tile_px_for(self, height_px: int, width_px: int) -> int:
+        """Longest side of the tiles of a frame of that size: `tile_px`, or less under a bound.
+
+        It depends on the bound alone, never on the memory that happens to be free, so that the
+        same command gives the same bytes.
+
+        Raises:
+            UsageError: The smallest tiles need more than the bound that was set.
+        """
+        bound = self._max_memory_bytes
+        tile_px = self.tile_px
+        while bound is not None and self._needed_bytes(height_px, width_px, tile_px) > bound:
+            if tile_px // 2 < SMALLEST_TILE_PX:
+                needed = self._needed_bytes(height_px, width_px, tile_px)
+                raise UsageError(
+                    f"{self.name} needs {needed / 1e9:.2f} GB for a frame of "
+                    f"{width_px}x{height_px}, and {bound / 1e9:.2f} GB are allowed; "
+                    "expected more (--max-memory), or another model."
+                )
+            tile_px //= 2
+        return tile_px
+
+    def with_tiles(self, tile_px: int) -> Engine:
+        """The same method with tiles of another size; it shares this one's layers and threads."""
+        other = copy.copy(self)
+        other.tile_px = tile_px
+        other._forget()
+        return other
+
+    def run(self, batch: RgbBatch, memory: ShotMemory | None = None) -> RgbBatch:
         """Convert frames, one after another.
 
         Args:
             batch: (N, 3, H, W), float32, `BT709_DISPLAY`, on any device.
+            memory: Of the shot that the frames belong to, told of every frame; None takes each
+                frame for itself.
 
         Returns:
             (N, 3, H x scale, W x scale), float32, [0, 1], `HDR_DISPLAY`, on the batch's device.
 
         Raises:
             ValueError: The batch has another signal or dtype.
-            UsageError: A frame's maps are larger than the bound that was set.
+            UsageError: A frame needs more memory than the bound that was set.
+            FrameMemoryError: There was no memory left; nothing of the engine's own is kept.
         """
         if batch.signal != BT709_DISPLAY or batch.pixels.dtype != torch.float32:
             raise ValueError(
@@ -155,15 +193,21 @@ class Engine:
                 f"expected torch.float32 of {BT709_DISPLAY}."
             )
         frames, channels, height_px, width_px = batch.pixels.shape
-        dtype = self._map_dtype(height_px, width_px)
-        if dtype != self._buffers.dtype:
-            self._buffers = self._new_buffers(dtype)
-        result = torch.empty(
-            (frames, channels, height_px * self.scale, width_px * self.scale),
-            device=batch.pixels.device,
-        )
-        for index in range(frames):
-            result[index].copy_(self._run_frame(batch.pixels[index : index + 1])[0])
+        tile_px = self.tile_px_for(height_px, width_px)
+        try:
+            with allocation_failures_named(self.name, tile_px):
+                result = torch.empty(
+                    (frames, channels, height_px * self.scale, width_px * self.scale),
+                    device=batch.pixels.device,
+                )
+                for index in range(frames):
+                    frame = slice(index, index + 1)
+                    self._run_frame(batch.pixels[frame], result[frame], tile_px, memory)
+                    if memory is not None:
+                        memory.end_frame()
+        except FrameMemoryError:
+            self._forget()
+            raise
         return RgbBatch(result, HDR_DISPLAY, batch.timeline)
 
     def way_back(self) -> CurveFunction:
@@ -171,58 +215,55 @@ class Engine:
         return load_down_conversion(way_back(self.name))
 
     @torch.inference_mode()
-    def _run_frame(self, pixels: torch.Tensor) -> torch.Tensor:
+    def _run_frame(
+        self,
+        pixels: torch.Tensor,
+        result: torch.Tensor,
+        tile_px: int,
+        memory: ShotMemory | None,
+    ) -> None:
         pixels = pixels.to(self.device)
+        smooth = None if memory is None else memory.smooth
+        own = result if result.device == self.device else None
+        if self._graphs is not None:
+            self._graphs.begin_frame(pixels.shape[2], pixels.shape[3])
         with reproducible_kernels(self.device):
-            by_curve = None if self._curve is None else self._compute(self._curve, pixels)
-            if self._network is None:
-                result = by_curve
-            elif by_curve is not None and self._form is Form.REFINEMENT_BT2446A:
-                result = self._compute(self._network, by_curve)
-            else:
-                result = self._compute(self._network, pixels)
-                if by_curve is not None:
-                    result += by_curve
-        if result is None:
-            raise ValueError(f"{self.name} has no network and no curve; expected one or both.")
-        return result.clamp_(0.0, 1.0)
+            for program in self._programs:
+                output = own if program is self._programs[-1] else None
+                pixels = run_program(
+                    program, pixels, tile_px, self._buffers, self._workers, smooth, output
+                )
+        pixels.clamp_(0.0, 1.0)
+        if own is None:
+            result.copy_(pixels)
 
-    def _compute(self, program: Program, pixels: torch.Tensor) -> torch.Tensor:
-        return run_program(program, pixels, self.tile_px, self._buffers, self._workers)
+    def _forget(self) -> None:
+        """Begin anew with what is kept from frame to frame: maps' memory, and graphs on CUDA."""
+        self._buffers = self._new_buffers()
+        programs = [program for program in (self._curve, self._network) if program is not None]
+        self._graphs = graphs_for(self.placement)
+        if self._graphs is not None:
+            programs = [self._graphs.wrap(program) for program in programs]
+        self._programs = programs
 
-    def _new_buffers(self, dtype: torch.dtype) -> MapBuffers:
-        return MapBuffers(dtype, self._layout)
+    def _new_buffers(self) -> MapBuffers:
+        return MapBuffers(MAP_DTYPES[self.precision], self._layout)
 
-    def _measure_maps(self) -> float:
-        """Values that the maps between stages hold at most, for each px of the frame."""
+    def _measure_maps(self) -> tuple[float, int]:
+        """Values of all maps between stages for each px of a frame, and channels of the widest."""
         if self._network is None:
-            return 0.0
+            return 0.0, 3 * self.scale**2
         pixels = torch.full((1, 3, _PROBE_SIDE_PX, _PROBE_SIDE_PX), 0.5, device=self.device)
-        buffers = self._new_buffers(self._buffers.dtype)
+        buffers = self._new_buffers()
         with torch.inference_mode():
             run_program(self._network, pixels, self.tile_px, buffers, self._workers)
-        return buffers.values / _PROBE_SIDE_PX**2
+        return buffers.values / _PROBE_SIDE_PX**2, max(buffers.channels, 3 * self.scale**2)
 
-    def _map_bytes(self, height_px: int, width_px: int, dtype: torch.dtype) -> int:
-        return round(self._map_values_per_px * height_px * width_px * dtype.itemsize)
-
-    def _map_dtype(self, height_px: int, width_px: int) -> torch.dtype:
-        """What maps are kept in: float16 if a bound asks for it.
-
-        The choice depends on the bound alone, never on the memory that happens to be free, so that
-        the same command gives the same bytes. Stages compute in fp32 as before.
-        """
-        own = MAP_DTYPES[self.precision]
-        bound = self._max_memory_bytes
-        for dtype in (own, torch.float16):
-            if bound is None or self._map_bytes(height_px, width_px, dtype) <= bound:
-                return dtype if dtype.itemsize < own.itemsize else own
-        needed = self._map_bytes(height_px, width_px, torch.float16)
-        raise UsageError(
-            f"{self.name} needs {needed / 1e9:.2f} GB for the maps of a frame of "
-            f"{width_px}x{height_px}, and {(bound or 0) / 1e9:.2f} GB are allowed; "
-            "expected more (--max-memory), or another model."
-        )
+    def _needed_bytes(self, height_px: int, width_px: int, tile_px: int) -> int:
+        maps = self._map_values_per_px * height_px * width_px * self._buffers.dtype.itemsize
+        tile_px = min(tile_px, max(height_px, width_px))
+        tiles = self._workers.threads * tile_px**2 * self._map_channels * _WORKING_MAPS * 4
+        return round(maps) + tiles
 
 
 def load_engine(
@@ -234,7 +275,7 @@ def load_engine(
         model: Name of a curve or of a network.
         scale: Magnification, 1 or more.
         options: Where and how precisely; "auto" is resolved here.
-        tile_px: Longest side of a tile; None is the device's own.
+        tile_px: Longest side of a tile; None is what was tuned or suits the cache.
 
     Raises:
         ModelError: There is no such method, or it lacks the scale.
@@ -248,8 +289,6 @@ def load_engine(
     placement = resolve_placement(options)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    if tile_px is None:
-        tile_px = CPU_TILE_PX if placement.device.type == "cpu" else CUDA_TILE_PX
     in_torch = Placement("torch", placement.device, "fp32", placement.threads)
     if is_curve:
         if scale < 1:
@@ -258,7 +297,7 @@ def load_engine(
             model,
             scale,
             in_torch,
-            tile_px,
+            tile_px or choose_tile_px(model, in_torch),
             network=None,
             curve=prepare_for_torch(curve_program(load_curve(model), scale), in_torch),
             white_cd_m2=CURVES[model].white_cd_m2,
@@ -266,19 +305,23 @@ def load_engine(
         )
     spec = resolve(model, scale)
     network, card = load_network(spec.name, options.weights_dir)
-    curve: Program | None = None
+    program = _preparation(placement)(collapse(network), placement)
+    given: Program | None = None
     if card.form is not Form.DIRECT:
         # A refinement is enlarged by the network, from a picture of the source's size.
         enlarged = scale if card.form is Form.RESIDUAL_BT2446A else 1
         curve = prepare_for_torch(curve_program(load_curve("bt2446a"), enlarged), in_torch)
+        if card.form is Form.RESIDUAL_BT2446A:
+            program = add_curve(program, curve)
+        else:
+            given = curve
     return Engine(
         spec.name,
         scale,
         placement,
-        tile_px,
-        network=_preparation(placement)(network.program(), placement),
-        curve=curve,
-        form=card.form,
+        tile_px or choose_tile_px(spec.name, placement),
+        network=program,
+        curve=given,
         max_memory_bytes=options.max_memory_bytes,
     )
 

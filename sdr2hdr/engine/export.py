@@ -12,7 +12,8 @@ from torch import nn
 
 from sdr2hdr.curves import CURVES, curve_names, load_curve
 from sdr2hdr.engine.curve_program import EnlargedCurve
-from sdr2hdr.engine.onnx_graph import module_to_onnx, write_whole
+from sdr2hdr.engine.onnx_graph import module_to_onnx
+from sdr2hdr.engine.user_cache import write_whole
 from sdr2hdr.errors import ModelError, OutputError, Sdr2HdrError
 from sdr2hdr.networks.card import Form, ModelCard
 from sdr2hdr.networks.registry import NETWORKS, is_network, resolve_exactly

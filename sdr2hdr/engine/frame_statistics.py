@@ -41,22 +41,25 @@ class Moments:
 
 
 def moments(part: torch.Tensor) -> Moments:
-    """Measure a part of a map in its own precision, or in float32 if that is half.
+    """Measure a part of a map, in float64.
+
+    What is computed from float32 maps and rounded to float32 again then has the same bits however
+    the frame is cut. It also takes no longer than two passes in float32: a mean a million times the
+    deviation leaves 4 digits of the variance, so that one pass is enough.
 
     Args:
         part: (N, C, h, w), floating, not empty.
     """
-    if part.dtype not in (torch.float32, torch.float64):
-        part = part.float()
-    # Two passes over rows that lie one after another in memory are four times as fast as torch's
-    # own variance over two axes of a cut-out.
+    # Rows that lie one after another in memory are four times as fast as two axes of a cut-out.
     if part.stride(1) == 1:
-        samples, axis = part.permute(0, 2, 3, 1).flatten(1, 2), 1
+        samples, axis = part.permute(0, 2, 3, 1).to(torch.float64).flatten(1, 2), 1
     else:
-        samples, axis = part.flatten(2), 2
-    mean = samples.mean(axis, keepdim=True)
-    squares = (samples - mean).square_().sum(axis)
-    return Moments(samples.shape[axis], mean.squeeze(axis).double(), squares.double())
+        samples, axis = part.to(torch.float64).flatten(2), 2
+    count = samples.shape[axis]
+    mean = samples.mean(axis)
+    # Squared in place, unless that is the caller's own map.
+    squares = samples.square() if part.dtype == torch.float64 else samples.square_()
+    return Moments(count, mean, (squares.sum(axis) - mean.square() * count).clamp_(min=0.0))
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,8 @@ class ChannelStatistics:
     def of(parts: Iterable[Moments]) -> ChannelStatistics:
         """Merge parts in their order, in float64.
 
-        How a map is cut changes the result by no more than rounding does, and the same cuts in
-        the same order give the same bits.
+        How a map is cut changes the result by float64's rounding, and the same cuts in the same
+        order give the same bits.
 
         Raises:
             ValueError: There are no parts.

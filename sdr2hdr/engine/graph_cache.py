@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
-import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 from torch import nn
 
-from sdr2hdr.engine.onnx_graph import write_whole
+from sdr2hdr.engine.user_cache import cache_folder, write_whole
 from sdr2hdr.version import __version__
 
-__all__ = ["CACHE_VARIABLE", "GraphCache", "cache_folder", "module_key"]
-
-CACHE_VARIABLE = "SDR2HDR_CACHE"
-"""Environment variable that names another folder for the cache."""
+__all__ = ["GraphCache", "module_key"]
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
-
-
-def cache_folder() -> Path:
-    """The user's folder for what can be made again: `$XDG_CACHE_HOME/sdr2hdr` or its like."""
-    if named := os.environ.get(CACHE_VARIABLE):
-        return Path(named)
-    if named := os.environ.get("XDG_CACHE_HOME"):
-        return Path(named) / "sdr2hdr"
-    if sys.platform == "win32" and (named := os.environ.get("LOCALAPPDATA")):
-        return Path(named) / "sdr2hdr" / "cache"
-    return Path.home() / ".cache" / "sdr2hdr"
 
 
 def module_key(module: nn.Module, name: str) -> str:

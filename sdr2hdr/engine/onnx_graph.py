@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import onnx
 import torch
 from torch import nn
 
-__all__ = ["module_to_onnx", "write_whole"]
+__all__ = ["module_to_onnx"]
 
 _AXES = ("batch", "channels", "height", "width")
 _OPSET = 18
@@ -54,26 +51,6 @@ def module_to_onnx(
     graph = program.model_proto
     _name_axes(graph)
     return graph
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all; an existing one is replaced.
-
-    Raises:
-        OSError: The folder is missing or not writable, or the disk is full.
-    """
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        # mkstemp keeps others out, which a cache or an exported model has no reason for.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(unfinished).chmod(0o666 & ~umask)
-        Path(unfinished).replace(path)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
 
 
 class _Listed(nn.Module):

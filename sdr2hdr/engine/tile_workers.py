@@ -41,6 +41,9 @@ class TileWorkers:
 
         def start(_: int) -> None:
             torch.set_num_threads(1)
+            # A thread takes its number only when it is first asked for, and would then take the
+            # one that was set last, by any thread.
+            torch.get_num_threads()
             started.wait()
 
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="tile")

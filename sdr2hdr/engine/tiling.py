@@ -9,7 +9,7 @@ convolutions' zero padding is the very padding of the whole frame.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from threading import Lock
@@ -21,7 +21,10 @@ from sdr2hdr.engine.tile_workers import TileWorkers
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.networks.stages import INPUT, OUTPUT, Program, Stage
 
-__all__ = ["MapBuffers", "Tile", "run_program", "tiles"]
+__all__ = ["MapBuffers", "Tile", "VectorFilter", "run_program", "tiles"]
+
+VectorFilter = Callable[[str, torch.Tensor], torch.Tensor]
+"""Takes a whole-frame vector's name and value, (N, K), and gives the value to go on with."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class MapBuffers:
         dtype: How maps between stages are kept.
         memory_format: How they are laid out.
         values: Numbers in all the memory that was ever taken for frames of the present size.
+        channels: Of the widest map.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class MapBuffers:
         self.dtype = dtype
         self.memory_format = memory_format
         self.values = 0
+        self.channels = 0
         self._free: list[torch.Tensor] = []
 
     def take(self, shape: tuple[int, int, int, int], like: torch.Tensor) -> torch.Tensor:
@@ -115,6 +120,7 @@ class MapBuffers:
             shape: (N, C, H, W).
             like: A tensor on the device where the map has to be.
         """
+        self.channels = max(self.channels, shape[1])
         for index, buffer in enumerate(self._free):
             if buffer.shape == shape and buffer.device == like.device:
                 return self._free.pop(index)
@@ -136,6 +142,8 @@ def run_program(
     tile_px: int,
     buffers: MapBuffers,
     workers: TileWorkers,
+    smooth: VectorFilter | None = None,
+    output: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Compute a program on whole frames, its stages tile by tile.
 
@@ -146,22 +154,30 @@ def run_program(
         tile_px: Longest side of a tile, input px.
         buffers: Memory of the maps.
         workers: Who computes the tiles.
+        smooth: Called with each vector's name and raw value as soon as it is known; gives what the
+            frame is computed with. None is the raw value.
+        output: Where to put the result, of its shape, on the device of `pixels`; None is a new
+            tensor.
 
     Returns:
-        (N, 3, H x scale, W x scale), dtype of `pixels`, not clipped.
+        (N, 3, H x scale, W x scale), dtype of `pixels`, not clipped; `output` if it was given.
     """
-    maps = {INPUT: pixels.contiguous(memory_format=buffers.memory_format)}
+    maps = {INPUT: pixels}
     vectors: dict[str, torch.Tensor] = {}
     for index, step in enumerate(program):
         if not isinstance(step, Stage):
-            vectors[step.vector] = step.module(pixels)
+            vector = step.module(pixels)
+            vectors[step.vector] = vector if smooth is None else smooth(step.vector, vector)
             continue
-        result = _run_stage(step, maps, vectors, tile_px, buffers, workers)
+        own = output if step.output == OUTPUT else None
+        result, vector = _run_stage(step, maps, vectors, tile_px, buffers, workers, own)
+        if step.summary is not None and vector is not None:
+            name = step.summary.vector
+            vectors[name] = vector if smooth is None else smooth(name, vector)
         later = _maps_needed(program[index + 1 :])
+        later.add(INPUT)
         for name in [name for name in maps if name not in later or name == step.output]:
-            dropped = maps.pop(name)
-            if name != INPUT:
-                buffers.give_back(dropped)
+            buffers.give_back(maps.pop(name))
         if step.output is not None and result is not None:
             maps[step.output] = result
     return maps[OUTPUT]
@@ -185,20 +201,19 @@ def _run_stage(
     tile_px: int,
     buffers: MapBuffers,
     workers: TileWorkers,
-) -> torch.Tensor | None:
-    """Compute the stage's map, None if it has none, and put its summary among `vectors`."""
-    pixels = maps[stage.maps[0]]
+    output: torch.Tensor | None,
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Compute the stage's map and its summary's vector; None for what it does not have."""
+    pixels = maps[INPUT]
     frames, _, height_px, width_px = pixels.shape
     conditions = [vectors[name] for name in stage.vectors]
-    output: torch.Tensor | None = None
     allocation = Lock()
 
     def compute(tile: Tile) -> Moments | None:
         nonlocal output
-        cut = [
-            _part(maps[name], tile.source).contiguous(memory_format=buffers.memory_format)
-            for name in stage.maps
-        ]
+        cut = [_part(maps[name], tile.source) for name in stage.maps]
+        if not getattr(stage.module, "copies_inputs", False):
+            cut = [part.contiguous(memory_format=buffers.memory_format) for part in cut]
         result = _part(stage.module(*cut, *conditions), tile.core_in_source(stage.scale))
         if stage.output is not None:
             with allocation:
@@ -216,13 +231,12 @@ def _run_stage(
 
     cuts = tiles(height_px, width_px, tile_px, stage.halo_px)
     parts = workers.map(compute, cuts)
-    if stage.summary is not None:
-        statistics = ChannelStatistics.of(part for part in parts if part is not None)
-        dtype = torch.float64 if pixels.dtype == torch.float64 else torch.float32
-        vectors[stage.summary.vector] = stage.summary.module(
-            statistics.mean.to(dtype), statistics.standard_deviation.to(dtype)
-        )
-    return output
+    if stage.summary is None:
+        return output, None
+    statistics = ChannelStatistics.of(part for part in parts if part is not None)
+    return output, stage.summary.module(
+        statistics.mean.to(pixels.dtype), statistics.standard_deviation.to(pixels.dtype)
+    )
 
 
 def _part(picture: torch.Tensor, rectangle: Rectangle) -> torch.Tensor:

@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 from sdr2hdr.engine.placement import Placement
+from sdr2hdr.engine.torch_layers import replace_layers
 from sdr2hdr.networks.stages import OUTPUT, FrameStep, Program, Stage
 
 __all__ = ["MAP_DTYPES", "prepare_for_torch", "reproducible_kernels"]
 
-MAP_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""What the maps between stages are kept in, by precision."""
+MAP_DTYPES = {"fp32": torch.float16, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""What the maps between stages are kept in, by precision of the arithmetic."""
 
 
 def prepare_for_torch(program: Program, placement: Placement) -> Program:
@@ -33,17 +34,19 @@ def prepare_for_torch(program: Program, placement: Placement) -> Program:
     Returns:
         A program whose modules take maps of any dtype.
     """
-    half = MAP_DTYPES[placement.precision]
+    half = None if placement.precision == "fp32" else MAP_DTYPES[placement.precision]
     prepared: list[Stage | FrameStep] = []
     # One deep copy of the whole: layers that stages have in common stay so.
     for step in copy.deepcopy(program):
         step.module.to(placement.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if half is None and placement.device.type == "cpu":
+            replace_layers(step.module)
         if isinstance(step, FrameStep):
             prepared.append(step)
             continue
         if step.summary is not None:
             step.summary.module.to(placement.device)
-        if half is torch.float32 or step.output == OUTPUT:
+        if half is None or step.output == OUTPUT:
             prepared.append(replace(step, module=_InSinglePrecision(step.module)))
         else:
             prepared.append(replace(step, module=_InHalfPrecision(step.module, half)))

@@ -1,0 +1,115 @@
+"""How large tiles are: from the processor's cache, or what was found fastest on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+
+from sdr2hdr.engine.placement import Placement
+from sdr2hdr.engine.user_cache import cache_folder, write_whole
+
+__all__ = [
+    "CUDA_TILE_PX",
+    "SMALLEST_TILE_PX",
+    "choose_tile_px",
+    "l2_cache_bytes",
+    "store_tuned_tile",
+    "tuned_tile",
+]
+
+CUDA_TILE_PX = 512
+"""On CUDA a tile has to fill the device; memory stays bounded. A guess, not measured."""
+
+SMALLEST_TILE_PX = 16
+"""Below this a tile is mostly halo; what does not fit then does not fit."""
+
+_CPU_TILE_PX = 128
+"""Of IRNet-2 collapsed in fp32, with 512 KB of second-level cache a core, a 960x540 frame takes 2.1
+CPU seconds in tiles of 64 or 96 px, 1.8 in 128 and 1.7 in 192, which need 2.25 times the working
+memory of 128. (Best of two on a busy machine: `sdr2hdr bench --tune` knows better.)"""
+
+_SMALL_CACHE_TILE_PX = 64
+_SMALL_CACHE_BYTES = 256 * 1024
+"""With less cache than this a core, tiles are smaller. A guess, not measured."""
+
+_FILE = "tiles.json"
+
+
+def choose_tile_px(model: str, placement: Placement) -> int:
+    """Longest side of a tile, input px: the tuned one, or what suits the cache.
+
+    A plan pins the answer, so that a job goes on with it whatever is tuned in the meantime.
+
+    Args:
+        model: The method's own name.
+        placement: Where it is computed.
+    """
+    tuned = tuned_tile(model, placement)
+    if tuned is not None:
+        return tuned
+    if placement.device.type != "cpu":
+        return CUDA_TILE_PX
+    cache_bytes = l2_cache_bytes()
+    is_small = cache_bytes is not None and cache_bytes < _SMALL_CACHE_BYTES
+    return _SMALL_CACHE_TILE_PX if is_small else _CPU_TILE_PX
+
+
+def l2_cache_bytes() -> int | None:
+    """Second-level cache of a core, or None where the system does not tell."""
+    name = "SC_LEVEL2_CACHE_SIZE"
+    if name not in getattr(os, "sysconf_names", {}):
+        return None
+    size_bytes = os.sysconf(name)
+    return size_bytes if size_bytes > 0 else None
+
+
+def tuned_tile(model: str, placement: Placement) -> int | None:
+    """The tile that `store_tuned_tile` was last given for this model, placement and machine.
+
+    A file that cannot be read or holds anything else is as good as none.
+    """
+    value = _stored().get(_key(model, placement))
+    return value if isinstance(value, int) and value >= SMALLEST_TILE_PX else None
+
+
+def store_tuned_tile(model: str, placement: Placement, tile_px: int) -> Path:
+    """Keep the fastest tile in the user's cache.
+
+    Args:
+        model: The method's own name.
+        placement: Where it was measured.
+        tile_px: Longest side of a tile, input px, 16 or more.
+
+    Returns:
+        The file it is in.
+
+    Raises:
+        ValueError: The tile is too small.
+        OSError: The cache cannot be written.
+    """
+    if tile_px < SMALLEST_TILE_PX:
+        raise ValueError(f"The tile is {tile_px} px; expected {SMALLEST_TILE_PX} or more.")
+    path = cache_folder() / _FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tiles = _stored() | {_key(model, placement): tile_px}
+    write_whole(path, (json.dumps(tiles, indent=2, sort_keys=True) + "\n").encode())
+    return path
+
+
+def _stored() -> dict[str, object]:
+    try:
+        content = json.loads((cache_folder() / _FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _key(model: str, placement: Placement) -> str:
+    where = (
+        f"{platform.machine()} with {l2_cache_bytes() or 'unknown'} bytes of cache"
+        if placement.device.type == "cpu"
+        else placement.device.type
+    )
+    return f"{model}, {placement.backend}, {placement.precision}, {where}"

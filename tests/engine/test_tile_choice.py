@@ -1,0 +1,55 @@
+"""The tile: tuned, else from the cache; a broken file of tuned tiles is none."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sdr2hdr.engine import load_engine, tile_choice
+from sdr2hdr.engine.placement import Placement
+from sdr2hdr.engine.tile_choice import choose_tile_px, store_tuned_tile, tuned_tile
+from sdr2hdr.options import EngineOptions
+
+CPU = Placement("torch", torch.device("cpu"), "fp32", 2)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SDR2HDR_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize(
+    ("cache_bytes", "tile_px"),
+    [(None, 128), (64 << 10, 64), (256 << 10, 128), (512 << 10, 128), (2 << 20, 128)],
+)
+def test_the_cache_decides(cache_bytes, tile_px, monkeypatch):
+    monkeypatch.setattr(tile_choice, "l2_cache_bytes", lambda: cache_bytes)
+    assert choose_tile_px("irnet2", CPU) == tile_px
+
+
+def test_a_tuned_tile_goes_before_the_cache():
+    store_tuned_tile("irnet2", CPU, 80)
+    store_tuned_tile("irnet1", CPU, 112)
+    assert choose_tile_px("irnet2", CPU) == 80
+    assert tuned_tile("irnet1", CPU) == 112
+    assert tuned_tile("irnet2", Placement("onnx", CPU.device, "fp32", 2)) is None
+    # Threads compute one tile each: how many there are does not matter.
+    assert tuned_tile("irnet2", Placement("torch", CPU.device, "fp32", 7)) == 80
+    engine = load_engine("irnet2", 1, EngineOptions(device="cpu", backend="torch"))
+    assert engine.tile_px == 80
+    assert load_engine("irnet2", 1, EngineOptions(device="cpu"), tile_px=48).tile_px == 48
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", "{", '{"irnet2": 5}'])
+def test_a_broken_file_is_none(content, cache):
+    cache.mkdir()
+    (cache / "tiles.json").write_text(content)
+    assert tuned_tile("irnet2", CPU) is None
+    store_tuned_tile("irnet2", CPU, 64)
+    assert tuned_tile("irnet2", CPU) == 64
+
+
+def test_a_tile_of_nothing_but_halo_is_refused():
+    with pytest.raises(ValueError, match="16 or more"):
+        store_tuned_tile("irnet2", CPU, 8)
