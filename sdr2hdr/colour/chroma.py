@@ -30,7 +30,13 @@ from torch.nn import functional
 
 from sdr2hdr.signal import ChromaSiting, Subsampling
 
-__all__ = ["downsample_chroma", "upsample_chroma"]
+__all__ = ["DOWNSAMPLING_HALO", "UPSAMPLING_HALO", "downsample_chroma", "upsample_chroma"]
+
+UPSAMPLING_HALO = 2
+"""Chroma samples that `upsample_chroma` reads beyond those beside its result, either way."""
+
+DOWNSAMPLING_HALO = 4
+"""Luma samples that `downsample_chroma` reads beyond those beside its result, either way."""
 
 _HORIZONTAL = -1
 _VERTICAL = -2

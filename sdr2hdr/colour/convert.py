@@ -7,9 +7,15 @@ import dataclasses
 import torch
 
 from sdr2hdr.colour.channels import apply_matrix
-from sdr2hdr.colour.chroma import downsample_chroma, upsample_chroma
+from sdr2hdr.colour.chroma import (
+    DOWNSAMPLING_HALO,
+    UPSAMPLING_HALO,
+    downsample_chroma,
+    upsample_chroma,
+)
 from sdr2hdr.colour.dither import Dither
 from sdr2hdr.colour.primaries import rgb_to_rgb_matrix
+from sdr2hdr.colour.strips import row_strips
 from sdr2hdr.colour.transfer import from_linear, to_linear
 from sdr2hdr.colour.ycbcr import (
     dequantise,
@@ -63,20 +69,35 @@ def planes_to_rgb(batch: CodedBatch) -> torch.Tensor:
     Returns:
         (N, 3, H, W), float32, on the planes' device; nominally [0, 1], not clipped.
     """
-    signal = batch.signal
-    height, width = batch.luma.shape[1:]
-    luma = dequantise(batch.luma, signal, chroma=False)
-    cb, cr = (
-        upsample_chroma(
-            dequantise(plane, signal, chroma=True),
-            signal.siting,
-            signal.subsampling,
-            height,
-            width,
+    signal, luma = batch.signal, batch.luma
+    frames, height, width = luma.shape
+    rgb = torch.empty((frames, 3, height, width), device=luma.device)
+    for top, bottom in row_strips(height, width, luma.device):
+        cb, cr = (
+            _upsampled_rows(plane, signal, top, bottom, width) for plane in (batch.cb, batch.cr)
         )
-        for plane in (batch.cb, batch.cr)
+        rows = dequantise(luma[:, top:bottom], signal, chroma=False)
+        rgb[:, :, top:bottom] = ycbcr_to_rgb(rows, cb, cr, signal.matrix)
+    return rgb
+
+
+def _upsampled_rows(
+    plane: torch.Tensor, signal: CodedSignal, top: int, bottom: int, width: int
+) -> torch.Tensor:
+    """E'Cb or E'Cr at the luma rows `top` (even) to `bottom`."""
+    step = signal.subsampling.vertical
+    # The rows that the filter reads, as far as there are any; at the plane's edge it repeats them.
+    halo = UPSAMPLING_HALO if step == 2 else 0
+    first = max(top // step - halo, 0)
+    rows = plane[:, first : -(-bottom // step) + halo]
+    up = upsample_chroma(
+        dequantise(rows, signal, chroma=True),
+        signal.siting,
+        signal.subsampling,
+        rows.shape[1] * step,
+        width,
     )
-    return ycbcr_to_rgb(luma, cb, cr, signal.matrix)
+    return up[:, top - first * step : bottom - first * step]
 
 
 def _peak_signal(signal: CodedSignal) -> float:
@@ -125,22 +146,53 @@ def to_coded(batch: RgbBatch, signal: CodedSignal, *, dither: Dither | None = No
     expected = RgbSignal(signal.primaries, signal.transfer)
     if batch.signal != expected:
         raise ValueError(f"The frames are {batch.signal}; expected {expected}.")
-    luma, cb, cr = rgb_to_ycbcr(batch.pixels.to(torch.float32), signal.matrix)
-    luma = to_code_scale(luma, signal, chroma=False)
-    cb, cr = (
-        to_code_scale(
-            downsample_chroma(plane, signal.siting, signal.subsampling), signal, chroma=True
-        )
-        for plane in (cb, cr)
-    )
+    pixels = batch.pixels.to(torch.float32)
     if dither is not None:
-        luma, cb, cr = _dithered(luma, cb, cr, batch, signal, dither)
-    return CodedBatch(
+        codes = _code_scale_rows(pixels, signal, 0, pixels.shape[2])
+        planes = _dithered(*codes, batch, signal, dither)
+        return CodedBatch(*_rounded(planes, signal), signal, batch.timeline)
+    frames, _, height, width = pixels.shape
+    step = signal.subsampling
+    dtype = torch.uint8 if signal.bit_depth == 8 else torch.uint16
+    size = (-(-height // step.vertical), -(-width // step.horizontal))
+    luma, cb, cr = (
+        torch.empty((frames, *plane), dtype=dtype, device=pixels.device)
+        for plane in ((height, width), size, size)
+    )
+    for top, bottom in row_strips(height, width, pixels.device):
+        codes = _code_scale_rows(pixels, signal, top, bottom)
+        rows = slice(top // step.vertical, -(-bottom // step.vertical))
+        luma[:, top:bottom], cb[:, rows], cr[:, rows] = _rounded(codes, signal)
+    return CodedBatch(luma, cb, cr, signal, batch.timeline)
+
+
+def _code_scale_rows(
+    pixels: torch.Tensor, signal: CodedSignal, top: int, bottom: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Codes, not yet rounded, of the luma rows `top` (even) to `bottom` and the chroma beside."""
+    step = signal.subsampling.vertical
+    halo = DOWNSAMPLING_HALO if step == 2 else 0
+    first = max(top - halo, 0)
+    luma, cb, cr = rgb_to_ycbcr(pixels[:, :, first : bottom + halo], signal.matrix)
+    rows = slice((top - first) // step, -(-(bottom - first) // step))
+    cb, cr = (
+        downsample_chroma(plane, signal.siting, signal.subsampling)[:, rows] for plane in (cb, cr)
+    )
+    return (
+        to_code_scale(luma[:, top - first : bottom - first], signal, chroma=False),
+        to_code_scale(cb, signal, chroma=True),
+        to_code_scale(cr, signal, chroma=True),
+    )
+
+
+def _rounded(
+    codes: tuple[torch.Tensor, torch.Tensor, torch.Tensor], signal: CodedSignal
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    luma, cb, cr = codes
+    return (
         round_codes(luma, signal, chroma=False),
         round_codes(cb, signal, chroma=True),
         round_codes(cr, signal, chroma=True),
-        signal,
-        batch.timeline,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from sdr2hdr.colour.channels import weighted_sum
-from sdr2hdr.colour.transfer import bt1886_eotf, bt1886_inverse_eotf, pq_inverse_eotf
+from sdr2hdr.colour.transfer import bt1886_eotf, bt1886_inverse_eotf, power, pq_inverse_eotf
 from sdr2hdr.colour.ycbcr import LUMA_COEFFICIENTS
 from sdr2hdr.curves.display_light import sdr_to_bt2020_linear
 from sdr2hdr.signal import Matrix
@@ -52,7 +52,7 @@ def expand_luma(luma: torch.Tensor) -> torch.Tensor:
     """Expand gamma 2.4 luma, [0, 1] of SDR white to [0, 1] of 1000 cd/m2."""
     code = luma * 255.0
     exponent = torch.where(code > _KNEE, _quadratic(code, _HIGH), _quadratic(code, _LOW))
-    return code**exponent / 1000.0
+    return power(code, exponent) / 1000.0
 
 
 def _quadratic(x: torch.Tensor, coefficients: tuple[float, float, float]) -> torch.Tensor:

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 from sdr2hdr.colour.active_picture import crop
+from sdr2hdr.colour.strips import row_strips
 from sdr2hdr.colour.transfer import pq_eotf
 from sdr2hdr.frames import CodedBatch, Rectangle
 from sdr2hdr.quality.pq_picture import pq_rgb
@@ -151,10 +152,7 @@ def measure(pixels: torch.Tensor, area: Rectangle | None = None) -> list[FrameLi
     """
     if area is not None:
         pixels = pixels[:, :, area.top : area.bottom, area.left : area.right]
-    # Rounding keeps the order, so the greatest signal has the greatest code.
-    signal = pixels.amax(dim=1).clamp_(0.0, 1.0)
-    codes = (signal * float(WHITE_CODE - BLACK_CODE)).add_(BLACK_CODE + 0.5).to(torch.int32)
-    return [_frame_light(torch.bincount(frame.flatten(), minlength=CODES)) for frame in codes]
+    return [_frame_light(_histogram(frame)) for frame in pixels]
 
 
 def measure_coded(batch: CodedBatch, area: Rectangle | None = None) -> list[FrameLight]:
@@ -177,6 +175,17 @@ def measure_coded(batch: CodedBatch, area: Rectangle | None = None) -> list[Fram
         batch = crop(batch, area)
     own_primaries = replace(batch.signal, primaries=Primaries.BT2020)
     return measure(pq_rgb(replace(batch, signal=own_primaries)).pixels)
+
+
+def _histogram(frame: torch.Tensor) -> torch.Tensor:
+    """How many pixels of a frame, (3, H, W), have each code."""
+    counts = torch.zeros(CODES, dtype=torch.int64, device=frame.device)
+    for top, bottom in row_strips(frame.shape[1], frame.shape[2], frame.device):
+        # Rounding keeps the order, so the greatest signal has the greatest code.
+        signal = frame[:, top:bottom].amax(dim=0).clamp_(0.0, 1.0)
+        codes = signal.mul_(float(WHITE_CODE - BLACK_CODE)).add_(BLACK_CODE + 0.5).to(torch.int32)
+        counts += torch.bincount(codes.flatten(), minlength=CODES)
+    return counts
 
 
 def _frame_light(histogram: torch.Tensor) -> FrameLight:

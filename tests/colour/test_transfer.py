@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from sdr2hdr.colour.transfer import (
+    PQ_M1,
     bt1886_eotf,
     bt1886_inverse_eotf,
     from_linear,
+    power,
     pq_eotf,
     pq_inverse_eotf,
     srgb_eotf,
@@ -103,3 +105,13 @@ def test_from_linear_undoes_to_linear(transfer):
 def test_negative_light_is_black():
     assert bt1886_inverse_eotf(torch.tensor([-0.5])).tolist() == [0.0]
     assert bt1886_eotf(torch.tensor([-0.5])).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("exponent", [2.4, 1 / 2.4, PQ_M1, 1 / PQ_M1])
+def test_power_is_that_of_double_precision(exponent):
+    base = torch.cat((torch.zeros(1), torch.logspace(-6, 0, 100_001)))
+    expected = base.double().numpy() ** exponent
+    actual = power(base, exponent).double().numpy()
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=0)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-7)
+    assert (actual[0], actual[-1]) == (0.0, 1.0)

@@ -1,0 +1,73 @@
+"""A process that measures, as seen from the one that asks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+from sdr2hdr import errors
+from sdr2hdr.errors import Sdr2HdrError
+
+__all__ = ["Child", "ChildDied"]
+
+
+class ChildDied(Sdr2HdrError):  # noqa: N818 - says what happened
+    """A measuring process ended without an answer, most likely for want of memory."""
+
+
+class Child:
+    """A `worker` process; use it in a `with` block, which ends it."""
+
+    def __init__(self, purpose: str) -> None:
+        """Name what it is for, in messages."""
+        self._purpose = purpose
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "sdr2hdr.bench.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        # Closes the pipes as well.
+        self._process.communicate()
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Send a request and wait for its answer.
+
+        Raises:
+            Sdr2HdrError: What the process said went wrong, as the same class.
+            ChildDied: It ended without an answer.
+        """
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None
+        try:
+            stdin.write(json.dumps(request) + "\n")
+            stdin.flush()
+            line = stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            code = self._process.wait()
+            raise ChildDied(
+                f"The process that measures {self._purpose} ended with code {code} before it was "
+                "done, most likely for want of memory; a smaller --size or --tile needs less."
+            )
+        answer = json.loads(line)
+        if "error" in answer:
+            raise getattr(errors, answer["kind"], Sdr2HdrError)(answer["error"])
+        return answer
