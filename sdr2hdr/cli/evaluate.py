@@ -46,6 +46,17 @@ MOST_FRAMES_AT_ONCE = 8
     help="Light of 1.0 in an EXR or Radiance picture [default: the EXR's whiteLuminance].",
 )
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Frames measured at once.")
+@click.option(
+    "--flicker",
+    is_flag=True,
+    help="REFERENCE is the SDR source: measure how steady TEST is, shot by shot, and nothing else.",
+)
+@click.option(
+    "--max-flicker",
+    type=click.FloatRange(0, min_open=True),
+    metavar="X",
+    help="With --flicker: fail with code 9 if a shot flickers more than X times its source.",
+)
 @output_options
 def command(
     console: Console,
@@ -55,6 +66,8 @@ def command(
     assume_pq: bool,
     linear_white: float | None,
     threads: int | None,
+    flicker: bool,
+    max_flicker: float | None,
 ) -> None:
     """Compare TEST with REFERENCE, both HDR in PQ, frame by frame in their order.
 
@@ -65,6 +78,11 @@ def command(
     from sdr2hdr.media.hdr_frames import open_hdr
     from sdr2hdr.quality.summary import ClipScores
 
+    if flicker:
+        evaluate_flicker(console, reference, test, assume_pq=assume_pq, max_flicker=max_flicker)
+        return
+    if max_flicker is not None:
+        raise click.UsageError("--max-flicker goes with --flicker.")
     clip = ClipScores()
     with (
         open_hdr(reference, assume_pq=assume_pq) as reference_file,
@@ -80,6 +98,30 @@ def command(
                 show_frame(console, clip.frames - 1, scores)
             advance()
     show_summary(console, reference_file, test_file, clip)
+
+
+def evaluate_flicker(
+    console: Console, source: Path, test: Path, *, assume_pq: bool, max_flicker: float | None
+) -> None:
+    """Measure how steady a conversion is.
+
+    Raises:
+        GateError: A shot flickers more than is allowed.
+    """
+    from sdr2hdr.cli.flicker_report import measure_flicker, show_flicker
+    from sdr2hdr.media.hdr_frames import open_hdr
+    from sdr2hdr.quality.flicker import check_flicker
+
+    with (
+        open_hdr(test, assume_pq=assume_pq) as converted,
+        progress(console, test, converted.frame_count) as advance,
+    ):
+        for notice in converted.notices:
+            console.notice(notice, test)
+        shots = measure_flicker(source, converted, advance)
+    show_flicker(console, shots)
+    if max_flicker is not None:
+        check_flicker(shots, max_flicker)
 
 
 def check_sizes(reference: HdrFrames, test: HdrFrames) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["detect_active_picture", "is_black_outside"]
+__all__ = ["LetterboxFinder", "detect_active_picture", "is_black_outside"]
 
 SAMPLES = 12
 MOST_PACKETS_PER_SAMPLE = 120
+FRAMES_BETWEEN_LOOKS = 12
 SHORTEST_SECONDS = 0.2
 """In less than this a dark edge cannot be told from a bar."""
 
@@ -98,6 +100,50 @@ def detect_active_picture(
     return _active(seen, lit)
 
 
+class LetterboxFinder:
+    """Finds the bars of a whole video while its frames pass.
+
+    What `detect_active_picture` concludes from samples is certain here: `is_black_outside` holds
+    for every frame and the result.
+    """
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._picture: Rectangle | None = None
+        self._lit: np.ndarray | None = None
+
+    def add(self, batch: CodedBatch) -> None:
+        """Look at frames, all of one size.
+
+        Every frame is looked at outside of what is known to be picture, and all of it now and then,
+        for where an edge is lit, and for the faintest of it.
+        """
+        size = (batch.luma.shape[1], batch.luma.shape[2])
+        if self._lit is None:
+            self._lit = np.zeros(size, bool)
+        for number in range(len(batch.timeline)):
+            if self._picture == Rectangle(0, 0, *size):
+                return
+            frame = _one_frame(batch, number)
+            is_look = self._taken % FRAMES_BETWEEN_LOOKS == 0
+            self._taken += 1
+            known = self._picture
+            if known is not None and not is_look and is_black_outside(frame, known)[0]:
+                continue
+            planes = Planes(*(plane[0].cpu().numpy() for plane in (frame.luma, frame.cb, frame.cr)))
+            self._picture = _grown(known, _not_black(planes, batch.signal))
+            self._lit |= _is_bright(planes.luma, batch.signal, CLEARLY_LIT)
+
+    def active_picture(self) -> Rectangle | None:
+        """The result so far, as `detect_active_picture` gives it."""
+        if self._picture is None or self._lit is None:
+            return None
+        known = self._picture
+        seen = np.zeros(self._lit.shape, bool)
+        seen[known.top : known.bottom, known.left : known.right] = True
+        return _active(seen, self._lit)
+
+
 def is_black_outside(batch: CodedBatch, active: Rectangle) -> list[bool]:
     """For each frame, whether everything outside the rectangle is black.
 
@@ -125,6 +171,33 @@ def is_black_outside(batch: CodedBatch, active: Rectangle) -> list[bool]:
             for strip in _strips(plane.cpu().numpy(), hole, across, down):
                 seen |= _is_coloured(strip, signal, chroma_tolerance).any((1, 2))
     return [not value for value in seen.tolist()]
+
+
+def _one_frame(batch: CodedBatch, number: int) -> CodedBatch:
+    one = slice(number, number + 1)
+    return replace(
+        batch,
+        luma=batch.luma[one],
+        cb=batch.cb[one],
+        cr=batch.cr[one],
+        timeline=replace(batch.timeline, frames=batch.timeline.frames[one]),
+    )
+
+
+def _grown(known: Rectangle | None, seen: np.ndarray) -> Rectangle | None:
+    """The least rectangle around another and all that is set in a map, (H, W)."""
+    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    if not rows.size:
+        return known
+    found = Rectangle(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    if known is None:
+        return found
+    return Rectangle(
+        min(known.top, found.top),
+        min(known.left, found.left),
+        max(known.bottom, found.bottom),
+        max(known.right, found.right),
+    )
 
 
 def _strips(planes: np.ndarray, hole: Rectangle, across: int, down: int) -> Iterator[np.ndarray]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 
@@ -11,9 +12,8 @@ from sdr2hdr.colour.channels import apply_matrix
 from sdr2hdr.colour.primaries import rgb_to_rgb_matrix
 from sdr2hdr.colour.transfer import bt1886_eotf
 from sdr2hdr.errors import UsageError
-from sdr2hdr.frames import RgbBatch, Timeline
+from sdr2hdr.frames import RgbBatch
 from sdr2hdr.quality.delta_e_itp import delta_e_itp
-from sdr2hdr.quality.shots import CutDetector
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
 
 __all__ = [
@@ -21,8 +21,11 @@ __all__ = [
     "IMPERCEPTIBLE_P99",
     "RoundtripMeter",
     "RoundtripScore",
+    "RoundtripTally",
     "ShotRoundtrip",
     "ShotRoundtrips",
+    "ShotTally",
+    "joined_tallies",
     "roundtrip",
 ]
 
@@ -57,6 +60,56 @@ class RoundtripScore:
     def imperceptible(self) -> bool:
         """Whether mean and 99th percentile are below what an eye notices."""
         return self.mean < IMPERCEPTIBLE_MEAN and self.p99 < IMPERCEPTIBLE_P99
+
+
+@dataclass(frozen=True)
+class RoundtripTally:
+    """What a score is made of; tallies of the parts of a shot can be added.
+
+    Attributes:
+        frames: How many frames this is about.
+        error_sum: Of Delta E ITP, over all pixels.
+        maximum: The worst pixel.
+        histogram: How many pixels lie in each bin of 0.01 that is not empty: bin, count.
+    """
+
+    frames: int
+    error_sum: float
+    maximum: float
+    histogram: tuple[tuple[int, int], ...]
+
+    def __add__(self, other: RoundtripTally) -> RoundtripTally:
+        counts = Counter(dict(self.histogram))
+        counts.update(dict(other.histogram))
+        return RoundtripTally(
+            self.frames + other.frames,
+            self.error_sum + other.error_sum,
+            max(self.maximum, other.maximum),
+            tuple(sorted(counts.items())),
+        )
+
+    def score(self) -> RoundtripScore:
+        """The figures.
+
+        Raises:
+            ValueError: Nothing has been measured.
+        """
+        pixels = sum(count for _, count in self.histogram)
+        if not pixels:
+            raise ValueError("No frame was measured; expected at least one.")
+        counted = 0
+        p99 = self.maximum
+        for place, count in self.histogram:
+            counted += count
+            if counted >= 0.99 * pixels:
+                p99 = (place + 1) * _BIN
+                break
+        return RoundtripScore(
+            mean=self.error_sum / pixels,
+            p99=min(p99, self.maximum),
+            maximum=self.maximum,
+            frames=self.frames,
+        )
 
 
 class RoundtripMeter:
@@ -102,23 +155,33 @@ class RoundtripMeter:
         self._maximum = max(self._maximum, float(error.max()))
         self._frames += 1
 
+    def tally(self) -> RoundtripTally:
+        """All that was measured so far."""
+        places = self._histogram.nonzero().flatten().tolist()
+        counts = self._histogram[places].tolist()
+        histogram = tuple(zip(places, counts, strict=True))
+        return RoundtripTally(self._frames, self._sum, self._maximum, histogram)
+
     def score(self) -> RoundtripScore:
         """The figures so far.
 
         Raises:
             ValueError: Nothing has been measured.
         """
-        pixels = int(self._histogram.sum())
-        if not pixels:
-            raise ValueError("No frame was measured; expected at least one.")
-        reached = self._histogram.cumsum(dim=0) >= 0.99 * pixels
-        p99 = (int(reached.to(torch.int8).argmax()) + 1) * _BIN
-        return RoundtripScore(
-            mean=self._sum / pixels,
-            p99=min(p99, self._maximum),
-            maximum=self._maximum,
-            frames=self._frames,
-        )
+        return self.tally().score()
+
+
+@dataclass(frozen=True)
+class ShotTally:
+    """What was measured of one shot, or of a part of it.
+
+    Attributes:
+        first_frame: With which the shot begins, from 0 in the whole conversion; that of the shot
+            for its parts too.
+    """
+
+    first_frame: int
+    tally: RoundtripTally
 
 
 @dataclass(frozen=True)
@@ -134,26 +197,30 @@ class ShotRoundtrips:
 
     def __init__(self, down_conversion: Callable[[torch.Tensor], torch.Tensor]) -> None:
         self._down_conversion = down_conversion
-        self._cuts = CutDetector()
-        self._frames = 0
         self._meters: list[tuple[int, RoundtripMeter]] = []
 
-    def add(self, sdr: RgbBatch, hdr: RgbBatch) -> None:
-        """Measure frames; arguments and errors are those of `RoundtripMeter.add`."""
-        for number, frame_time in enumerate(sdr.timeline.frames):
-            one = slice(number, number + 1)
-            timeline = Timeline(sdr.timeline.time_base, (frame_time,))
-            if self._cuts.is_cut(sdr.pixels[number]) or not self._meters:
-                self._meters.append((self._frames, RoundtripMeter(self._down_conversion)))
-            self._meters[-1][1].add(
-                replace(sdr, pixels=sdr.pixels[one], timeline=timeline),
-                replace(hdr, pixels=hdr.pixels[one], timeline=timeline),
-            )
-            self._frames += 1
+    def begin_shot(self, first_frame: int) -> None:
+        """Say that the frames to come are of the shot that begins with this one."""
+        self._meters.append((first_frame, RoundtripMeter(self._down_conversion)))
 
-    def shots(self) -> tuple[ShotRoundtrip, ...]:
+    def add(self, sdr: RgbBatch, hdr: RgbBatch) -> None:
+        """Measure frames of one shot; arguments and errors are those of `RoundtripMeter.add`."""
+        if not self._meters:
+            self.begin_shot(0)
+        self._meters[-1][1].add(sdr, hdr)
+
+    def tallies(self) -> tuple[ShotTally, ...]:
         """The shots so far."""
-        return tuple(ShotRoundtrip(first, meter.score()) for first, meter in self._meters)
+        return tuple(ShotTally(first, meter.tally()) for first, meter in self._meters)
+
+
+def joined_tallies(tallies: Iterable[ShotTally]) -> tuple[ShotTally, ...]:
+    """Add the parts of each shot, in order."""
+    shots: dict[int, RoundtripTally] = {}
+    for part in tallies:
+        known = shots.get(part.first_frame)
+        shots[part.first_frame] = part.tally if known is None else known + part.tally
+    return tuple(ShotTally(first, tally) for first, tally in shots.items())
 
 
 def roundtrip(

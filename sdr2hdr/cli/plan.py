@@ -1,0 +1,187 @@
+"""`sdr2hdr plan`: look through a source once, and write down how it will be converted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.look_options import look_options, parse_look
+from sdr2hdr.cli.parameters import (
+    encode_options,
+    engine_options,
+    output_options,
+    parse_encode,
+    parse_engine,
+    parse_read,
+    read_options,
+)
+from sdr2hdr.errors import OutputError
+from sdr2hdr.options import ConvertOptions
+
+if TYPE_CHECKING:
+    from sdr2hdr.jobs.plan import Plan, Segment
+
+__all__ = ["command"]
+
+
+@click.command("plan")
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "plan_path",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The plan's file.",
+)
+@click.option("--model", default="bt2446a", show_default=True, metavar="NAME", help="The method.")
+@click.option(
+    "--scale",
+    type=click.Choice(["1", "2", "4"]),
+    default="1",
+    show_default=True,
+    help="As `sdr2hdr upscale` has it; 1 for `convert`.",
+)
+@click.option(
+    "--container",
+    type=click.Choice(["mkv", "mp4", "mov"]),
+    default="mkv",
+    show_default=True,
+    help="Of the output that the plan is for.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing plan.")
+@click.option(
+    "--temporal",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    show_default=True,
+    help="Keep what a network takes from the whole frame steady along a shot.",
+)
+@click.option(
+    "--super-white",
+    type=click.Choice(["clip", "scale"]),
+    default="clip",
+    show_default=True,
+    help="Codes above nominal white: clip them, or scale the signal so that they stay.",
+)
+@read_options
+@look_options
+@encode_options
+@engine_options
+@output_options
+def command(
+    console: Console,
+    source: Path,
+    plan_path: Path,
+    model: str,
+    scale: str,
+    container: str,
+    overwrite: bool,
+    **given: Any,
+) -> None:
+    """Find shots, fades and letterbox in INPUT, cut it into segments, and pin all settings.
+
+    The plan is for `convert --plan` and `merge`. It is JSON, with one line for each of its fields.
+    """
+    from sdr2hdr.conversion import prepare
+    from sdr2hdr.jobs.planning import make_plan
+
+    if plan_path.exists() and not overwrite:
+        raise OutputError(f"{plan_path} exists already; --overwrite replaces it.")
+    options = ConvertOptions(
+        model=model,
+        scale=int(scale),
+        super_white=given["super_white"],
+        read=parse_read(given),
+        encode=parse_encode(given),
+        engine=parse_engine(given),
+        look=parse_look(given),
+        dither=given["dither"],
+        verify_roundtrip=given["verify_roundtrip"],
+        temporal=given["temporal"] == "on",
+        overwrite=True,
+    )
+    # The plan is for any output of this kind; its name is not known yet.
+    target = plan_path.with_name(f"{source.stem}_hdr.{container}")
+    conversion = prepare(source, target, options)
+    for notice in conversion.notices:
+        console.notice(notice, source)
+    with console.progress(source) as on_progress:
+        plan = make_plan(conversion, on_progress)
+    write_plan(plan, plan_path)
+    if console.json:
+        console.event("plan", plan_content(plan, plan_path))
+        return
+    for line in plan_lines(plan):
+        console.result(line)
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write a plan, all of it or nothing.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_text(plan.to_json(), encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}; -o names another."
+        ) from error
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """A plan in words."""
+    cuts = sum(shot.transition == "cut" for shot in plan.shots)
+    seconds = float((plan.frame_pts[-1] - plan.frame_pts[0]) * plan.time_base)
+    picture = plan.active_picture
+    return [
+        f"{plan.frame_count} frames over {seconds:.3f} s",
+        f"shots: {len(plan.shots)}, {cuts} of them after a cut; fades: {len(plan.fades)}",
+        "letterbox: "
+        + (
+            "none"
+            if picture is None
+            else f"the picture is {picture.width}x{picture.height} at column {picture.left}, "
+            f"row {picture.top}"
+        ),
+        *(segment_line(segment) for segment in plan.segments),
+    ]
+
+
+def segment_line(segment: Segment) -> str:
+    """A segment in words."""
+    preroll = f", after {segment.preroll_frames} of pre-roll" if segment.preroll_frames else ""
+    return (
+        f"segment {segment.index}: frames {segment.first_frame} to {segment.end_frame - 1}{preroll}"
+    )
+
+
+def plan_content(plan: Plan, path: Path) -> dict[str, object]:
+    """A plan's summary for scripts; the plan itself is in its file."""
+    from dataclasses import asdict
+
+    return {
+        "plan": str(path),
+        "input": str(plan.source_path),
+        "key": plan.key,
+        "frame_count": plan.frame_count,
+        "shots": [asdict(shot) for shot in plan.shots],
+        "fades": [asdict(fade) for fade in plan.fades],
+        "active_picture": None if plan.active_picture is None else asdict(plan.active_picture),
+        "segments": [
+            {
+                "index": segment.index,
+                "first_frame": segment.first_frame,
+                "frame_count": segment.frame_count,
+                "preroll_frames": segment.preroll_frames,
+            }
+            for segment in plan.segments
+        ],
+    }

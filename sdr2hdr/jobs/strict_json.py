@@ -1,0 +1,139 @@
+"""Read a file that this program wrote, taking nothing for granted: every field, every type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sdr2hdr.errors import InputError
+
+__all__ = ["JsonObject", "parse_object", "read_object"]
+
+Kind = TypeVar("Kind")
+
+WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+class JsonObject:
+    """The fields of one JSON object, taken one by one; `finish` refuses those left over.
+
+    Every method raises `InputError` for a field that is missing or of another type.
+    """
+
+    def __init__(self, content: object, what: str) -> None:
+        """Wrap a parsed value.
+
+        Args:
+            content: Expected to be an object.
+            what: How messages call it, such as "plan.json: segments[3]".
+        """
+        if not isinstance(content, dict):
+            raise InputError(f"{what} is {_found(content)}; expected an object.")
+        self._content: dict[str, Any] = dict(content)
+        self._what = what
+
+    def take(self, name: str, kind: type[Kind]) -> Kind:
+        """A value of one of the types int, float, str and bool; an int is a float too."""
+        value = self._take(name)
+        if kind is float and type(value) is int:
+            return kind(value)
+        if type(value) is not kind:
+            raise InputError(
+                f'{self._what}: "{name}" is {_found(value)}; expected {WORDS.get(kind, kind)}.'
+            )
+        return value
+
+    def take_optional(self, name: str, kind: type[Kind]) -> Kind | None:
+        """The same, or None for null."""
+        return None if self.take_null(name) else self.take(name, kind)
+
+    def take_null(self, name: str) -> bool:
+        """Whether a field is there and null; if so, it is taken."""
+        if name not in self._content or self._content[name] is not None:
+            return False
+        del self._content[name]
+        return True
+
+    def take_object(self, name: str) -> JsonObject:
+        """An object within."""
+        return JsonObject(self._take(name), f'{self._what}: "{name}"')
+
+    def take_mapping(self, name: str) -> Mapping[str, Any]:
+        """An object within, as it is."""
+        value = self._take(name)
+        if not isinstance(value, dict):
+            raise InputError(f'{self._what}: "{name}" is {_found(value)}; expected an object.')
+        return value
+
+    def take_objects(self, name: str) -> list[JsonObject]:
+        """A list of objects."""
+        return [
+            JsonObject(value, f'{self._what}: "{name}"[{index}]')
+            for index, value in enumerate(self.take_list(name))
+        ]
+
+    def take_integers(self, name: str) -> list[int]:
+        """A list of whole numbers."""
+        values = self.take_list(name)
+        for index, value in enumerate(values):
+            if type(value) is not int:
+                raise InputError(
+                    f'{self._what}: "{name}"[{index}] is {_found(value)}; expected a whole number.'
+                )
+        return values
+
+    def finish(self) -> None:
+        """Say that all fields have been taken."""
+        if self._content:
+            names = ", ".join(f'"{name}"' for name in self._content)
+            raise InputError(f"{self._what} has {names} that nobody knows; expected none such.")
+
+    def fault(self, text: str) -> InputError:
+        """An error about this object, to be raised."""
+        return InputError(f"{self._what}: {text}")
+
+    def _take(self, name: str) -> Any:
+        if name not in self._content:
+            raise InputError(f'{self._what} has no "{name}"; expected one.')
+        return self._content.pop(name)
+
+    def take_list(self, name: str) -> list[Any]:
+        """A list of values, as they are."""
+        value = self._take(name)
+        if not isinstance(value, list):
+            raise InputError(f'{self._what}: "{name}" is {_found(value)}; expected a list.')
+        return value
+
+
+def parse_object(text: str, what: str) -> JsonObject:
+    """Parse text that holds one JSON object.
+
+    Raises:
+        InputError: It is not JSON, or not an object.
+    """
+    try:
+        return JsonObject(json.loads(text), what)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{what} is not JSON ({error}); expected a file of ours.") from error
+
+
+def read_object(path: Path) -> JsonObject:
+    """Read a file that holds one JSON object.
+
+    Raises:
+        InputError: It is missing, unreadable, not JSON, or not an object.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not text; expected a file of ours in UTF-8.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    return parse_object(text, str(path))
+
+
+def _found(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from sdr2hdr.errors import InputError
+from sdr2hdr.frames import Rectangle
+from sdr2hdr.jobs.plan import Fade, Plan, Segment, Shot, read_plan
+from sdr2hdr.jobs.source_identity import SourceIdentity, identify
+
+PLAN = Plan(
+    source_path=Path("/films/a.mkv"),
+    source=SourceIdentity(1000, "ab" * 32, 0.25),
+    time_base=Fraction(1, 1000),
+    frame_pts=(0, 42, 83, 125, 167, 208),
+    shots=(Shot(0, 4, "start"), Shot(4, 2, "cut")),
+    fades=(Fade(0, 2, "from black"),),
+    active_picture=Rectangle(10, 0, 90, 160),
+    segments=(Segment(0, 0, 4, 0, 167, 0, "00" * 8), Segment(1, 4, 2, 167, None, 0, "11" * 8)),
+    pinned={"model": "bt2446a", "threads": 2},
+)
+
+
+def edited(**fields: object) -> str:
+    return json.dumps(json.loads(PLAN.to_json()) | fields)
+
+
+def test_text_and_back():
+    assert Plan.from_json(PLAN.to_json()) == PLAN
+
+
+def test_file_is_read(tmp_path: Path):
+    path = tmp_path / "plan.json"
+    path.write_text(PLAN.to_json(), encoding="utf-8")
+    assert read_plan(path) == PLAN
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="not text"):
+        read_plan(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_plan(tmp_path / "none.json")
+
+
+def test_key_says_all_but_the_place():
+    moved = Plan.from_json(PLAN.to_json().replace("/films", "/mnt/films"))
+    assert moved.key == PLAN.key
+    assert PLAN.with_pinned({"model": "bt2446a", "threads": 3}).key != PLAN.key
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"format": "another"}, "no plan"),
+        ({"version": 2}, "version 2; expected 1"),
+        ({"pinned": {"model": "bt2408"}}, "edited"),
+        ({"extra": 1}, '"extra" that nobody knows'),
+        ({"time_base": "1/0"}, "fraction"),
+        ({"frame_pts": [0, 42, 83, 125, 167, 208.5]}, r'"frame_pts"\[5\] is 208.5'),
+        ({"frame_pts": [0, 42, 83, 125, 167, 167]}, "do not increase"),
+        ({"frame_pts": [0, 42, 83, 125, 167]}, "hold 6 frames of 5"),
+        ({"frame_pts": []}, "no frames"),
+        ({"shots": [{"first_frame": 0, "frame_count": 6}]}, r'"shots"\[0\] has no "transition"'),
+        ({"active_picture": {"top": 0}}, 'no "left"'),
+        ({"source": None}, "expected an object"),
+    ],
+)
+def test_what_is_not_a_plan_is_refused(fields: dict[str, object], message: str):
+    with pytest.raises(InputError, match=message):
+        Plan.from_json(edited(**fields))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "not JSON"), ("[]", "expected an object"), ("[" * 100_000, "not JSON")],
+)
+def test_what_is_no_object_is_refused(text: str, message: str):
+    with pytest.raises(InputError, match=message):
+        Plan.from_json(text)
+
+
+def test_segments_must_hold_each_frame_once():
+    for first, count in ((0, 3), (0, 5), (1, 3)):
+        segments = [json.loads(PLAN.to_json())["segments"][1]]
+        segments.insert(
+            0,
+            {**json.loads(PLAN.to_json())["segments"][0]}
+            | {"first_frame": first, "frame_count": count},
+        )
+        with pytest.raises(InputError, match="segments"):
+            Plan.from_json(edited(segments=segments))
+
+
+def test_shot_starts_of_a_segment():
+    assert PLAN.shot_starts(PLAN.segments[0]) == {0}
+    assert PLAN.shot_starts(PLAN.segments[1]) == {4}
+
+
+def test_identity_follows_either_end_and_the_size(tmp_path: Path):
+    path = tmp_path / "film"
+    content = bytearray(3 << 20)
+    path.write_bytes(content)
+    identity = identify(path, 1.0)
+    assert identity.size_bytes == 3 << 20
+    for place in (5, len(content) - 5):
+        changed = bytearray(content)
+        changed[place] = 1
+        path.write_bytes(changed)
+        assert identify(path, 1.0) != identity
+    path.write_bytes(content + b"\0")
+    assert identify(path, 1.0) != identity
+    with pytest.raises(InputError, match="cannot be read"):
+        identify(tmp_path / "none", None)
