@@ -47,10 +47,29 @@ class Damage:
 
 
 class DamageCounter:
-    """Adds up the damage; under `--strict` the first is an error."""
+    """Adds up the damage; under `--strict` the first is an error.
 
-    def __init__(self, *, is_strict: bool) -> None:
+    Args:
+        is_strict: Whether it is.
+        start_seconds: Damage before this time, from the start of the file, is not counted: frames
+            there are decoded only to get to a range. None counts from the beginning.
+        end_seconds: Nor is damage from this time on. None counts to the end.
+
+    Attributes:
+        met: How often damage was met, counted or not.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_strict: bool,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+    ) -> None:
         self._is_strict = is_strict
+        self._start = start_seconds
+        self._end = end_seconds
+        self.met = 0
         self._packets_failed = 0
         self._frames_corrupt = 0
         self._frames_lost = 0
@@ -72,19 +91,34 @@ class DamageCounter:
         Raises:
             InputError: Under `--strict`.
         """
-        self._packets_failed += 1
-        self._found("a packet cannot be decoded", time_seconds)
+        if self._counts(time_seconds):
+            self._packets_failed += 1
+            self._found("a packet cannot be decoded", time_seconds)
 
     def frame_corrupt(self, time_seconds: float | None) -> None:
         """Count a frame with parts made up by the decoder (raises as `packet_failed`)."""
-        self._frames_corrupt += 1
-        self._found("a frame is damaged", time_seconds)
+        if self._counts(time_seconds):
+            self._frames_corrupt += 1
+            self._found("a frame is damaged", time_seconds)
 
     def frames_lost(self, count: int, time_seconds: float | None) -> None:
-        """Count frames that never came (raises as `packet_failed`)."""
-        if count:
+        """Count frames that never came (raises as `packet_failed`).
+
+        Args:
+            count: Frames.
+            time_seconds: Of the first of them; all count if it does.
+        """
+        if count and self._counts(time_seconds):
             self._frames_lost += count
             self._found("a frame is missing", time_seconds)
+
+    def _counts(self, time_seconds: float | None) -> bool:
+        self.met += 1
+        if time_seconds is None:
+            return True
+        return (self._start is None or time_seconds >= self._start) and (
+            self._end is None or time_seconds < self._end
+        )
 
     def _found(self, what: str, time_seconds: float | None) -> None:
         if self._first is None:

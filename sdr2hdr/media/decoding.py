@@ -91,17 +91,31 @@ class Decoder:
             yield from self._decoded()
             self._check_whole()
             return
-        step_back = FIRST_STEP_BACK_SECONDS
-        while self._sought(from_pts - step_back / self._info.video.time_base):
-            frames = self._from_key_frame(self._decoded())
+        for frames in self.starts_before(from_pts):
             first = next(frames, None)
             if first is not None and first.pts is not None and first.pts <= from_pts:
                 yield first
                 yield from frames
                 return
-            step_back *= 4
         self._begin()
         yield from self._decoded()
+
+    def starts_before(self, pts: Fraction) -> Iterator[Iterator[VideoFrame]]:
+        """Decode from key frames near a time: first one close by, then earlier and earlier ones.
+
+        Each pass ends the one before it; the beginning of the stream is not among them.
+
+        Args:
+            pts: In ticks of the stream.
+
+        Yields:
+            Frames in presentation order from a key frame on, which may lie behind the time; the
+            caller looks.
+        """
+        step_back = FIRST_STEP_BACK_SECONDS
+        while self._sought(pts - step_back / self._info.video.time_base):
+            yield self._from_key_frame(self._decoded())
+            step_back *= 4
 
     def close(self) -> None:
         """Close the file."""
@@ -169,6 +183,7 @@ class Decoder:
                 raise InputError(f"Decoding fails: {error.strerror}.") from error
             for frame in frames:
                 yield self._checked(frame)
+        self._lose(self._expected)
 
     def _demuxed(self) -> Iterator[Packet[Any]]:
         """Demux; a broken place in the file is counted and passed over if there is more."""
@@ -215,16 +230,21 @@ class Decoder:
         self._expected -= earlier
         self._expected.discard(pts)
         # Pictures before the first whole one lean on others that the file never had.
-        if earlier and self._has_given and self._counts_lost:
-            self._counter.frames_lost(len(earlier), self._seconds(min(earlier)))
+        if self._has_given:
+            self._lose(earlier)
+
+    def _lose(self, missing: set[int]) -> None:
+        if self._counts_lost:
+            for pts in sorted(missing):
+                self._counter.frames_lost(1, self._seconds(pts))
 
     def _check_whole(self) -> None:
         """After the whole stream: frames that the container promised and that never came."""
-        if self._expected and self._counts_lost:
-            self._counter.frames_lost(len(self._expected), self._seconds(min(self._expected)))
         promised = self._info.video.frame_count
         if promised is not None and "mov" in self._info.container.split(","):
             # The index comes before the media in many files, and survives when they are cut short.
+            # It has no longer what an edit list hides.
+            promised = min(promised, len(self._stream.index_entries))
             end = None if self._last_pts is None else self._seconds(self._last_pts)
             self._counter.frames_lost(max(0, promised - self._packets), end)
 

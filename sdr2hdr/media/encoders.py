@@ -79,6 +79,7 @@ class EncoderSpec:
         presets: Speeds, fastest first or in the encoder's own order; none if it has one speed.
         needs_gpu: Whether it runs on an NVIDIA GPU alone.
         smallest_px: Least width and height that it takes.
+        profile: libav's name of the profile where a muxer must be told, "" elsewhere.
     """
 
     name: str
@@ -94,6 +95,7 @@ class EncoderSpec:
     default_preset: str = ""
     needs_gpu: bool = False
     smallest_px: tuple[int, int] = (16, 16)
+    profile: str = ""
 
     def quality_of(self, options: EncodeOptions) -> float | None:
         """The chosen quality, else the default, if the encoder has one."""
@@ -172,6 +174,7 @@ def _specs() -> tuple[EncoderSpec, ...]:
         pixel_format="yuv422p10le",
         tag="AVdh",
         smallest_px=(256, 120),
+        profile="DNXHR HQX",
     )
     return (
         hevc,
@@ -214,6 +217,7 @@ def _specs() -> tuple[EncoderSpec, ...]:
             description="Avid DNxHR 444, 10 bits",
             signal=_HDR_444,
             pixel_format="yuv444p10le",
+            profile="DNXHR 444",
         ),
         # 4:4:4, because an archive should hold what any later 4:2:0 can be made from.
         EncoderSpec(
@@ -261,7 +265,7 @@ def choose_encoder(options: EncodeOptions, target: Path) -> EncoderSpec:
 
 
 def output_signal(options: EncodeOptions, target: Path) -> CodedSignal:
-    """What the codes must mean that a `VideoWriter` or `Y4mWriter` for this target takes.
+    """What the codes must mean that a `SegmentWriter` or `Y4mWriter` for this target takes.
 
     Raises:
         UsageError: As `choose_encoder`.

@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-from av.packet import Packet
-
 from sdr2hdr.media.encoders import UNMEASURED_LIGHT_LEVEL_CD_M2
 from sdr2hdr.media.video_encoder import VideoEncoder, thread_count
 
-__all__ = ["HevcEncoder", "frame_threads"]
+__all__ = ["HevcEncoder"]
 
-_FRAMES_WITHOUT_DECODING_TIME = 2
-"""So few frames x265 gives in display order, and their decoding times are not set to anything."""
+FRAME_THREADS = 3
+"""Frames that x265 encodes at once, whatever the number of threads: x265's own choice for 8 cores.
+
+By itself x265 takes it from the machine, and at large sizes motion vectors may reach only as far
+down as the frame before is done."""
+
+LOOKAHEAD_THREADS = 3
+"""Threads that choose frame types. Left to itself x265 shares the pool, and with 4 or more threads
+there it searches motion for the choice in another order, which changes the bytes. It takes fewer
+than these where there are fewer than 6 threads in all, which changes nothing."""
 
 
-def frame_threads(threads: int) -> int:
-    """Frames that x265 encodes at once; the bytes of the result depend on it.
+def pool_threads(threads: int) -> int:
+    """Threads of x265's pool that keep so many cores busy; the bytes do not depend on it.
 
-    The steps are those that x265 itself takes for that many cores, fixed here so that a run with
-    `--threads N` gives the same file on every machine.
+    x265 takes the lookahead's threads out of the pool, and they have little to do: of two threads
+    one encodes. At 1080p and `medium` on two cores it used 1.0 cores with 2 threads, 1.4 with 3,
+    1.5 with 4 and no more with 6, and beside a network 4 leave no core idle. One thread stays one,
+    for those who ask for no more.
     """
-    for cores, frames in ((32, 6), (16, 5), (8, 3), (4, 2)):
-        if threads >= cores:
-            return frames
-    return 1
+    return threads if threads == 1 else threads + 2
 
 
 class HevcEncoder(VideoEncoder):
     """x265, which writes VUI, mastering display and light levels itself."""
-
-    def flush(self) -> list[Packet]:
-        """The packets of all frames still inside the encoder.
-
-        Raises:
-            OutputError: x265 failed.
-        """
-        packets = super().flush()
-        if self._frames <= _FRAMES_WITHOUT_DECODING_TIME:
-            for packet in packets:
-                packet.dts = packet.pts
-        return packets
 
     def _settings(self) -> dict[str, str]:
         return {
@@ -50,16 +43,18 @@ class HevcEncoder(VideoEncoder):
     def _x265_params(self) -> str:
         """Our parameters, then the user's: x265 keeps the last of each.
 
-        Groups of pictures are closed, so that editors and joins can cut at every key frame; x265's
-        note of its settings is left out, because it names the processor and would make the bytes
-        differ between machines.
+        The pool holds the threads; nothing else may follow from their number, since the bytes
+        would. Groups of pictures are closed, so that editors and joins can cut at every key frame;
+        x265's note of its settings is left out, because it names the processor and would make the
+        bytes differ between machines.
         """
         video, threads = self._video, thread_count(self._options)
         level = UNMEASURED_LIGHT_LEVEL_CD_M2
         ours = [
             "log-level=error",
-            f"pools={threads}",
-            f"frame-threads={frame_threads(threads)}",
+            f"pools={pool_threads(threads)}",
+            f"frame-threads={FRAME_THREADS}",
+            f"lookahead-threads={LOOKAHEAD_THREADS}",
             f"chromaloc={video.signal.siting.value}",
             "hdr10=1",
             "hdr10-opt=1",

@@ -25,7 +25,7 @@ from sdr2hdr.media.exr_attributes import float_attribute, floats_attribute, with
 from sdr2hdr.media.mastering import BT2020_1000, P3_D65_1000, MasteringDisplay
 from sdr2hdr.media.output_video import OutputVideo
 from sdr2hdr.media.targets import frame_path, frame_pattern
-from sdr2hdr.media.writer import WrittenSummary
+from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.signal import HDR_DISPLAY
 
 __all__ = ["FIRST_FRAME_NUMBER", "ImageSequenceWriter"]
@@ -43,7 +43,7 @@ _BT2020, _PQ, _RGB, _FULL_RANGE = 9, 16, 0, 2
 
 
 class ImageSequenceWriter:
-    """Writes each frame as a file of its own; a context manager like `VideoWriter`.
+    """Writes each frame as a file of its own; a context manager like `SegmentWriter`.
 
     PNG and TIFF hold 16-bit full-range R'G'B' in BT.2020 primaries and PQ; PNG says so (`cICP`)
     and names the mastering display (`mDCV`), TIFF has no field for it. OpenEXR holds linear light

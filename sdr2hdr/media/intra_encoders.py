@@ -51,9 +51,7 @@ class DnxhrEncoder(_IntraEncoder):
     _BT2020_NCL = 0b010
 
     def _settings(self) -> dict[str, str]:
-        is_444 = self.spec.name == "dnxhr-444"
-        self.profile = "DNXHR 444" if is_444 else "DNXHR HQX"
-        profile = "dnxhr_444" if is_444 else "dnxhr_hqx"
+        profile = "dnxhr_444" if self.spec.name == "dnxhr-444" else "dnxhr_hqx"
         return {"profile": profile, **user_params(self._options)}
 
     def _amended(self, packet: Packet) -> Packet:

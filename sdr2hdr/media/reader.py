@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import torch
 
-from sdr2hdr.errors import Notice
+from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
 from sdr2hdr.media.damage import Damage, DamageCounter
 from sdr2hdr.media.decoding import Decoder
-from sdr2hdr.media.deinterlace import TimedFrame, deinterlaced, deinterlaced_timing
+from sdr2hdr.media.deinterlace import (
+    TimedFrame,
+    deinterlaced,
+    deinterlaced_timing,
+    is_woven,
+)
+from sdr2hdr.media.frame_range import FrameRange, frame_fingerprint
+from sdr2hdr.media.lead_in import LeadIn
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import Planes, frame_planes
 from sdr2hdr.media.source import SourceInfo
@@ -44,14 +51,35 @@ class VideoReader:
     Frame times are the source's own (`info.start_seconds` is not taken off), in ticks of
     `time_base`, strictly increasing. A time range keeps the frames with start <= time < end,
     to the frame.
+
+    A `FrameRange` gives exactly the frames, and the times, that a pass with the same options and
+    without it gives there. Decoding starts at a key frame near by where that is found to lead to
+    the expected first frame, at earlier ones where not, and in the end at the beginning.
+
+    Args:
+        info: Of the source.
+        options: How to read it.
+        frames: The part to read; within the time range of the options, if they have one.
     """
 
-    def __init__(self, info: SourceInfo, options: ReadOptions) -> None:
+    def __init__(
+        self, info: SourceInfo, options: ReadOptions, frames: FrameRange | None = None
+    ) -> None:
         self._info = info
+        self._frames = frames
         self._options = options
         self._layout = pixel_layout(info.video.pixel_format)
         self._time_base, self._rate = deinterlaced_timing(info.video, options.deinterlace)
-        self._counter = DamageCounter(is_strict=options.strict)
+        self._start, self._end = self._range_ticks(self._time_base)
+        if frames is not None:
+            ends = (frames.end_pts, self._end)
+            self._start = Fraction(frames.start_pts)
+            self._end = min((Fraction(end) for end in ends if end is not None), default=None)
+        self._counter = DamageCounter(
+            is_strict=options.strict,
+            start_seconds=self._seconds_from_start(self._start),
+            end_seconds=self._seconds_from_start(self._end),
+        )
         self._repair: TimestampRepair | None = None
         self._decoder: Decoder | None = None
 
@@ -94,6 +122,11 @@ class VideoReader:
         return self._counter.damage
 
     @property
+    def has_repaired_times(self) -> bool:
+        """Whether frames read so far had no time of their own, or one that could not be."""
+        return self._repair is not None and self._repair.count > 0
+
+    @property
     def notices(self) -> tuple[Notice, ...]:
         """What the user should know after reading: damage, repaired timestamps, changed tags."""
         notices = [] if self._repair is None else list(self._repair.notices())
@@ -107,11 +140,14 @@ class VideoReader:
         """Decode the range and give it in batches of `options.batch_frames`.
 
         Raises:
-            InputError: Size or pixel format change on the way, or damage under `--strict`.
+            InputError: Size or pixel format change on the way, damage under `--strict`, or a
+                `FrameRange` whose first frame is not there.
         """
         planes: list[Planes] = []
         times: list[FrameTime] = []
-        for timed in self._in_range(self._timed()):
+        wanted = self._frames
+        given = self._from_beginning() if wanted is None else self._from_near_by(wanted)
+        for timed in given:
             planes.append(frame_planes(timed.frame, self._layout))
             times.append(FrameTime(timed.pts, timed.duration))
             if len(planes) >= self._options.batch_frames:
@@ -129,22 +165,73 @@ class VideoReader:
             timeline=Timeline(self._time_base, tuple(times)),
         )
 
-    def _timed(self) -> Iterator[TimedFrame]:
-        """All frames from a little before the range, deinterlaced, in ticks of `time_base`."""
-        video = self._info.video
-        start, _ = self._range_ticks(video.time_base)
+    def _from_beginning(self) -> Iterator[TimedFrame]:
+        """Decode from the beginning of the options' time range."""
+        start, _ = self._range_ticks(self._info.video.time_base)
         lead_in = LEAD_IN_FRAMES * self._usual_ticks()
+        frames = self._opened_decoder().frames(None if start is None else start - lead_in)
+        return self._in_range(self._timed(frames))
+
+    def _from_near_by(self, wanted: FrameRange) -> Iterator[TimedFrame]:
+        """Decode from as late as gives the frames that `_from_beginning` gives.
+
+        Raises:
+            InputError: The first frame that is wanted is not there.
+        """
+        place = wanted.start_pts * self._time_base / self._info.video.time_base
+        starts = iter(()) if wanted.from_beginning else self._opened_decoder().starts_before(place)
+        for frames in starts:
+            lead_in = LeadIn(place, self._counter)
+            part = self._in_range(self._timed(lead_in.watched(frames)))
+            first = next(part, None)
+            is_sound = lead_in.is_sound(self._lead_in_frames) and not self.has_repaired_times
+            if is_sound and first is not None and self._is_first(first, wanted):
+                yield first
+                yield from part
+                return
+        part = self._from_beginning()
+        first = next(part, None)
+        if first is None or not self._is_first(first, wanted):
+            found = "no frame" if first is None else f"one at {first.pts}"
+            raise InputError(
+                f"{self._info.path} is not as it was planned: expected a known frame at "
+                f"{wanted.start_pts} (ticks of {self._time_base} s), found {found} or another "
+                "picture. The file has changed, or another decoder is at work; plan again."
+            )
+        yield first
+        yield from part
+
+    @property
+    def _lead_in_frames(self) -> int:
+        """How many frames before the first one must be decoded too."""
+        video = self._info.video
+        is_filtered = is_woven(video) and self._options.deinterlace != "off"
+        return LEAD_IN_FRAMES if is_filtered else 0
+
+    def _is_first(self, found: TimedFrame, wanted: FrameRange) -> bool:
+        if found.pts != wanted.start_pts:
+            return False
+        if wanted.fingerprint is None:
+            return True
+        planes = frame_planes(found.frame, self._layout)
+        batch = self._batch([planes], [FrameTime(found.pts, found.duration)])
+        return frame_fingerprint(batch) == wanted.fingerprint
+
+    def _opened_decoder(self) -> Decoder:
         if self._decoder is None:
             raise RuntimeError("VideoReader is iterated outside its with block.")
-        frames = self._decoder.frames(None if start is None else start - lead_in)
-        return deinterlaced(self._placed(frames), video, self._options.deinterlace)
+        return self._decoder
+
+    def _timed(self, frames: Iterator[VideoFrame]) -> Iterator[TimedFrame]:
+        """Frames with their times, deinterlaced, in ticks of `time_base`."""
+        return deinterlaced(self._placed(frames), self._info.video, self._options.deinterlace)
 
     def _placed(self, frames: Iterator[VideoFrame]) -> Iterator[TimedFrame]:
         """Give every frame a time and a duration; this takes a look at the frame after it."""
         video = self._info.video
         repair = TimestampRepair(video.time_base, self._usual_ticks(), video.start_pts or 0)
         self._repair = repair
-        _, end = self._range_ticks(video.time_base)
+        end = None if self._end is None else self._end * self._time_base / video.time_base
         waiting: TimedFrame | None = None
         for frame in frames:
             pts = repair.placed(frame.pts, frame.duration)
@@ -161,12 +248,16 @@ class VideoReader:
             yield replace(waiting, duration=said if said > 0 else self._usual_ticks())
 
     def _in_range(self, frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-        start, end = self._range_ticks(self._time_base)
         for timed in frames:
-            if end is not None and timed.pts >= end:
+            if self._end is not None and timed.pts >= self._end:
                 return
-            if start is None or timed.pts >= start:
+            if self._start is None or timed.pts >= self._start:
                 yield timed
+
+    def _seconds_from_start(self, ticks: Fraction | None) -> float | None:
+        if ticks is None:
+            return None
+        return float(ticks * self._time_base - self._info.start_seconds)
 
     def _range_ticks(self, time_base: Fraction) -> tuple[Fraction | None, Fraction | None]:
         wanted = self._options.time_range

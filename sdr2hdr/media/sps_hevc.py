@@ -1,11 +1,11 @@
-"""The sequence parameter set of H.265, read as far as its colour (Rec. ITU-T H.265, 7.3.2.2)."""
+"""The sequence parameter set of H.265, as far as its colour (Rec. ITU-T H.265, 7.3.2.2)."""
 
 from __future__ import annotations
 
 from sdr2hdr.media.bits import BitReader, EndOfBitsError, HeaderColour, without_emulation
 from sdr2hdr.media.sps_h264 import vui_colour
 
-__all__ = ["SPS_TYPE", "hevc_sps_colour"]
+__all__ = ["SPS_TYPE", "hevc_reorder_pictures", "hevc_sps_colour"]
 
 SPS_TYPE = 33
 """nal_unit_type of a sequence parameter set."""
@@ -25,24 +25,7 @@ def hevc_sps_colour(unit: bytes) -> HeaderColour:
         EndOfBitsError: The unit is cut short or nonsense.
     """
     bits = BitReader(without_emulation(unit)[2:])
-    bits.skip(4)
-    sub_layers = bits.unsigned(3)
-    bits.skip(1)
-    _skip_profile_tier_level(bits, sub_layers)
-    bits.exp_golomb()
-    if bits.exp_golomb() == 3:
-        bits.skip(1)
-    bits.exp_golomb()
-    bits.exp_golomb()
-    if bits.flag():
-        for _ in range(4):
-            bits.exp_golomb()
-    bits.exp_golomb()
-    bits.exp_golomb()
-    order_count_bits = bits.exp_golomb() + 4
-    for _ in range(sub_layers + 1 if bits.flag() else 1):
-        for _ in range(3):
-            bits.exp_golomb()
+    order_count_bits, _ = _read_to_ordering(bits)
     for _ in range(6):
         bits.exp_golomb()
     if bits.flag() and bits.flag():
@@ -59,6 +42,51 @@ def hevc_sps_colour(unit: bytes) -> HeaderColour:
             bits.skip(order_count_bits + 1)
     bits.skip(2)
     return vui_colour(bits) if bits.flag() else HeaderColour()
+
+
+def hevc_reorder_pictures(unit: bytes) -> int:
+    """How many pictures may be decoded before one that is shown before them.
+
+    Args:
+        unit: The NAL unit of the sequence parameter set with its two-byte header.
+
+    Returns:
+        sps_max_num_reorder_pics of the highest temporal sub-layer.
+
+    Raises:
+        EndOfBitsError: The unit is cut short or nonsense.
+    """
+    _, reorder_pictures = _read_to_ordering(BitReader(without_emulation(unit)[2:]))
+    return reorder_pictures
+
+
+def _read_to_ordering(bits: BitReader) -> tuple[int, int]:
+    """Read from behind the unit's header to the sub-layers' ordering, included.
+
+    Returns:
+        Bits of a picture order count's low part, and sps_max_num_reorder_pics.
+    """
+    bits.skip(4)
+    sub_layers = bits.unsigned(3)
+    bits.skip(1)
+    _skip_profile_tier_level(bits, sub_layers)
+    bits.exp_golomb()
+    if bits.exp_golomb() == 3:
+        bits.skip(1)
+    bits.exp_golomb()
+    bits.exp_golomb()
+    if bits.flag():
+        for _ in range(4):
+            bits.exp_golomb()
+    bits.exp_golomb()
+    bits.exp_golomb()
+    order_count_bits = bits.exp_golomb() + 4
+    reorder_pictures = 0
+    for _ in range(sub_layers + 1 if bits.flag() else 1):
+        bits.exp_golomb()
+        reorder_pictures = bits.exp_golomb()
+        bits.exp_golomb()
+    return order_count_bits, reorder_pictures
 
 
 def _skip_profile_tier_level(bits: BitReader, sub_layers: int) -> None:

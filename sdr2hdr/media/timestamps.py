@@ -73,6 +73,11 @@ class TimestampRepair:
         self._next = place + (duration if duration > 0 else self._usual_ticks)
         return place
 
+    @property
+    def count(self) -> int:
+        """How many frames were given another time than the file's own."""
+        return self.missing + self.nudged + self.restarts
+
     def notices(self) -> tuple[Notice, ...]:
         """What had to be repaired."""
         found = (

@@ -74,9 +74,6 @@ class VideoEncoder:
         OutputError: The encoder cannot be opened.
     """
 
-    profile: str | None = None
-    """libav's name of the profile, where the muxer needs it."""
-
     def __init__(
         self, spec: EncoderSpec, video: OutputVideo, options: EncodeOptions, time_base: Fraction
     ) -> None:
@@ -86,7 +83,6 @@ class VideoEncoder:
         self._video = video
         self._options = options
         self._time_base = time_base
-        self._frames = 0
         self._context = self._described_context()
         with self._surroundings():
             self._open()
@@ -109,7 +105,8 @@ class VideoEncoder:
             pts: In ticks of the encoder's time base.
 
         Returns:
-            The packets that are ready, often none: encoders look ahead.
+            The packets that are ready, often none: encoders look ahead. Their decoding times are
+            not to be relied on: of two frames or fewer, x265 sets them to nothing in particular.
 
         Raises:
             OutputError: The encoder failed.
@@ -123,7 +120,6 @@ class VideoEncoder:
         frame.color_trc = TRANSFER_CODES[signal.transfer]
         frame.colorspace = int(signal.matrix)
         frame.color_range = _AV_RANGE[signal.colour_range]
-        self._frames += 1
         return self._encode(frame)
 
     def flush(self) -> list[Packet]:

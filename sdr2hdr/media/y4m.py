@@ -17,7 +17,7 @@ from sdr2hdr.errors import Notice, OutputError
 from sdr2hdr.frames import CodedBatch
 from sdr2hdr.media.mastering import P3_D65_1000
 from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.writer import WrittenSummary
+from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.signal import HDR10_SIGNAL
 
 __all__ = ["Y4mWriter", "signalling_hint"]
@@ -33,7 +33,7 @@ def signalling_hint(video: OutputVideo) -> str:
 
 
 class Y4mWriter:
-    """Writes batches as YUV4MPEG2, 10-bit 4:2:0; a context manager like `VideoWriter`.
+    """Writes batches as YUV4MPEG2, 10-bit 4:2:0; a context manager like `SegmentWriter`.
 
     Only the pictures are written: no sound, no times. Frames are expected at an even rate; where
     they are not, a notice says by how much.

@@ -6,13 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import torch
+from whole_film import write_film
 
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
 from sdr2hdr.media.encoders import output_signal
 from sdr2hdr.media.output_video import OutputVideo
 from sdr2hdr.media.probe import probe
 from sdr2hdr.media.stream_plan import plan_streams
-from sdr2hdr.media.writer import VideoWriter
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 from sdr2hdr.signal import CodedSignal
 
@@ -52,12 +52,9 @@ def write_frames(
     plan = plan_streams(info, target, options, TimeRange())
     signal = output_signal(options, target)
     described = OutputVideo(size[1], size[0], CLOCK, RATE, signal=signal, **video)  # type: ignore[arg-type]
-    written = []
-    with VideoWriter(target, info, plan, options, described) as writer:
-        for number in range(frames):
-            planes = ramp_planes(signal, size, number)
-            timeline = Timeline(CLOCK, (FrameTime(1001 * number, 1001),))
-            writer.write(CodedBatch(*planes, signal, timeline))
-            written.append([plane[0] for plane in planes])
-        writer.finish()
-    return written
+    batches = []
+    for number in range(frames):
+        timeline = Timeline(CLOCK, (FrameTime(1001 * number, 1001),))
+        batches.append(CodedBatch(*ramp_planes(signal, size, number), signal, timeline))
+    write_film(target, info, plan, options, described, batches)
+    return [[batch.luma[0], batch.cb[0], batch.cr[0]] for batch in batches]

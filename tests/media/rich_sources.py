@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -11,12 +11,13 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+from whole_film import write_film
 
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
 from sdr2hdr.media.output_video import OutputVideo
 from sdr2hdr.media.probe import probe
 from sdr2hdr.media.stream_plan import StreamPlan, plan_streams
-from sdr2hdr.media.writer import VideoWriter, WrittenSummary
+from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 from sdr2hdr.signal import HDR10_SIGNAL
 
@@ -206,7 +207,8 @@ def convert_grey(
         **video,  # type: ignore[arg-type]
     )
     chroma = torch.full((1, size[0] // 2, size[1] // 2), 512, dtype=torch.uint16)
-    with VideoWriter(target, info, plan, options, described) as writer:
+
+    def batches() -> Iterator[CodedBatch]:
         for number, time in enumerate(frame_times(source, info.video.index)):
             seconds = time.pts * info.video.time_base - plan.shift_seconds
             if plan.start_seconds is not None and seconds < plan.start_seconds:
@@ -215,8 +217,9 @@ def convert_grey(
                 break
             luma = torch.full((1, *size), 64 + 8 * (number % 100), dtype=torch.uint16)
             timeline = Timeline(info.video.time_base, (time,))
-            writer.write(CodedBatch(luma, chroma, chroma, HDR10_SIGNAL, timeline))
-        return writer.finish(), plan
+            yield CodedBatch(luma, chroma, chroma, HDR10_SIGNAL, timeline)
+
+    return write_film(target, info, plan, options, described, batches()), plan
 
 
 def frame_times(path: Path, index: int) -> list[FrameTime]:

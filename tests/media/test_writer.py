@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 import torch
 from rich_sources import FAST, VFR_PTS, Source, convert_grey, make_source, seconds_of
+from whole_film import write_film
 
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
-from sdr2hdr.media.hevc_encoder import frame_threads
+from sdr2hdr.media.merge_writer import MergeWriter
+from sdr2hdr.media.output_clock import OutputClock, output_time_base
 from sdr2hdr.media.output_video import OutputVideo
 from sdr2hdr.media.probe import probe
+from sdr2hdr.media.segment_file import SegmentWriter
 from sdr2hdr.media.stream_plan import plan_streams
-from sdr2hdr.media.writer import VideoWriter, output_time_base
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 from sdr2hdr.signal import HDR10_SIGNAL
 
@@ -36,13 +38,18 @@ def batch(size: tuple[int, int], pts: int, luma: torch.Tensor | None = None) -> 
     return CodedBatch(luma, chroma, chroma, HDR10_SIGNAL, timeline)
 
 
-def open_writer(
-    source: Path, target: Path, options: EncodeOptions = FAST, size: tuple[int, int] = (48, 64)
-) -> VideoWriter:
+VIDEO = OutputVideo(64, 48, Fraction(1, 30000), Fraction(30000, 1001))
+
+
+def open_writer(source: Path, target: Path, options: EncodeOptions = FAST) -> SegmentWriter:
+    plan = plan_streams(probe(source, ReadOptions()), target, options, TimeRange())
+    return SegmentWriter(target, VIDEO, options, plan)
+
+
+def open_merge(source: Path, target: Path) -> MergeWriter:
     info = probe(source, ReadOptions())
-    plan = plan_streams(info, target, options, TimeRange())
-    video = OutputVideo(size[1], size[0], Fraction(1, 30000), Fraction(30000, 1001))
-    return VideoWriter(target, info, plan, options, video)
+    plan = plan_streams(info, target, FAST, TimeRange())
+    return MergeWriter(target, info, plan, FAST, VIDEO, [FrameTime(0, 1001)])
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +121,8 @@ def test_pixels_arrive(tmp_path: Path, source: Path):
     cr = cb.flip(1)
     times = Timeline(Fraction(1, 30000), (FrameTime(0, 1001),))
     video = OutputVideo(70, 50, Fraction(1, 30000), Fraction(30000, 1001))
-    with VideoWriter(target, info, plan, options, video) as writer:
-        writer.write(CodedBatch(codes, cb, cr, HDR10_SIGNAL, times))
-        writer.finish()
+    film = [CodedBatch(codes, cb, cr, HDR10_SIGNAL, times)]
+    write_film(target, info, plan, options, video, film)
     with av.open(str(target)) as container:
         frame = next(container.decode(video=0))
     for plane, expected in zip(frame.planes, (codes, cb, cr), strict=True):
@@ -134,10 +140,6 @@ def test_same_bytes_every_time(tmp_path: Path, suffix: str):
         convert_grey(source, tmp_path / f"{name}{suffix}")
         written.append((tmp_path / f"{name}{suffix}").read_bytes())
     assert written[0] == written[1]
-
-
-def test_frame_threads_follow_the_threads():
-    assert [frame_threads(n) for n in (1, 3, 4, 8, 16, 64)] == [1, 1, 2, 3, 5, 6]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
@@ -178,12 +180,12 @@ def test_impossible_encoder_options_are_refused(
 
 def test_frames_of_unknown_duration_are_not_lost(tmp_path: Path, source: Path):
     target = tmp_path / "out.mp4"
-    with open_writer(source, target) as writer:
-        for pts in (0, 1001, 3003):
-            made = batch((48, 64), pts)
-            times = Timeline(Fraction(1, 30000), (FrameTime(pts, 0),))
-            writer.write(replace(made, timeline=times))
-        writer.finish()
+    info = probe(source, ReadOptions())
+    film = [
+        replace(batch((48, 64), pts), timeline=Timeline(Fraction(1, 30000), (FrameTime(pts, 0),)))
+        for pts in (0, 1001, 3003)
+    ]
+    write_film(target, info, plan_streams(info, target, FAST, TimeRange()), FAST, VIDEO, film)
     assert seconds_of(target) == [Fraction(pts, 30000) for pts in (0, 1001, 3003)]
     with av.open(str(target)) as container:
         assert len(list(container.decode(video=0))) == 3
@@ -199,12 +201,13 @@ def test_user_params_win(tmp_path: Path, source: Path):
     assert all(p.pts == p.dts for p in packets)
 
 
-def test_folder_that_is_not_there(tmp_path: Path, source: Path):
+@pytest.mark.parametrize("opened", [open_writer, open_merge])
+def test_folder_that_is_not_there(tmp_path: Path, source: Path, opened):
     with pytest.raises(OutputError, match="No such file or directory"):
-        open_writer(source, tmp_path / "missing" / "out.mp4")
+        opened(source, tmp_path / "missing" / "out.mp4")
 
 
-def test_abandoned_file_is_removed(tmp_path: Path, source: Path):
+def test_abandoned_segment_is_removed(tmp_path: Path, source: Path):
     target = tmp_path / "out.mp4"
     with pytest.raises(RuntimeError), open_writer(source, target) as writer:
         writer.write(batch((48, 64), 0))
@@ -213,9 +216,22 @@ def test_abandoned_file_is_removed(tmp_path: Path, source: Path):
     assert not target.exists()
 
 
-def test_no_frames_is_an_error(tmp_path: Path, source: Path):
+def test_abandoned_merge_is_removed(tmp_path: Path, source: Path):
+    segment, target = tmp_path / "segment.mp4", tmp_path / "out.mp4"
+    with open_writer(source, segment) as writer:
+        writer.write(batch((48, 64), 0))
+        writer.finish()
+    with pytest.raises(RuntimeError), open_merge(source, target) as merge:
+        merge.add_segment(segment)
+        assert target.exists()
+        raise RuntimeError
+    assert segment.exists() and not target.exists()
+
+
+@pytest.mark.parametrize("opened", [open_writer, open_merge])
+def test_no_frames_is_an_error(tmp_path: Path, source: Path, opened):
     target = tmp_path / "out.mp4"
-    with pytest.raises(OutputError, match="No frame"), open_writer(source, target) as writer:
+    with pytest.raises(OutputError, match="No frame"), opened(source, target) as writer:
         writer.finish()
     assert not target.exists()
 
@@ -271,6 +287,18 @@ def test_full_disk(tmp_path: Path, suffix: str):
 )
 def test_output_time_base(time_base: Fraction, shift: Fraction, expected: Fraction):
     assert output_time_base(time_base, shift) == expected
+
+
+def test_output_clock_is_the_finished_files(tmp_path: Path):
+    source = make_source(tmp_path / "in.mp4", Source(pts=VFR_PTS, bframes=3))
+    target = tmp_path / "out.mp4"
+    _, plan = convert_grey(source, target, time_range=TimeRange(start_seconds=0.3))
+    clock = OutputClock.of(Fraction(1, 30000), plan.shift_seconds)
+    kept = tuple(FrameTime(pts, 0) for pts in VFR_PTS if pts >= 9000)
+    shown = clock.timeline(Timeline(Fraction(1, 30000), kept))
+    assert [time.pts * shown.time_base for time in shown.frames] == seconds_of(target)
+    with pytest.raises(ValueError, match="expected 1/30000"):
+        clock.timeline(Timeline(Fraction(1, 25), kept))
 
 
 @pytest.mark.parametrize(
