@@ -25,6 +25,8 @@ def convert(source: Path, target: Path, options: ConvertOptions) -> ConversionSu
     Args:
         source: A video file that PyAV can decode.
         target: A name ending in .mkv, .mp4, .m4v or .mov; it appears only when the file is whole.
+            What is finished before that lies in a hidden folder beside it, and the same call goes
+            on with it.
         options: Method, scale, and how to read, compute and encode.
 
     Raises:
@@ -32,5 +34,6 @@ def convert(source: Path, target: Path, options: ConvertOptions) -> ConversionSu
             command line gives for it.
     """
     from sdr2hdr import pipeline
+    from sdr2hdr.jobs import run
 
-    return pipeline.convert(pipeline.prepare(source, target, options))
+    return run.convert(pipeline.prepare(source, target, options))

@@ -16,6 +16,7 @@ __all__ = [
     "DeinterlaceMode",
     "EncodeOptions",
     "EngineOptions",
+    "JobOptions",
     "Look",
     "PrecisionName",
     "ReadOptions",
@@ -182,7 +183,13 @@ class ConvertOptions:
         robust_light_levels: Store light levels that a few odd pixels cannot move.
         verify: Read the finished file again and keep it only if it is as promised.
         overwrite: Replace an existing output once the new one is whole.
-        temp_dir: Folder of the unfinished file; None is the output's own folder.
+        temp_dir: Folder of the work folder; None is the output's own folder.
+        temporal: Keep what networks take from the whole frame steady along a shot.
+        max_flicker: Refuse a result of which a shot flickers more than this many times what its
+            source does; None accepts any.
+
+    Raises:
+        UsageError: The greatest flicker is not positive.
     """
 
     model: str
@@ -199,6 +206,34 @@ class ConvertOptions:
     verify: bool = True
     overwrite: bool = False
     temp_dir: Path | None = None
+    temporal: bool = True
+    max_flicker: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_flicker is not None and not self.max_flicker > 0:
+            raise UsageError(
+                f"The greatest flicker is {self.max_flicker:g}; expected more than 0 "
+                "(--max-flicker)."
+            )
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """How a conversion is carried out, whatever it gives.
+
+    Attributes:
+        resume: Go on with what an earlier run of the same command has finished.
+        plan: A plan made before, None to make one.
+        segments: First and last segment of the plan to convert, and nothing else; None converts
+            all and makes the output.
+        allow_mixed: Take segments from machines whose libraries, weights or processors differ
+            from those that the plan was made with.
+    """
+
+    resume: bool = True
+    plan: Path | None = None
+    segments: tuple[int, int] | None = None
+    allow_mixed: bool = False
 
 
 def _check_range(

@@ -15,6 +15,7 @@ PACKAGE = Path(sdr2hdr.__file__).parent
 
 BASE = {"signal", "frames", "options", "errors", "version"}
 BELOW = {
+    "overlap": BASE,
     "colour": BASE,
     "media": BASE,
     "curves": BASE | {"colour"},
@@ -23,11 +24,23 @@ BELOW = {
     "quality": BASE | {"colour"},
     "delivery": BASE | {"media", "quality"},
     "output": BASE | {"delivery", "media", "quality", "colour"},
-    "pipeline": BASE | {"output", "engine", "delivery", "media", "quality", "colour"},
+    "conversion": BASE | {"engine", "delivery", "media", "overlap"},
+    "range_summary": BASE | {"media", "quality"},
+    "frame_stages": BASE
+    | {"conversion", "output", "overlap", "engine", "media", "quality", "colour"},
+    "pipeline": BASE
+    | {"conversion", "frame_stages", "range_summary", "output", "overlap"}
+    | {"engine", "delivery", "media", "quality", "colour"},
 }
 BELOW["training"] = BASE | {"networks", "curves", "colour", "quality", "media"}
-BELOW["jobs"] = BASE | {"pipeline", "delivery", "media", "quality"}
+BELOW["jobs"] = (
+    BASE
+    | {"pipeline", "conversion", "range_summary", "output"}
+    | {"delivery", "media", "quality", "engine"}
+)
 BELOW["report"] = BELOW["jobs"] | {"jobs"}
+BELOW["bench"] = BELOW["jobs"] | {"jobs", "networks", "curves", "overlap"}
+BELOW["exam"] = BELOW["training"] | {"training", "engine"}
 BELOW["cli"] = BASE | set(BELOW)
 BELOW |= dict.fromkeys(BASE, BASE)
 

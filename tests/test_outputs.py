@@ -152,14 +152,14 @@ def test_a_file_that_is_not_as_promised_is_not_kept(
     def without_levels(path: Path, levels: LightLevels, *, robust: bool) -> PatchSummary:
         return PatchSummary(levels.max_cll, levels.max_fall, {})
 
-    monkeypatch.setattr("sdr2hdr.output.patch_light_levels", without_levels)
+    monkeypatch.setattr("sdr2hdr.jobs.merge.patch_light_levels", without_levels)
     target = tmp_path / "out.mkv"
     options = ConvertOptions("bt2446a", read=SHORT, encode=FAST)
     with pytest.raises(VerificationError, match="32639"):
         sdr2hdr.convert(FLOWER, target, options)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".out.mkv.sdr2hdr"]
     sdr2hdr.convert(FLOWER, target, dataclasses.replace(options, verify=False))
-    assert target.exists()
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_look_lowers_the_peak(tmp_path: Path):

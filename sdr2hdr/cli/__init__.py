@@ -10,12 +10,12 @@ import importlib
 import os
 import signal
 import sys
-from types import FrameType
 
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.errors import Sdr2HdrError
+from sdr2hdr.cli.signals import Terminated, raise_terminated
+from sdr2hdr.errors import Sdr2HdrError, StoppedError
 from sdr2hdr.version import __version__
 
 __all__ = ["main"]
@@ -27,18 +27,19 @@ EXIT_TERMINATED = 143
 COMMANDS = {
     "convert": "Convert SDR video to HDR10.",
     "upscale": "Convert SDR video to HDR10 at 2 or 4 times its size.",
+    "plan": "Look through a source and write down how it will be converted.",
+    "merge": "Join the segments of a plan that were converted elsewhere.",
+    "clean": "List and remove what unfinished conversions have kept.",
     "models": "List the methods: networks and curves.",
     "info": "Show how a file would be read.",
     "export": "Write a method as one ONNX graph.",
     "check": "Check that files are HDR10 wherever a player looks.",
     "retag": "Measure a PQ file and say HDR10 everywhere in a copy of it.",
     "evaluate": "Measure an HDR video or picture against its reference.",
+    "exam": "Examine the methods on held-out pictures; publish weights with their scores.",
     "train": "Train a network on HDR pictures or on your own pairs.",
+    "bench": "Measure how fast a method or a conversion is here.",
 }
-
-
-class Terminated(BaseException):
-    """SIGTERM, turned into an exception so that everything open is closed."""
 
 
 class LazyGroup(click.Group):
@@ -66,8 +67,8 @@ def group() -> None:
     """Convert SDR video to HDR10 with neural networks or the ITU's curves.
 
     Results go to standard output, messages to standard error. Exit codes: 0 done, 2 usage, 3 input,
-    4 input is HDR already, 5 output, 6 model or backend, 7 verification, 8 part of a batch failed,
-    130 interrupted.
+    4 input is HDR already, 5 output, 6 model or backend, 7 verification, 8 part of a batch or
+    job failed, 9 a gate was not met, 10 locked by another run, 130 interrupted.
     """
 
 
@@ -91,11 +92,14 @@ def run(arguments: list[str]) -> int:
     except Sdr2HdrError as error:
         console.error(error)
         return error.exit_code
+    except StoppedError as stopped:
+        console.say(str(stopped))
+        return stopped.exit_code
     except (KeyboardInterrupt, click.Abort):
-        console.say("Interrupted; nothing unfinished was left behind.")
+        console.say("Interrupted; nothing half written was left behind.")
         return EXIT_INTERRUPTED
     except Terminated:
-        console.say("Terminated; nothing unfinished was left behind.")
+        console.say("Terminated; nothing half written was left behind.")
         return EXIT_TERMINATED
     except BrokenPipeError:
         # Whoever read standard output has left; keep Python from complaining at exit.
@@ -107,8 +111,3 @@ def run(arguments: list[str]) -> int:
     finally:
         console.close()
     return 0
-
-
-def raise_terminated(number: int, frame: FrameType | None) -> None:
-    """Signal handler of SIGTERM."""
-    raise Terminated

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -133,21 +134,26 @@ class Console:
             yield lambda progress: None
 
     def json_progress(self, source: Path) -> Callable[[Progress], None]:
-        """Progress as events, at most one a second."""
-        last_seconds = float("-inf")
+        """Progress as events, at most one a second in each stage."""
+        last: tuple[str, float] | None = None
 
         def show(progress: Progress) -> None:
-            nonlocal last_seconds
-            if progress.elapsed_seconds - last_seconds < SECONDS_BETWEEN_JSON_PROGRESS:
+            nonlocal last
+            due_seconds = 0.0 if last is None else last[1] + SECONDS_BETWEEN_JSON_PROGRESS
+            is_same_stage = last is not None and last[0] == progress.stage
+            if is_same_stage and progress.elapsed_seconds < due_seconds:
                 return
-            last_seconds = progress.elapsed_seconds
+            last = (progress.stage, progress.elapsed_seconds)
             self.event(
                 "progress",
                 {
                     "input": str(source),
+                    "stage": progress.stage,
                     "frames": progress.frames,
                     "frame_count": progress.frame_count,
+                    "resumed_frames": progress.resumed_frames,
                     "elapsed_seconds": round(progress.elapsed_seconds, 3),
+                    "left_seconds": left_seconds(progress),
                     "written_bytes": progress.written_bytes,
                 },
             )
@@ -157,10 +163,10 @@ class Console:
 
 @contextmanager
 def terminal_progress(source: Path) -> Iterator[Callable[[Progress], None]]:
-    """A bar with frames, frames a second, time left and size."""
+    """A bar for each stage with frames, frames a second, time left and size."""
     from rich.console import Console as RichConsole
     from rich.filesize import decimal
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as RichProgress
 
     with RichProgress(
@@ -168,21 +174,35 @@ def terminal_progress(source: Path) -> Iterator[Callable[[Progress], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[size]}"),
         console=RichConsole(stderr=True),
         transient=True,
     ) as bar:
-        task = bar.add_task(source.name, total=None, rate="", size="")
+        task = bar.add_task(source.name, total=None, rate="", left="", size="")
 
         def show(progress: Progress) -> None:
-            frames_per_second = progress.frames / max(progress.elapsed_seconds, 1e-9)
+            own_frames = progress.frames - progress.resumed_frames
+            frames_per_second = own_frames / max(progress.elapsed_seconds, 1e-9)
+            left = left_seconds(progress)
+            is_planning = progress.stage == "plan"
             bar.update(
                 task,
+                description=f"{source.name} (looking through)" if is_planning else source.name,
                 completed=progress.frames,
                 total=progress.frame_count,
                 rate=f"{frames_per_second:.2f} fps",
-                size=decimal(progress.written_bytes),
+                left="" if left is None else f"{timedelta(seconds=round(left))}",
+                size="" if is_planning else decimal(progress.written_bytes),
             )
 
         yield show
+
+
+def left_seconds(progress: Progress) -> float | None:
+    """How long the stage will still take at the rate of this run; None if that cannot be told."""
+    own_frames = progress.frames - progress.resumed_frames
+    if progress.frame_count is None or own_frames <= 0:
+        return None
+    left_frames = max(0, progress.frame_count - progress.frames)
+    return round(progress.elapsed_seconds / own_frames * left_frames, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ import click
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.look_options import parse_look
 from sdr2hdr.cli.parameters import combined, parse_encode, parse_engine, parse_read
+from sdr2hdr.cli.planned_jobs import SegmentsType, convert_planned_segments, open_plan
+from sdr2hdr.cli.signals import stop_on_signals
 from sdr2hdr.errors import PartialFailureError, Sdr2HdrError
-from sdr2hdr.options import ConvertOptions
+from sdr2hdr.options import ConvertOptions, JobOptions
 
 if TYPE_CHECKING:
     from sdr2hdr.pipeline import Conversion, ConversionSummary
@@ -62,7 +65,42 @@ job_options = combined(
     click.option(
         "--temp-dir",
         type=click.Path(path_type=Path),
-        help="Folder of the unfinished file. [default: the output's own]",
+        help="Folder for the work folder. [default: the output's own]",
+    ),
+    click.option(
+        "--resume/--no-resume",
+        default=True,
+        show_default=True,
+        help="Go on with what an earlier run of the same command has finished.",
+    ),
+    click.option(
+        "--plan",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Follow a plan of `sdr2hdr plan`; it says all that matters to the picture.",
+    ),
+    click.option(
+        "--segments",
+        type=SegmentsType(),
+        metavar="A-B",
+        help="With --plan: convert these segments only, for `sdr2hdr merge`.",
+    ),
+    click.option(
+        "--allow-mixed",
+        is_flag=True,
+        help="With --plan: though this machine may give other bytes than the plan's.",
+    ),
+    click.option(
+        "--temporal",
+        type=click.Choice(["on", "off"]),
+        default="on",
+        show_default=True,
+        help="Keep what a network takes from the whole frame steady along a shot.",
+    ),
+    click.option(
+        "--max-flicker",
+        type=float,
+        metavar="X",
+        help="Fail with code 9 if a shot flickers more than X times what its source does.",
     ),
     click.option(
         "--light-log",
@@ -101,7 +139,22 @@ def parse_convert(given: dict[str, Any], model: str, scale: int) -> ConvertOptio
         verify=given["verify"],
         overwrite=given["overwrite"],
         temp_dir=given["temp_dir"],
+        temporal=given["temporal"] == "on",
+        max_flicker=given["max_flicker"],
     )
+
+
+def parse_job(given: dict[str, Any]) -> JobOptions:
+    """How the work is carried out, from the values of `job_options`.
+
+    Raises:
+        click.UsageError: Options that only a plan gives a meaning, without one.
+    """
+    if given["plan"] is None and (given["segments"] is not None or given["allow_mixed"]):
+        raise click.UsageError("--segments and --allow-mixed go with --plan.")
+    if given["plan"] is not None and given["out_dir"] is not None:
+        raise click.UsageError("A plan is about one input; --plan does not go with --out-dir.")
+    return JobOptions(given["resume"], given["plan"], given["segments"], given["allow_mixed"])
 
 
 def plan_jobs(
@@ -152,7 +205,8 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
         Sdr2HdrError: The error of a single input, or `PartialFailureError` for a batch.
     """
     jobs = plan_jobs(given["paths"], given["out_dir"], given["container"], json=console.json)
-    perform = show_plan if given["dry_run"] else perform_job
+    how = parse_job(given)
+    perform = show_plan if given["dry_run"] else partial(perform_job, how=how)
     if given["out_dir"] is None:
         perform(console, jobs[0], options)
         return
@@ -179,17 +233,32 @@ def run_batch(
     return failed
 
 
-def perform_job(console: Console, job: Job, options: ConvertOptions) -> None:
+def perform_job(
+    console: Console, job: Job, options: ConvertOptions, how: JobOptions | None = None
+) -> None:
     """Convert one file and say how it went."""
     from sdr2hdr import pipeline
+    from sdr2hdr.cli.job_news import ConsoleListener
+    from sdr2hdr.jobs import run
 
-    conversion = pipeline.prepare(job.source, job.target, options)
+    how = how or JobOptions()
+    if how.plan is None:
+        plan, conversion = None, pipeline.prepare(job.source, job.target, options)
+    else:
+        plan, conversion = open_plan(how.plan, job.source, job.target, options)
     for notice in conversion.notices:
         console.notice(notice, job.source)
     for line in plan_lines(conversion):
         console.detail(line)
-    with console.progress(job.source) as on_progress:
-        summary = pipeline.convert(conversion, on_progress)
+    with (
+        stop_on_signals(console, conversion.kind) as stop,
+        console.progress(job.source) as on_progress,
+    ):
+        listener = ConsoleListener(console, job.source, on_progress)
+        if plan is not None and how.segments is not None:
+            convert_planned_segments(console, conversion, plan, how, listener, stop)
+            return
+        summary = run.convert(conversion, how, listener, stop, plan)
     for notice in summary.notices:
         console.notice(notice, job.source)
     report(console, job, summary)
@@ -199,8 +268,11 @@ def report(console: Console, job: Job, summary: ConversionSummary) -> None:
     """Say what was done."""
     from rich.filesize import decimal
 
-    frames_per_second = summary.frames / max(summary.elapsed_seconds, 1e-9)
+    own_frames = summary.frames - summary.resumed_frames
+    frames_per_second = own_frames / max(summary.elapsed_seconds, 1e-9)
     frames = "1 frame" if summary.frames == 1 else f"{summary.frames} frames"
+    if summary.resumed_frames:
+        frames += f", {own_frames} of them"
     console.say(
         f"{job.target}: {frames} in {summary.elapsed_seconds:.1f} s "
         f"({frames_per_second:.2f} fps), {decimal(summary.size_bytes)}, "
@@ -221,6 +293,7 @@ def report(console: Console, job: Job, summary: ConversionSummary) -> None:
                 "input": str(job.source),
                 "output": str(job.target),
                 "frames": summary.frames,
+                "resumed_frames": summary.resumed_frames,
                 "damage": {
                     "packets_failed": summary.damage.packets_failed,
                     "frames_corrupt": summary.damage.frames_corrupt,
@@ -229,6 +302,7 @@ def report(console: Console, job: Job, summary: ConversionSummary) -> None:
                 "elapsed_seconds": round(summary.elapsed_seconds, 3),
                 "size_bytes": summary.size_bytes,
                 "light_levels": asdict(summary.light),
+                "flicker": [asdict(shot) for shot in summary.flicker],
                 "roundtrips": [
                     {"first_frame": shot.first_frame, **asdict(shot.score)}
                     for shot in summary.roundtrips

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from clips import ClipRecipe, make_clip
 
+from sdr2hdr.jobs.run import convert
 from sdr2hdr.options import ConvertOptions, EncodeOptions
-from sdr2hdr.pipeline import convert, prepare
+from sdr2hdr.pipeline import prepare
 
 MODEL = "bt2446a"
 

@@ -19,9 +19,10 @@ from sdr2hdr.delivery.verify import (
     expected_streams,
     verify_output,
 )
+from sdr2hdr.jobs.run import convert
 from sdr2hdr.media.mastering import BT2020_1000, P3_D65_1000
 from sdr2hdr.options import ConvertOptions, EncodeOptions
-from sdr2hdr.pipeline import convert, prepare
+from sdr2hdr.pipeline import prepare
 from sdr2hdr.signal import ChromaSiting
 
 # 24000/1001 in ticks of a millisecond's foreign clock, unsteady on purpose.

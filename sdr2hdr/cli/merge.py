@@ -1,0 +1,94 @@
+"""`sdr2hdr merge`: the output of segments that were converted on a farm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.jobs import Job, report
+from sdr2hdr.cli.parameters import combined, output_options, weights_option
+from sdr2hdr.cli.signals import stop_on_signals
+from sdr2hdr.options import ConvertOptions, EncodeOptions, EngineOptions, JobOptions
+
+__all__ = ["command"]
+
+merge_options = combined(
+    click.option(
+        "--source",
+        type=click.Path(path_type=Path),
+        help="Where the input lies here. [default: where the plan says]",
+    ),
+    click.option("--temp-dir", type=click.Path(path_type=Path), help="As the segments had it."),
+    click.option(
+        "--verify/--no-verify",
+        default=True,
+        show_default=True,
+        help="Read the finished file again, and keep it only if it is as promised.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace an existing output."),
+    click.option(
+        "--light-log", type=click.Path(dir_okay=False, path_type=Path), help="See convert."
+    ),
+    click.option("--robust-light-levels", is_flag=True, help="See convert."),
+    click.option("--drop-unsupported", is_flag=True, help="See convert."),
+    click.option("--max-flicker", type=float, metavar="X", help="See convert."),
+    click.option(
+        "--allow-mixed", is_flag=True, help="Take segments of machines unlike the plan's."
+    ),
+)
+
+
+@click.command("merge")
+@click.argument("plan", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@merge_options
+@weights_option
+@output_options
+def command(
+    console: Console,
+    plan: Path,
+    output: Path,
+    source: Path | None,
+    temp_dir: Path | None,
+    verify: bool,
+    overwrite: bool,
+    light_log: Path | None,
+    robust_light_levels: bool,
+    drop_unsupported: bool,
+    max_flicker: float | None,
+    allow_mixed: bool,
+    weights_dir: Path | None,
+) -> None:
+    """Join the segments of PLAN into OUTPUT.
+
+    They are those that `sdr2hdr convert INPUT OUTPUT --plan PLAN --segments A-B` has converted, on
+    any machine that sees the folder of OUTPUT.
+    """
+    from sdr2hdr.cli.job_news import ConsoleListener
+    from sdr2hdr.jobs.farm import merge_segments
+    from sdr2hdr.jobs.plan import read_plan
+    from sdr2hdr.jobs.settings import pinned_conversion, planned_options
+
+    made = read_plan(plan)
+    given = source or made.source_path
+    local = ConvertOptions(
+        planned_options(made.pinned).model,
+        encode=EncodeOptions(drop_unsupported=drop_unsupported),
+        engine=EngineOptions(weights_dir=weights_dir),
+        light_log=light_log,
+        robust_light_levels=robust_light_levels,
+        verify=verify,
+        overwrite=overwrite,
+        temp_dir=temp_dir,
+        max_flicker=max_flicker,
+    )
+    conversion = pinned_conversion(given, output, made, local, computes=False)
+    with stop_on_signals(console, conversion.kind) as stop, console.progress(given) as on_progress:
+        listener = ConsoleListener(console, given, on_progress)
+        how = JobOptions(allow_mixed=allow_mixed)
+        summary = merge_segments(conversion, made, how, listener, stop)
+    for notice in summary.notices:
+        console.notice(notice, given)
+    report(console, Job(given, output), summary)

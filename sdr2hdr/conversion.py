@@ -1,0 +1,202 @@
+"""What a conversion will do, decided before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdr2hdr.delivery.light_log import check_log_name
+from sdr2hdr.delivery.target_file import check_target
+from sdr2hdr.engine import Engine, load_engine
+from sdr2hdr.errors import Notice, UsageError
+from sdr2hdr.frames import Rectangle
+from sdr2hdr.media.deinterlace import deinterlaced_timing
+from sdr2hdr.media.encoders import output_signal
+from sdr2hdr.media.letterbox import detect_active_picture
+from sdr2hdr.media.mastering import mastering_display
+from sdr2hdr.media.output_video import OutputVideo
+from sdr2hdr.media.probe import probe
+from sdr2hdr.media.source import SourceInfo
+from sdr2hdr.media.stream_plan import StreamPlan, plan_streams
+from sdr2hdr.media.targets import TargetKind, target_kind
+from sdr2hdr.options import ConvertOptions
+from sdr2hdr.overlap import StageClock
+from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal
+
+__all__ = ["Conversion", "prepare"]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What will be done, decided before anything is written.
+
+    Attributes:
+        streams: What becomes of the source's streams; None where the target holds pictures only.
+        signal: What the codes of the output mean.
+        active_picture: The picture inside constant black bars, in source px; None without bars.
+        frame_count: How many frames are expected, None if the source does not say.
+        on_clocks: Told, after every range of frames, what each stage spent on it.
+    """
+
+    source: SourceInfo
+    target: Path
+    options: ConvertOptions
+    streams: StreamPlan | None
+    engine: Engine
+    signal: CodedSignal
+    width_px: int
+    height_px: int
+    active_picture: Rectangle | None
+    frame_count: int | None
+    notices: tuple[Notice, ...]
+    on_clocks: Callable[[tuple[StageClock, ...]], None] | None = None
+
+    @property
+    def kind(self) -> TargetKind:
+        """What the target's name asks for."""
+        return target_kind(self.target)
+
+    @property
+    def video(self) -> OutputVideo:
+        """The video stream that is to be made."""
+        video, read = self.source.video, self.options.read
+        scale = self.engine.scale
+        time_base, average_rate = deinterlaced_timing(video, read.deinterlace)
+        return OutputVideo(
+            width_px=self.width_px,
+            height_px=self.height_px,
+            signal=self.signal,
+            time_base=time_base,
+            average_rate=average_rate,
+            variable_rate=video.variable_rate,
+            sample_aspect_ratio=video.sample_aspect_ratio,
+            rotation_degrees=video.rotation_degrees,
+            mastering=mastering_display(self.options.encode.mastering),
+            crop_right_px=(even(video.width_px) - video.width_px) * scale,
+            crop_bottom_px=(even(video.height_px) - video.height_px) * scale,
+        )
+
+    @property
+    def output_picture(self) -> Rectangle | None:
+        """The active picture in px of the output; None without bars."""
+        picture = self.active_picture
+        return None if picture is None else picture.scaled(self.engine.scale)
+
+
+def prepare(
+    source: Path, target: Path, options: ConvertOptions, tile_px: int | None = None
+) -> Conversion:
+    """Look at the source, decide everything, and refuse what cannot be done.
+
+    Args:
+        source: A video file.
+        target: A video file to write, a sequence of pictures such as "shot_%06d.png", or "-" for
+            Y4M on standard output.
+        options: Method, scale, and how to read, compute and encode.
+        tile_px: Longest side of a tile of the network; None takes what suits the machine.
+
+    Raises:
+        InputError: The source cannot be read as video.
+        AlreadyHdrError: The source is HDR or wide gamut.
+        OutputError: The target may not be written or cannot hold the source's streams.
+        ModelError: The model, its weights or its backend are not available.
+        UsageError: The options contradict the source, or `--max-memory` is too little for it.
+    """
+    kind = target_kind(target)
+    if kind != "pipe":
+        check_target(source, target, overwrite=options.overwrite)
+    if options.light_log is not None:
+        check_log_name(options.light_log)
+    if options.verify_roundtrip and options.scale != 1:
+        raise UsageError(
+            f"A round trip compares pictures of one size; the scale is {options.scale}. Leave out "
+            "--verify-roundtrip when upscaling."
+        )
+    info = probe(source, options.read)
+    part = options.read.time_range
+    streams = plan_streams(info, target, options.encode, part) if kind == "container" else None
+    engine = load_engine(options.model, options.scale, options.engine, tile_px)
+    engine.memory_bytes(even(info.video.height_px), even(info.video.width_px))
+    active_picture = detect_active_picture(info, part.start_seconds, part.end_seconds)
+    return Conversion(
+        source=info,
+        target=target,
+        options=options,
+        streams=streams,
+        engine=engine,
+        signal=output_signal(options.encode, target) if kind != "sequence" else HDR10_SIGNAL,
+        width_px=even(info.video.width_px) * engine.scale,
+        height_px=even(info.video.height_px) * engine.scale,
+        active_picture=active_picture,
+        frame_count=expected_frames(info, options),
+        notices=(
+            *info.notices,
+            *(() if streams is None else streams.notices),
+            *engine.notices,
+            *geometry_notices(info, active_picture),
+            *pictures_only_notices(info, kind),
+        ),
+    )
+
+
+def even(size_px: int) -> int:
+    """The next even size: 4:2:0 has one chroma sample for two luma samples."""
+    return size_px + size_px % 2
+
+
+def expected_frames(info: SourceInfo, options: ConvertOptions) -> int | None:
+    """How many frames the converted part of the source should have, if that can be told."""
+    part = options.read.time_range
+    count = info.video.frame_count
+    doubled = 2 if fields_become_frames(info, options) else 1
+    if part.start_seconds is None and part.end_seconds is None:
+        return None if count is None else count * doubled
+    rate = info.video.average_rate
+    duration_seconds = info.video.duration_seconds or info.duration_seconds
+    if rate is None or duration_seconds is None:
+        return None
+    end_seconds = min(part.end_seconds or duration_seconds, duration_seconds)
+    return max(0, round((end_seconds - (part.start_seconds or 0.0)) * rate)) * doubled
+
+
+def fields_become_frames(info: SourceInfo, options: ConvertOptions) -> bool:
+    """Whether the source is interlaced and each of its fields gives a frame."""
+    return options.read.deinterlace == "field" and info.video.field_order in ("top", "bottom")
+
+
+def geometry_notices(info: SourceInfo, active: Rectangle | None) -> list[Notice]:
+    """Say what happens to odd sizes and letterbox bars."""
+    width, height = info.video.width_px, info.video.height_px
+    notices = []
+    if width % 2 or height % 2:
+        notices.append(
+            Notice(
+                "notice",
+                f"{width}x{height} is odd; padded to {even(width)}x{even(height)} by repeating the "
+                "last column or row, since HDR10 video is 4:2:0.",
+            )
+        )
+    if active is not None:
+        notices.append(
+            Notice(
+                "notice",
+                f"Letterbox: the picture is {active.width}x{active.height} at column "
+                f"{active.left}, row {active.top}; the bars stay black and out of all statistics.",
+            )
+        )
+    return notices
+
+
+def pictures_only_notices(info: SourceInfo, kind: TargetKind) -> list[Notice]:
+    """Say what a target that holds nothing but pictures leaves out."""
+    if kind == "container" or len(info.streams) == 1:
+        return []
+    what = "A sequence of pictures" if kind == "sequence" else "Y4M"
+    return [
+        Notice(
+            "warning",
+            f"{what} holds no sound, subtitles or chapters: {len(info.streams) - 1} other "
+            "streams are left out.",
+        )
+    ]

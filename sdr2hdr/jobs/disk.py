@@ -1,0 +1,97 @@
+"""Bring bytes to the disk so that a power cut cannot take them back."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sdr2hdr.errors import DiskFullError, OutputError
+
+__all__ = ["free_bytes", "is_full", "keep", "sha256_of", "told", "write_text"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def keep(unfinished: Path, path: Path) -> None:
+    """Give a whole file its name: its bytes first, then the name, then the folder's entry.
+
+    Raises:
+        OSError: The disk does not take it.
+    """
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    _sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file in one step.
+
+    Raises:
+        OSError: The disk does not take it.
+    """
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        keep(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's content, hexadecimal.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def free_bytes(folder: Path) -> int:
+    """Room on the disk of a folder, for this user."""
+    return shutil.disk_usage(folder).free
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Tell the system's errors in our own words.
+
+    Raises:
+        DiskFullError: The disk is full.
+        OutputError: Anything else.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise DiskFullError(
+                f"{what} cannot be written: the disk is full. Make room and give the same command "
+                "again: it goes on with what is finished; or --temp-dir names another disk."
+            ) from error
+        raise OutputError(f"{what} cannot be written: {error.strerror or error}.") from error
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a full disk or quota is behind an error, however often it has been told anew."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        error = error.__cause__
+    return False
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        # Windows has no handle of a folder that could be flushed; NTFS journals the entry.
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,140 @@
+"""Work on one plan in many places: some segments here, others elsewhere, and one merge."""
+
+from __future__ import annotations
+
+import time
+
+from sdr2hdr.conversion import Conversion
+from sdr2hdr.errors import BackendUnavailableError, PartialFailureError, UsageError
+from sdr2hdr.jobs.listener import JobListener
+from sdr2hdr.jobs.lock import output_lock
+from sdr2hdr.jobs.perform import check_source
+from sdr2hdr.jobs.plan import Plan, Segment
+from sdr2hdr.jobs.records import SegmentRecord
+from sdr2hdr.jobs.run import finished_before, merged, stops_told
+from sdr2hdr.jobs.segment_loop import JobRun, run_segments
+from sdr2hdr.jobs.settings import SAME_EVERYWHERE, check_same_machine, differences
+from sdr2hdr.jobs.stopping import StopRequest
+from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.options import JobOptions
+from sdr2hdr.pipeline import ConversionSummary
+
+__all__ = ["convert_segments", "merge_segments"]
+
+
+def convert_segments(
+    conversion: Conversion,
+    plan: Plan,
+    job: JobOptions,
+    listener: JobListener,
+    stop: StopRequest,
+) -> list[SegmentRecord]:
+    """Convert some segments of a plan into the work folder, and make no output.
+
+    Any number of such runs may work on one plan, on all machines that see the work folder.
+
+    Args:
+        conversion: What to do, as the plan pins it, for the target that will be merged.
+        plan: Made before.
+        job: Which segments, and whether this machine may differ from the plan's.
+        listener: Hears how it goes.
+        stop: Asked while it goes whether to end.
+
+    Returns:
+        The records of these segments.
+
+    Raises:
+        UsageError: There are no such segments.
+        BackendUnavailableError: This machine would give other bytes than the plan's.
+        Sdr2HdrError: As `sdr2hdr.jobs.run.convert`.
+    """
+    segments = _chosen(plan, job.segments)
+    check_source(conversion, plan)
+    if not job.allow_mixed:
+        check_same_machine(plan, conversion)
+    with output_lock(conversion.target, shared=True):
+        folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
+        folder.make()
+        folder.join(plan)
+        run = JobRun(conversion, folder, listener, stop, time.monotonic())
+        with stops_told(folder):
+            finished = finished_before(run, plan, segments) if job.resume else {}
+            listener.planned(plan, len(finished))
+            return run_segments(run, plan, segments, finished)
+
+
+def merge_segments(
+    conversion: Conversion,
+    plan: Plan,
+    job: JobOptions,
+    listener: JobListener,
+    stop: StopRequest,
+) -> ConversionSummary:
+    """Make the output of segments that other runs have converted.
+
+    Args:
+        conversion: As for `convert_segments`.
+        plan: Made before.
+        job: Whether segments from machines unlike the plan's are taken.
+        listener: Hears how it goes.
+        stop: Asked while it goes whether to end.
+
+    Raises:
+        PartialFailureError: Segments are missing or damaged.
+        BackendUnavailableError: Segments were made by a machine unlike the plan's.
+        Sdr2HdrError: As `sdr2hdr.jobs.run.convert`.
+    """
+    with output_lock(conversion.target):
+        folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
+        run = JobRun(conversion, folder, listener, stop, time.monotonic())
+        with stops_told(folder):
+            finished = finished_before(run, plan, plan.segments)
+            _check_all_there(plan, folder, finished)
+            if not job.allow_mixed:
+                _check_unmixed(plan, finished)
+            records = [finished[segment.index] for segment in plan.segments]
+            return merged(run, plan, records, plan.frame_count)
+
+
+def _chosen(plan: Plan, numbers: tuple[int, int] | None) -> list[Segment]:
+    last = len(plan.segments) - 1
+    first, end = (0, last) if numbers is None else numbers
+    if not 0 <= first <= end <= last:
+        raise UsageError(
+            f"Segments {first} to {end} were asked for; the plan has 0 to {last} (--segments)."
+        )
+    return list(plan.segments[first : end + 1])
+
+
+def _check_all_there(plan: Plan, folder: WorkFolder, finished: dict[int, SegmentRecord]) -> None:
+    missing = [segment.index for segment in plan.segments if segment.index not in finished]
+    if missing:
+        raise PartialFailureError(
+            f"{len(missing)} of {len(plan.segments)} segments are not finished in {folder.path}: "
+            f"{ranges(missing)}. `sdr2hdr convert ... --plan ... --segments A-B` converts them."
+        )
+
+
+def _check_unmixed(plan: Plan, finished: dict[int, SegmentRecord]) -> None:
+    for index, record in finished.items():
+        found = differences(plan.pinned.get(SAME_EVERYWHERE, {}), record.made_with)
+        if found:
+            raise BackendUnavailableError(
+                f"Segment {index} was converted by a machine unlike the plan's: "
+                f"{'; '.join(found)}. --allow-mixed takes it all the same."
+            )
+
+
+def ranges(numbers: list[int]) -> str:
+    """Whole numbers in few words.
+
+    >>> ranges([1, 2, 3, 7])
+    '1-3, 7'
+    """
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], number]
+        else:
+            parts.append([number])
+    return ", ".join("-".join(map(str, part)) for part in parts)

@@ -1,0 +1,139 @@
+"""Keep two runs from working on one output.
+
+The lock is the kernel's (flock; over NFS, Linux turns it into a lock of the server's), so it goes
+when its process does, however that ends. The file beside the target only gives it a place, and
+says who holds it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from sdr2hdr.errors import LockedError, OutputError
+
+__all__ = ["lock_path", "output_lock"]
+
+_BEHIND_THE_TEXT = 1 << 20
+"""Windows keeps a locked byte from being read as well; who holds the lock must stay readable."""
+
+
+def lock_path(target: Path) -> Path:
+    """The file beside the target that is locked."""
+    return target.with_name(f".{target.name}.sdr2hdr.lock")
+
+
+@contextmanager
+def output_lock(target: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock of an output.
+
+    Args:
+        target: The output.
+        shared: Only keep others from making the whole output, as runs do that convert some of its
+            segments each.
+
+    Raises:
+        LockedError: Another run holds it.
+        OutputError: There can be no lock there.
+    """
+    path = lock_path(target)
+    file = _locked(path, target, shared=shared)
+    try:
+        yield
+    finally:
+        # Removed while it is held alone: who has opened it meanwhile finds that its name is gone.
+        if not shared or _take(file, shared=False):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        file.close()
+
+
+def _locked(path: Path, target: Path, *, shared: bool) -> TextIO:
+    while True:
+        try:
+            file = path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
+        try:
+            if not _take(file, shared=shared):
+                raise LockedError(
+                    f"{target} is being written by another run ({_holder(file)}); wait for it to "
+                    "end, stop it, or name another output."
+                )
+            if _is_named(file, path):
+                _sign(file)
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _take(file: TextIO, *, shared: bool) -> bool:
+    """Lock an open file, or say that somebody else has."""
+    if sys.platform == "win32":
+        return _take_on_windows(file)
+    import fcntl
+
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno == errno.EACCES:
+            return False
+        raise OutputError(
+            f"{file.name} cannot be locked: {error.strerror}. The output's folder must be on a "
+            "file system with locks; name another output."
+        ) from error
+    return True
+
+
+def _take_on_windows(file: TextIO) -> bool:
+    """Windows has no shared lock in the standard library: farms there lock one node out."""
+    import msvcrt
+
+    file.seek(_BEHIND_THE_TEXT)
+    try:
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # pyright: ignore
+    except OSError:
+        return False
+    return True
+
+
+def _is_named(file: TextIO, path: Path) -> bool:
+    """Whether the file that was opened is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _sign(file: TextIO) -> None:
+    """Say who holds the lock; a network file system tells nobody else."""
+    text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
+    file.truncate(0)
+    file.write(text)
+    file.flush()
+
+
+def _holder(file: TextIO) -> str:
+    try:
+        file.seek(0)
+        said = json.loads(file.read())
+        return f"process {said['pid']} on {said['host']}, since {said['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "which does not say its name"
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %z")

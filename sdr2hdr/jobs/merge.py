@@ -1,0 +1,147 @@
+"""Join finished segments into the output: copied, measured, verified, and only then named."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from fractions import Fraction
+
+from sdr2hdr.conversion import Conversion
+from sdr2hdr.delivery.findings import Finding
+from sdr2hdr.delivery.light_log import LightLog
+from sdr2hdr.delivery.light_patch import PatchSummary, patch_light_levels
+from sdr2hdr.delivery.target_file import publish
+from sdr2hdr.delivery.verify import Expectation, expected_streams, verify_output
+from sdr2hdr.errors import Notice, VerificationError
+from sdr2hdr.frames import FrameTime, Timeline
+from sdr2hdr.jobs.records import SegmentRecord
+from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.media.encoders import choose_encoder
+from sdr2hdr.media.mastering import mastering_display
+from sdr2hdr.media.merge_writer import MergeWriter
+from sdr2hdr.media.output_clock import OutputClock
+from sdr2hdr.media.written import WrittenSummary
+from sdr2hdr.pipeline import flicker_of
+from sdr2hdr.quality.flicker import check_flicker
+from sdr2hdr.quality.light_levels import LightLevels, LightMeter
+from sdr2hdr.range_summary import RangeSummary, joined
+
+__all__ = ["Merged", "merge"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Merged:
+    """The output that was made of segments."""
+
+    written: WrittenSummary
+    summary: RangeSummary
+    light: LightLevels
+
+
+def merge(conversion: Conversion, folder: WorkFolder, records: Sequence[SegmentRecord]) -> Merged:
+    """Make the output of a plan's segments and give it its name.
+
+    Args:
+        conversion: What was done.
+        folder: Where the segments lie.
+        records: Of all segments, in order.
+
+    Raises:
+        GateError: A shot flickers too much; the segments stay.
+        VerificationError: Frames are missing or doubled, or the finished file is not what was
+            promised; the segments stay.
+        OutputError: The output cannot be written.
+    """
+    options, streams = conversion.options, conversion.streams
+    if streams is None:
+        raise ValueError(f"{conversion.target} is no video file; expected one.")
+    whole = joined(record.summary for record in records)
+    if options.max_flicker is not None:
+        check_flicker(flicker_of(whole), options.max_flicker)
+    meter = LightMeter()
+    meter.add(whole.lights)
+    levels = meter.levels()
+    try:
+        with MergeWriter(
+            folder.merged,
+            conversion.source,
+            streams,
+            options.encode,
+            conversion.video,
+            whole.times,
+        ) as writer:
+            for record in records:
+                writer.add_segment(folder.file_of(record))
+            written = writer.finish()
+        patched = patch_light_levels(folder.merged, levels, robust=options.robust_light_levels)
+        if options.verify:
+            expectation = _expectation(conversion, written, patched, whole.times)
+            written = _with_findings(conversion, folder, written, expectation)
+        publish(folder.merged, conversion.target, overwrite=options.overwrite)
+    finally:
+        folder.merged.unlink(missing_ok=True)
+    if options.light_log is not None:
+        log = LightLog()
+        log.add(Timeline(conversion.video.time_base, whole.times), whole.lights)
+        log.write(options.light_log, levels)
+    return Merged(written, whole, levels)
+
+
+def _expectation(
+    conversion: Conversion,
+    written: WrittenSummary,
+    patched: PatchSummary,
+    times: Sequence[FrameTime],
+) -> Expectation:
+    """All that can be looked up in the file again."""
+    options, streams, video = conversion.options, conversion.streams, conversion.video
+    if streams is None:
+        raise ValueError(f"{conversion.target} is no video file; expected one.")
+    part = options.read.time_range
+    is_whole = part.start_seconds is None and part.end_seconds is None
+    return Expectation(
+        signal=video.signal,
+        codec=choose_encoder(options.encode, streams.target).codec,
+        width_px=video.width_px,
+        height_px=video.height_px,
+        mastering=mastering_display(options.encode.mastering),
+        max_cll=patched.max_cll,
+        max_fall=patched.max_fall,
+        frame_count=written.frames,
+        frame_times=_shown_at(conversion, times),
+        streams=expected_streams(streams, written.copied_packets),
+        chapters=len(conversion.source.chapters) if is_whole else None,
+        active_picture=conversion.output_picture,
+    )
+
+
+def _shown_at(conversion: Conversion, times: Sequence[FrameTime]) -> list[Fraction]:
+    """When the output shows frames, seconds: the source's times, on the output's clock."""
+    shift_seconds = Fraction(0) if conversion.streams is None else conversion.streams.shift_seconds
+    clock = OutputClock.of(conversion.video.time_base, shift_seconds)
+    return [clock.placed(time).pts * clock.time_base for time in times]
+
+
+def _with_findings(
+    conversion: Conversion, folder: WorkFolder, written: WrittenSummary, expectation: Expectation
+) -> WrittenSummary:
+    """Read the file again; what is not as promised is an error, the rest worth a word."""
+    findings = verify_output(folder.merged, expectation)
+    broken = [finding for finding in findings if finding.severity == "error"]
+    if broken:
+        raise VerificationError(
+            f"{conversion.target.name} was written but is not what was promised, and was not kept: "
+            + "; ".join(_in_words(finding) for finding in broken)
+            + ". --no-verify keeps such a file: the same command with it goes on with the finished "
+            "segments."
+        )
+    worth_a_word = tuple(
+        Notice("warning", f"{_in_words(finding)}.")
+        for finding in findings
+        if finding.severity == "warning"
+    )
+    return dataclasses.replace(written, notices=(*written.notices, *worth_a_word))
+
+
+def _in_words(finding: Finding) -> str:
+    return f"{finding.place}: {finding.found}; expected {finding.expected} ({finding.rule})"

@@ -1,0 +1,136 @@
+"""Convert one segment of a plan: the unit of work of every executor."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sdr2hdr.conversion import Conversion
+from sdr2hdr.errors import DiskFullError, OutputError, SourceChangedError
+from sdr2hdr.jobs.disk import is_full, sha256_of, told
+from sdr2hdr.jobs.plan import Plan, Segment
+from sdr2hdr.jobs.records import SegmentRecord
+from sdr2hdr.jobs.settings import made_with
+from sdr2hdr.jobs.source_identity import identify
+from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.media.frame_range import FrameRange
+from sdr2hdr.media.segment_file import segment_suffix
+from sdr2hdr.output import open_segment_sink
+from sdr2hdr.pipeline import FrameSpan, convert_range
+from sdr2hdr.range_summary import RangeSummary
+
+__all__ = ["check_source", "perform", "span_of"]
+
+
+def perform(
+    conversion: Conversion,
+    plan: Plan,
+    segment: Segment,
+    folder: WorkFolder,
+    on_frames: Callable[[int, int], None] = lambda frames, written_bytes: None,
+) -> SegmentRecord:
+    """Convert a segment and put it into the work folder.
+
+    Args:
+        conversion: As the plan pins it.
+        plan: Of the whole job.
+        segment: Which one.
+        folder: Where it goes.
+        on_frames: Told how many of the segment's frames are done, and what is on the disk; may
+            raise to drop the segment.
+
+    Raises:
+        SourceChangedError: The source is not the one that was planned.
+        InputError: The source is damaged under `--strict`.
+        DiskFullError: The disk is full.
+        OutputError: The segment cannot be written.
+    """
+    streams = conversion.streams
+    if streams is None:
+        raise ValueError(f"{conversion.target} is no video file; expected one.")
+    started = time.monotonic()
+    check_source(conversion, plan)
+    frames = FrameRange(
+        plan.frame_pts[segment.first_decoded_frame],
+        segment.end_pts,
+        segment.fingerprint,
+        from_beginning=plan.has_repaired_times,
+    )
+    with folder.unfinished(segment) as unfinished, _disk_watched():
+        with open_segment_sink(unfinished, conversion.video, conversion.options, streams) as sink:
+            summary = convert_range(
+                conversion,
+                span_of(plan, segment),
+                sink,
+                lambda done: on_frames(done, sink.written_bytes),
+                frames,
+            )
+            _check_frames(plan, segment, summary)
+            sink.finish()
+        with told(str(unfinished)):
+            size_bytes, sha256 = unfinished.stat().st_size, sha256_of(unfinished)
+        suffix = segment_suffix(conversion.options.encode, conversion.target)
+        record = SegmentRecord(
+            key=plan.key,
+            index=segment.index,
+            file_name=folder.segment_name(segment, suffix),
+            size_bytes=size_bytes,
+            sha256=sha256,
+            seconds=round(time.monotonic() - started, 3),
+            made_with=made_with(conversion),
+            summary=summary,
+        )
+        folder.add(unfinished, record)
+    return record
+
+
+def span_of(plan: Plan, segment: Segment) -> FrameSpan:
+    """The frames of a segment, and where shots begin among them."""
+    starts = [shot.first_frame for shot in plan.shots]
+    first = bisect_right(starts, segment.first_decoded_frame) - 1
+    shots = [start for start in starts[first:] if start < segment.end_frame]
+    return FrameSpan(segment.first_frame, segment.preroll_frames, tuple(shots))
+
+
+def check_source(conversion: Conversion, plan: Plan) -> None:
+    """Make sure that the source is still what was planned.
+
+    Raises:
+        SourceChangedError: It is not.
+        InputError: It cannot be read any more.
+    """
+    path = conversion.source.path
+    found = identify(path, plan.source.duration_seconds)
+    if found != plan.source:
+        raise SourceChangedError(
+            f"{path} has changed since the work was planned: {found.size_bytes} bytes, hash of its "
+            f"ends {found.ends_sha256[:12]}; expected {plan.source.size_bytes} bytes, hash "
+            f"{plan.source.ends_sha256[:12]}. Give the same command again to plan the new file."
+        )
+
+
+def _check_frames(plan: Plan, segment: Segment, summary: RangeSummary) -> None:
+    planned = plan.frame_pts[segment.first_frame : segment.end_frame]
+    found = tuple(time.pts for time in summary.times)
+    if found == planned:
+        return
+    raise SourceChangedError(
+        f"Segment {segment.index} gave {len(found)} frames from pts {found[:1] or 'none'} on; "
+        f"expected {len(planned)} from {planned[0]} on, as planned. --no-resume plans anew."
+    )
+
+
+@contextmanager
+def _disk_watched() -> Iterator[None]:
+    """Tell a full disk from other reasons why a segment cannot be written."""
+    try:
+        yield
+    except (OutputError, OSError) as error:
+        if not is_full(error):
+            raise
+        raise DiskFullError(
+            f"The disk is full ({error}). What is finished is kept: make room and give the same "
+            "command again, or remove the work with `sdr2hdr clean`."
+        ) from error

@@ -1,0 +1,246 @@
+"""Carry out a conversion so that a long one never has to start again.
+
+A video file is planned, converted segment by segment, and merged; whatever ends a run, the same
+command goes on with what is finished, and the result has the same bytes. Pictures and pipes have
+nothing to merge: they are converted in one go.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from sdr2hdr.conversion import Conversion
+from sdr2hdr.engine.tile_choice import SMALLEST_TILE_PX
+from sdr2hdr.errors import (
+    DiskFullError,
+    FrameMemoryError,
+    Notice,
+    Sdr2HdrError,
+    StoppedError,
+)
+from sdr2hdr.jobs.listener import JobListener
+from sdr2hdr.jobs.lock import output_lock
+from sdr2hdr.jobs.merge import merge
+from sdr2hdr.jobs.perform import check_source
+from sdr2hdr.jobs.plan import Plan, Segment
+from sdr2hdr.jobs.planning import look_through, make_plan
+from sdr2hdr.jobs.records import SegmentRecord
+from sdr2hdr.jobs.segment_loop import JobRun, run_segments
+from sdr2hdr.jobs.settings import as_pinned, changes_since, check_same_machine, with_tile
+from sdr2hdr.jobs.space import check_room
+from sdr2hdr.jobs.stopping import StopRequest
+from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.options import JobOptions
+from sdr2hdr.output import open_segment_sink
+from sdr2hdr.pipeline import (
+    ConversionSummary,
+    FrameSpan,
+    Progress,
+    convert_directly,
+    flicker_of,
+    roundtrips_of,
+    summary_notices,
+)
+
+__all__ = ["convert", "finished_before", "merged", "stops_told"]
+
+
+def convert(
+    conversion: Conversion,
+    job: JobOptions | None = None,
+    listener: JobListener | None = None,
+    stop: StopRequest | None = None,
+    plan: Plan | None = None,
+) -> ConversionSummary:
+    """Convert every frame, and copy all that is not video.
+
+    The target's name appears only when the file is whole. What is finished before that lies in the
+    work folder, and the same call goes on with it.
+
+    Args:
+        conversion: What to do, as prepared.
+        job: How to carry it out; None is the usual way.
+        listener: Hears how it goes.
+        stop: Asked while it goes whether to end.
+        plan: Made before; None makes one, or takes up that of an earlier run.
+
+    Raises:
+        InputError: The source is damaged under `--strict`, or changes on the way.
+        OutputError: The output cannot be written, or the disk is full.
+        LockedError: Another run works on the same output.
+        PartialFailureError: Some segments failed, and the others are finished.
+        VerificationError: The finished file does not hold what was promised.
+        StoppedError: `stop` asked for it.
+    """
+    listener = listener or JobListener()
+    if conversion.kind != "container":
+        return _convert_in_one_go(conversion, listener)
+    with output_lock(conversion.target):
+        folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
+        folder.remove_partials()
+        run = JobRun(conversion, folder, listener, stop or StopRequest(), time.monotonic())
+        with _kept_if_useful(folder), stops_told(folder):
+            return _convert_file(run, job or JobOptions(), plan)
+
+
+def _convert_in_one_go(conversion: Conversion, listener: JobListener) -> ConversionSummary:
+    """Make pictures or a pipe; the source is looked through before only where shots matter."""
+    options = conversion.options
+    remembers = options.temporal and conversion.engine.preroll_frames > 0
+    if not remembers and not options.verify_roundtrip:
+        return convert_directly(conversion, listener.progress)
+    plan = look_through(conversion, listener.progress)
+    conversion = replace(conversion, active_picture=plan.active_picture)
+    span = FrameSpan(shots=tuple(shot.first_frame for shot in plan.shots))
+    return convert_directly(conversion, listener.progress, span)
+
+
+def _convert_file(run: JobRun, job: JobOptions, given: Plan | None) -> ConversionSummary:
+    plan = _own_plan(run, job) if given is None else _given_plan(run, given, job)
+    while True:
+        pinned = replace(run, conversion=as_pinned(run.conversion, plan))
+        try:
+            finished = finished_before(pinned, plan, plan.segments)
+            run.listener.planned(plan, len(finished))
+            resumed_frames = sum(record.summary.frame_count for record in finished.values())
+            records = run_segments(pinned, plan, plan.segments, finished)
+            return merged(pinned, plan, records, resumed_frames)
+        except FrameMemoryError as error:
+            plan = _with_smaller_tiles(run, plan, error)
+
+
+def _own_plan(run: JobRun, job: JobOptions) -> Plan:
+    """Take up the plan of an earlier run, or make a new one."""
+    known = run.folder.plan() if job.resume else None
+    if known is not None:
+        changes = changes_since(known, run.conversion)
+        if not changes:
+            return known
+        text = (
+            f"What an earlier run has finished for {run.conversion.target} does not fit any more "
+            f"({'; '.join(changes)}): starting over."
+        )
+        run.listener.notice(Notice("warning", text))
+    run.folder.clear()
+    run.folder.make()
+    _check_encoder(run)
+
+    def on_progress(progress: Progress) -> None:
+        run.stop.check()
+        run.listener.progress(progress)
+
+    plan = make_plan(run.conversion, on_progress)
+    run.folder.begin(plan)
+    return plan
+
+
+def _given_plan(run: JobRun, plan: Plan, job: JobOptions) -> Plan:
+    """Take up a plan that was made before."""
+    check_source(run.conversion, plan)
+    if not job.allow_mixed:
+        check_same_machine(plan, as_pinned(run.conversion, plan))
+    known = run.folder.plan() if job.resume else None
+    if known is None or known.key != plan.key:
+        run.folder.begin(plan)
+    return plan
+
+
+def _check_encoder(run: JobRun) -> None:
+    """Open the encoder once, so that what it does not take is said before the plan is made."""
+    conversion = run.conversion
+    if conversion.streams is None:
+        return
+    trial = run.folder.path / "trial"
+    with open_segment_sink(trial, conversion.video, conversion.options, conversion.streams):
+        pass
+
+
+def finished_before(
+    run: JobRun, plan: Plan, segments: Iterable[Segment]
+) -> dict[int, SegmentRecord]:
+    """Records of the segments that are there and whole, by index."""
+    records = {}
+    for segment in segments:
+        run.stop.check()
+        record = run.folder.finished(plan, segment)
+        if record is not None:
+            records[segment.index] = record
+        elif run.folder.has_traces_of(segment):
+            text = f"Segment {segment.index} of an earlier run is damaged; it is converted again."
+            run.listener.notice(Notice("warning", text))
+    return records
+
+
+def merged(
+    run: JobRun, plan: Plan, records: list[SegmentRecord], resumed_frames: int
+) -> ConversionSummary:
+    """Make the output of all segments, and remove the work folder."""
+    conversion = run.conversion
+    check_source(conversion, plan)
+    check_room(run.folder.path, sum(record.size_bytes for record in records))
+    run.stop.check()
+    run.listener.merging(len(records))
+    result = merge(conversion, run.folder, records)
+    run.folder.clear()
+    run.listener.published(conversion.target)
+    return ConversionSummary(
+        target=conversion.target,
+        frames=result.summary.frame_count,
+        damage=result.summary.damage,
+        light=result.light,
+        roundtrips=roundtrips_of(result.summary),
+        flicker=flicker_of(result.summary),
+        elapsed_seconds=run.elapsed_seconds,
+        size_bytes=result.written.size_bytes,
+        notices=(
+            *summary_notices(result.summary, conversion.options.super_white),
+            *result.written.notices,
+        ),
+        resumed_frames=resumed_frames,
+    )
+
+
+def _with_smaller_tiles(run: JobRun, plan: Plan, error: FrameMemoryError) -> Plan:
+    """Pin smaller tiles; they may give other bytes, so all begins anew."""
+    tile_px = error.tile_px // 2
+    if tile_px < SMALLEST_TILE_PX:
+        raise error
+    text = (
+        f"Memory ran out with tiles of {error.tile_px} px: starting over with {tile_px} px, so "
+        "that all frames are computed alike."
+    )
+    run.listener.notice(Notice("warning", text))
+    plan = with_tile(plan, tile_px)
+    run.folder.begin(plan)
+    return plan
+
+
+@contextmanager
+def _kept_if_useful(folder: WorkFolder) -> Iterator[None]:
+    """Remove the work folder after an error if nothing in it spares any work."""
+    try:
+        yield
+    except DiskFullError:
+        raise
+    except Sdr2HdrError:
+        if not folder.count_finished():
+            folder.clear()
+        raise
+    finally:
+        folder.remove_if_useless()
+
+
+@contextmanager
+def stops_told(folder: WorkFolder) -> Iterator[None]:
+    """Say how to go on after a stop."""
+    try:
+        yield
+    except StoppedError as stopped:
+        text = (
+            f"Stopped; what is finished is kept in {folder.path}. The same command goes on with "
+            "it, `sdr2hdr clean` removes it."
+        )
+        raise StoppedError(text, stopped.exit_code) from stopped

@@ -1,0 +1,206 @@
+"""Convert segments until all are finished or have failed for good."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sdr2hdr.conversion import Conversion
+from sdr2hdr.errors import PartialFailureError
+from sdr2hdr.jobs.executor import Executor, LocalExecutor, Outcome
+from sdr2hdr.jobs.listener import JobListener, SegmentNews
+from sdr2hdr.jobs.perform import perform
+from sdr2hdr.jobs.plan import Plan, Segment
+from sdr2hdr.jobs.records import SegmentRecord
+from sdr2hdr.jobs.space import SpaceWatch
+from sdr2hdr.jobs.stopping import Drain, StopRequest
+from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.pipeline import Progress
+
+__all__ = ["ATTEMPTS", "JobRun", "run_segments"]
+
+ATTEMPTS = 3
+"""How often a segment is tried in one run. What passes by itself (a network that was away) has
+passed by the end of the others; what does not will not at a fourth try."""
+
+LONGEST_MESSAGE_SEGMENTS = 5
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """What the parts of a run share.
+
+    Attributes:
+        conversion: As the plan pins it.
+        folder: The work folder.
+        listener: Hears how it goes.
+        stop: Asked whether to end.
+        started: Of `time.monotonic`.
+    """
+
+    conversion: Conversion
+    folder: WorkFolder
+    listener: JobListener
+    stop: StopRequest
+    started: float
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self.started
+
+
+def run_segments(
+    run: JobRun,
+    plan: Plan,
+    segments: Iterable[Segment],
+    finished: dict[int, SegmentRecord],
+    executor: Executor | None = None,
+) -> list[SegmentRecord]:
+    """Convert what is missing of some segments.
+
+    Args:
+        run: What is done, and who hears of it.
+        plan: Of the whole job.
+        segments: The ones that are wanted.
+        finished: Records of those among them that need not be done, by index.
+        executor: Who converts; None is this process.
+
+    Returns:
+        The records of all that are wanted, in order.
+
+    Raises:
+        PartialFailureError: Some failed for good, and all others are finished.
+        Sdr2HdrError: Something that concerns the whole job; or the error of the first segment if
+            none at all could be converted.
+    """
+    wanted = list(segments)
+    loop = _Loop(run, plan, wanted, dict(finished))
+    loop.work(executor or LocalExecutor(loop.perform_here))
+    return [loop.finished[segment.index] for segment in wanted]
+
+
+class _Loop:
+    def __init__(
+        self,
+        run: JobRun,
+        plan: Plan,
+        wanted: list[Segment],
+        finished: dict[int, SegmentRecord],
+    ) -> None:
+        self.finished = finished
+        self._run = run
+        self._plan = plan
+        self._missing = [segment for segment in wanted if segment.index not in finished]
+        self._frame_count = sum(segment.frame_count for segment in wanted)
+        self._frames = sum(record.summary.frame_count for record in finished.values())
+        self._bytes = sum(record.size_bytes for record in finished.values())
+        self._resumed_frames = self._frames
+        self._space = SpaceWatch(run.conversion, run.folder.path, plan.frame_count)
+        self._space.add(self._frames, self._bytes)
+        self._started = time.monotonic()
+        self._attempts: Counter[int] = Counter()
+        self._failed: dict[int, tuple[Segment, Exception]] = {}
+
+    def work(self, executor: Executor) -> None:
+        for segment in self._missing:
+            executor.submit(segment)
+        if self._missing:
+            self._tell_progress(0, 0)
+        for outcome in executor.outcomes():
+            if outcome.record is not None:
+                self._finish(outcome.segment, outcome.record)
+            elif self._fail(outcome):
+                executor.submit(outcome.segment)
+        self._check_failures()
+
+    def perform_here(self, segment: Segment) -> SegmentRecord:
+        """Convert a segment in this process, and tell every frame."""
+        self._run.stop.check()
+        warning = self._space.check(segment.frame_count)
+        if warning is not None:
+            self._run.listener.notice(warning)
+        drain = Drain(self._run.stop, segment.frame_count)
+
+        def on_frames(frames: int, written_bytes: int) -> None:
+            self._tell_progress(frames, written_bytes)
+            drain.check(frames)
+
+        return perform(self._run.conversion, self._plan, segment, self._run.folder, on_frames)
+
+    def _finish(self, segment: Segment, record: SegmentRecord) -> None:
+        self.finished[segment.index] = record
+        self._frames += segment.frame_count
+        self._bytes += record.size_bytes
+        self._space.add(segment.frame_count, record.size_bytes)
+        self._run.listener.segment(self._news(segment, seconds=record.seconds))
+        self._tell_progress(0, 0)
+
+    def _fail(self, outcome: Outcome) -> bool:
+        """Take note of a failure; whether to try again."""
+        segment, error = outcome.segment, outcome.error
+        if error is None:
+            raise ValueError(f"Segment {segment.index} has neither a record nor an error.")
+        self._attempts[segment.index] += 1
+        will_retry = self._attempts[segment.index] < ATTEMPTS
+        if not will_retry:
+            self._failed[segment.index] = (segment, error)
+        self._run.listener.segment(self._news(segment, error=str(error), will_retry=will_retry))
+        return will_retry
+
+    def _check_failures(self) -> None:
+        if not self._failed:
+            return
+        failed = [self._failed[index] for index in sorted(self._failed)]
+        if not self.finished:
+            raise failed[0][1]
+        said = [f"{self._words(segment)}: {error}" for segment, error in failed]
+        more = len(said) - LONGEST_MESSAGE_SEGMENTS
+        raise PartialFailureError(
+            f"{len(failed)} of {len(self._plan.segments)} segments failed {ATTEMPTS} times each: "
+            + " ".join(said[:LONGEST_MESSAGE_SEGMENTS])
+            + (f" And {more} more." if more > 0 else "")
+            + f" The others are finished and kept in {self._run.folder.path}; the same command "
+            "tries these again."
+        )
+
+    def _words(self, segment: Segment) -> str:
+        news = self._news(segment)
+        end = "the end" if news.end_seconds is None else f"{news.end_seconds:.3f} s"
+        return (
+            f"segment {segment.index}, frames {segment.first_frame} to {segment.end_frame - 1} "
+            f"({news.start_seconds:.3f} s to {end})"
+        )
+
+    def _news(
+        self,
+        segment: Segment,
+        *,
+        seconds: float | None = None,
+        error: str = "",
+        will_retry: bool = False,
+    ) -> SegmentNews:
+        tick, offset = self._plan.time_base, self._run.conversion.source.start_seconds
+        end = segment.end_pts
+        return SegmentNews(
+            segment=segment,
+            start_seconds=float(segment.start_pts * tick - offset),
+            end_seconds=None if end is None else float(end * tick - offset),
+            seconds=seconds,
+            error=error,
+            will_retry=will_retry,
+        )
+
+    def _tell_progress(self, frames: int, written_bytes: int) -> None:
+        self._run.listener.progress(
+            Progress(
+                frames=self._frames + frames,
+                frame_count=self._frame_count,
+                elapsed_seconds=time.monotonic() - self._started,
+                written_bytes=self._bytes + written_bytes,
+                stage="convert",
+                resumed_frames=self._resumed_frames,
+            )
+        )

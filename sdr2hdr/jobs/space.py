@@ -1,0 +1,121 @@
+"""Room on the disk: guessed before the work, then reckoned from what the segments really take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sdr2hdr.conversion import Conversion
+from sdr2hdr.errors import DiskFullError, Notice
+from sdr2hdr.jobs.disk import free_bytes
+from sdr2hdr.media.encoders import choose_encoder
+
+__all__ = ["SpaceWatch", "check_room"]
+
+RESERVE_BYTES = 64 << 20
+"""Left alone: logs, records, and what other programs write meanwhile."""
+
+BITS_PER_SAMPLE = {
+    "hevc": 0.12,
+    "av1": 0.10,
+    "prores-422hq": 3.5,
+    "prores-4444": 5.3,
+    "dnxhr-hqx": 3.5,
+    "dnxhr-444": 7.0,
+    "ffv1": 13.0,
+}
+"""A first guess for a luma sample. ProRes and DNxHR: their target rates at 1080p (Apple, ProRes
+White Paper, 2022: 220 Mbit/s for 422 HQ and 330 for 4444 at 29.97 frames a second; Avid, DNxHR
+Codec Bandwidth Specifications: 220 Mbit/s at 29.97 for HQX). The others: of the order of what clean
+and grainy footage gave at the default quality; the true figure can be five times that."""
+
+
+class SpaceWatch:
+    """Says in time when a disk will not hold the rest of a job.
+
+    The segments and the merged file lie on the disk at once, so video takes twice its size.
+    """
+
+    def __init__(self, conversion: Conversion, folder: Path, frame_count: int) -> None:
+        """Watch the disk of a work folder.
+
+        Args:
+            conversion: What is written.
+            folder: The work folder.
+            frame_count: Frames of the whole conversion.
+        """
+        self._folder = folder
+        self._frame_count = frame_count
+        self._frames = 0
+        self._bytes = 0
+        self._warned = False
+        encode = conversion.options.encode
+        name = choose_encoder(encode, conversion.target).name.removesuffix("-nvenc")
+        samples = conversion.width_px * conversion.height_px
+        self._guess_bytes = samples * BITS_PER_SAMPLE.get(name, BITS_PER_SAMPLE["hevc"]) / 8
+        self._copied_bytes = _copied_bytes(conversion)
+
+    def add(self, frames: int, size_bytes: int) -> None:
+        """Take a finished segment into account."""
+        self._frames += frames
+        self._bytes += size_bytes
+
+    @property
+    def needed_bytes(self) -> int:
+        """What is still to be written, as far as can be told."""
+        each = self._bytes / self._frames if self._frames else self._guess_bytes
+        left = self._frame_count - self._frames
+        return round(each * (left + self._frame_count) + self._copied_bytes)
+
+    def check(self, next_frames: int) -> Notice | None:
+        """Look at the disk before a segment of so many frames is begun.
+
+        Returns:
+            A warning, once, if the disk will probably not hold everything.
+
+        Raises:
+            DiskFullError: It will not even hold this segment.
+        """
+        free = free_bytes(self._folder)
+        if self._frames:
+            next_bytes = round(next_frames * self._bytes / self._frames)
+            if free < next_bytes + RESERVE_BYTES:
+                raise DiskFullError(
+                    f"The disk of {self._folder} has {_gigabytes(free)} left; expected "
+                    f"{_gigabytes(next_bytes + RESERVE_BYTES)} for the next segment. What is "
+                    "finished is kept: make room and give the same command again."
+                )
+        if self._warned or free >= self.needed_bytes + RESERVE_BYTES:
+            return None
+        self._warned = True
+        reckoned = "by what is done" if self._frames else "by a rough guess"
+        return Notice(
+            "warning",
+            f"The disk of {self._folder} has {_gigabytes(free)} left, and {reckoned} "
+            f"{_gigabytes(self.needed_bytes)} are still to be written. If it fills up, what is "
+            "finished is kept and the same command goes on; --temp-dir names another disk.",
+        )
+
+
+def check_room(folder: Path, size_bytes: int) -> None:
+    """Look at the disk before the segments become one file.
+
+    Raises:
+        DiskFullError: It will not hold it.
+    """
+    free = free_bytes(folder)
+    if free < size_bytes + RESERVE_BYTES:
+        raise DiskFullError(
+            f"The disk of {folder} has {_gigabytes(free)} left; expected "
+            f"{_gigabytes(size_bytes + RESERVE_BYTES)} to join the segments. They are kept: make "
+            "room and give the same command again."
+        )
+
+
+def _copied_bytes(conversion: Conversion) -> int:
+    """What the other streams will take: a tenth of the source is usual."""
+    others = len(conversion.source.streams) > 1
+    return conversion.source.size_bytes // 10 if others else 0
+
+
+def _gigabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.2f} GB"

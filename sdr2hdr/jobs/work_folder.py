@@ -1,0 +1,216 @@
+"""The work folder of a job: its plan, and every finished segment with its record.
+
+A segment counts as finished when its record is there and says what the file is. Both get their
+names only when their bytes are on the disk, the record last; so whatever ends a run, what a later
+run finds is either whole or not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sdr2hdr.errors import InputError, OutputError
+from sdr2hdr.jobs.disk import keep, sha256_of, told, write_text
+from sdr2hdr.jobs.plan import Plan, Segment, read_plan
+from sdr2hdr.jobs.records import SegmentRecord
+
+__all__ = ["WORK_FOLDER_SUFFIX", "WorkFolder"]
+
+WORK_FOLDER_SUFFIX = ".sdr2hdr"
+_PARTIAL = ".partial"
+_TARGET_FILE = "output.txt"
+_RECORDS = "[0-9]*.json"
+_PATH_DIGITS = 8
+
+
+class WorkFolder:
+    """Where a job keeps what it has finished.
+
+    Attributes:
+        path: The folder; hidden and named after the output.
+        merged: The file that becomes the output.
+    """
+
+    def __init__(self, path: Path, target: Path) -> None:
+        """Name a folder; nothing is made or read.
+
+        Args:
+            path: The folder.
+            target: The output.
+        """
+        self.path = path
+        self.merged = path / f"merged{target.suffix}"
+        self._target = target
+
+    @classmethod
+    def of(cls, target: Path, temp_dir: Path | None) -> WorkFolder:
+        """The work folder of an output: beside it, or in a folder for such things.
+
+        Args:
+            target: The output.
+            temp_dir: None is the output's own folder.
+        """
+        if temp_dir is None:
+            return cls(target.with_name(f".{target.name}{WORK_FOLDER_SUFFIX}"), target)
+        # Outputs of one name in several folders may share a temporary one.
+        place = hashlib.sha256(os.fsencode(target.absolute())).hexdigest()[:_PATH_DIGITS]
+        return cls(temp_dir / f".{target.name}.{place}{WORK_FOLDER_SUFFIX}", target)
+
+    @property
+    def plan_path(self) -> Path:
+        """The plan's file."""
+        return self.path / "plan.json"
+
+    @staticmethod
+    def target_of(path: Path) -> Path | None:
+        """The output that a folder is the work folder of; None if it is no work folder."""
+        try:
+            return Path((path / _TARGET_FILE).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def make(self) -> None:
+        """Make the folder if it is not there.
+
+        Raises:
+            OutputError: It cannot be made.
+        """
+        try:
+            self.path.mkdir(exist_ok=True)
+            write_text(self.path / _TARGET_FILE, str(self._target.absolute()))
+        except OSError as error:
+            raise OutputError(
+                f"The work folder {self.path} cannot be made: {error.strerror}. "
+                "--temp-dir names another folder for it."
+            ) from error
+
+    def plan(self) -> Plan | None:
+        """The plan that is there, None if there is none or it is damaged."""
+        try:
+            return read_plan(self.plan_path) if self.plan_path.is_file() else None
+        except InputError:
+            return None
+
+    def begin(self, plan: Plan) -> None:
+        """Take up a plan, and let go of everything that another one left.
+
+        Raises:
+            OutputError: The disk does not take it.
+        """
+        self.clear()
+        self.make()
+        self.join(plan)
+
+    def join(self, plan: Plan) -> None:
+        """Put the plan where it belongs if it is not there, and keep all that is finished.
+
+        Raises:
+            OutputError: The disk does not take it, or another plan is being worked on.
+        """
+        known = self.plan()
+        if known is not None and known.key == plan.key:
+            return
+        if known is not None:
+            raise OutputError(
+                f"{self.path} holds the work of another plan; expected that of key "
+                f"{plan.key[:12]}. `sdr2hdr clean` removes it."
+            )
+        with told(str(self.plan_path)):
+            write_text(self.plan_path, plan.to_json())
+
+    @contextmanager
+    def unfinished(self, segment: Segment) -> Iterator[Path]:
+        """Name a file to write a segment to; what is left of it is removed.
+
+        Yields:
+            A name of this process alone: on a farm, two may convert one segment.
+        """
+        name = f"{segment.index:06d}.{socket.gethostname()}-{os.getpid()}{_PARTIAL}"
+        path = self.path / name
+        try:
+            yield path
+        finally:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def segment_name(self, segment: Segment, suffix: str) -> str:
+        """The name of a finished segment's file."""
+        return f"{segment.index:06d}{suffix}"
+
+    def add(self, unfinished: Path, record: SegmentRecord) -> None:
+        """Take a whole segment in.
+
+        Raises:
+            OutputError: The disk does not take it.
+        """
+        with told(str(self.path / record.file_name)):
+            self._record_path(record.index).unlink(missing_ok=True)
+            keep(unfinished, self.path / record.file_name)
+            write_text(self._record_path(record.index), record.to_json())
+
+    def file_of(self, record: SegmentRecord) -> Path:
+        """Where the segment of a record lies."""
+        return self.path / record.file_name
+
+    def finished(self, plan: Plan, segment: Segment) -> SegmentRecord | None:
+        """The record of a finished segment whose file is still what it was; None without one."""
+        path = self._record_path(segment.index)
+        try:
+            record = SegmentRecord.from_json(path.read_text(encoding="utf-8"), str(path))
+            file = self.file_of(record)
+            whole = (
+                (record.key, record.index) == (plan.key, segment.index)
+                and record.summary.first_frame == segment.first_frame
+                and record.summary.frame_count == segment.frame_count
+                and file.stat().st_size == record.size_bytes
+                and sha256_of(file) == record.sha256
+            )
+        except (OSError, UnicodeDecodeError, InputError):
+            return None
+        return record if whole else None
+
+    def has_traces_of(self, segment: Segment) -> bool:
+        """Whether anything says that a segment was once finished."""
+        return self._record_path(segment.index).exists()
+
+    def count_finished(self) -> int:
+        """How many segments have a record."""
+        return sum(1 for _ in self.path.glob(_RECORDS))
+
+    def remove_partials(self) -> None:
+        """Remove what a killed run has left half written; only for who holds the lock alone."""
+        if self.path.is_dir():
+            for path in self.path.glob(f"*{_PARTIAL}"):
+                path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove the folder with all that is in it.
+
+        Raises:
+            OutputError: Something in it cannot be removed.
+        """
+        if not self.path.is_dir():
+            return
+        # Without its plan nothing in the folder counts any more, however far this comes.
+        self.plan_path.unlink(missing_ok=True)
+        try:
+            shutil.rmtree(self.path)
+        except OSError as error:
+            raise OutputError(
+                f"The work folder {self.path} cannot be removed: {error.strerror}."
+            ) from error
+
+    def remove_if_useless(self) -> None:
+        """Remove a folder in which there is no plan to go on with."""
+        if self.path.is_dir() and not self.plan_path.exists():
+            with suppress(OutputError):
+                self.clear()
+
+    def _record_path(self, index: int) -> Path:
+        return self.path / f"{index:06d}.json"

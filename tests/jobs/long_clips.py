@@ -1,0 +1,78 @@
+"""Clips that are cut into several segments, and conversions of them that fail where they should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from clips import ClipRecipe, make_clip
+
+from sdr2hdr.conversion import Conversion
+from sdr2hdr.errors import Notice
+from sdr2hdr.jobs import segment_loop
+from sdr2hdr.jobs.listener import JobListener, SegmentNews
+from sdr2hdr.jobs.plan import Plan, Segment
+from sdr2hdr.jobs.segmentation import SegmentRule
+from sdr2hdr.options import ConvertOptions, EncodeOptions
+
+FRAMES = 40
+SEGMENT_FRAMES = 8
+OPTIONS = ConvertOptions("bt2408", encode=EncodeOptions(preset="ultrafast", threads=1))
+
+
+def make_source(folder: Path, frames: int = FRAMES) -> Path:
+    """B-frames, closed groups of pictures of 5, sound."""
+    recipe = ClipRecipe(
+        pts=tuple(range(frames)),
+        audio_seconds=frames / 25,
+        codec_options=(("qp", "20"), ("g", "5")),
+    )
+    return make_clip(folder / "source.mp4", recipe)
+
+
+def use_short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut every 8 frames, so that small clips have several segments."""
+    rule = SegmentRule(longest_frames=SEGMENT_FRAMES, joined_frames=SEGMENT_FRAMES)
+    monkeypatch.setattr("sdr2hdr.jobs.planning.segment_rule", lambda conversion: rule)
+
+
+class Ears(JobListener):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+        self.news: list[SegmentNews] = []
+        self.resumed: list[int] = []
+        self.plans: list[Plan] = []
+
+    def notice(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+    def planned(self, plan: Plan, resumed_segments: int) -> None:
+        self.plans.append(plan)
+        self.resumed.append(resumed_segments)
+
+    def segment(self, news: SegmentNews) -> None:
+        self.news.append(news)
+
+    @property
+    def text(self) -> str:
+        return " ".join(notice.text for notice in self.notices)
+
+
+def before_segment(
+    monkeypatch: pytest.MonkeyPatch, act: Callable[[Segment, Conversion], None]
+) -> None:
+    """Do something, such as failing, before a segment is converted."""
+    real = segment_loop.perform
+
+    def perform(conversion: Conversion, plan: Plan, segment: Segment, *rest: object):
+        act(segment, conversion)
+        return real(conversion, plan, segment, *rest)
+
+    monkeypatch.setattr(segment_loop, "perform", perform)
+
+
+class Killed(BaseException):
+    """Ends a run as rudely as can be done without ending the test."""

@@ -1,0 +1,230 @@
+"""Segments converted in several places, and joined in one; what is left behind, and removed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import ClipRecipe, make_clip
+from long_clips import (
+    OPTIONS,
+    SEGMENT_FRAMES,
+    Killed,
+    before_segment,
+    make_source,
+    use_short_segments,
+)
+
+from sdr2hdr.cli import run as run_command
+from sdr2hdr.jobs import run, settings
+from sdr2hdr.jobs.farm import ranges
+from sdr2hdr.jobs.lock import output_lock
+from sdr2hdr.jobs.option_values import from_values, to_values
+from sdr2hdr.jobs.perform import perform
+from sdr2hdr.jobs.planning import make_plan
+from sdr2hdr.jobs.records import SegmentRecord
+from sdr2hdr.jobs.settings import LOCAL_OPTIONS, planned_options
+from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.options import (
+    ColourOverrides,
+    ConvertOptions,
+    EngineOptions,
+    Look,
+    ReadOptions,
+    TimeRange,
+)
+from sdr2hdr.pipeline import prepare
+from sdr2hdr.signal import ColourRange, Matrix
+
+
+@pytest.fixture(autouse=True)
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_short_segments(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_source(tmp_path_factory.mktemp("source"), 3 * SEGMENT_FRAMES)
+
+
+@pytest.fixture
+def plan(source: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "plan.json"
+    made = make_plan(prepare(source, tmp_path / "out.mkv", OPTIONS))
+    path.write_text(made.to_json(), encoding="utf-8")
+    return path
+
+
+def call(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = run_command([str(argument) for argument in arguments])
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def test_segments_of_several_runs_make_the_same_file(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str]
+):
+    target, whole = tmp_path / "out.mkv", tmp_path / "whole.mkv"
+    code, _, err = call(
+        capfd, "convert", source, target, "--plan", plan, "--segments", "1-2", "--threads", 2
+    )
+    assert (code, target.exists()) == (0, False), err
+    code, _, err = call(capfd, "merge", plan, target)
+    assert code == 8 and "1 of 3 segments are not finished" in err and ": 0." in err
+    code, out, _ = call(
+        capfd, "convert", source, target, "--plan", plan, "--segments", "0", "--json"
+    )
+    assert code == 0
+    events = [json.loads(line) for line in out.splitlines()]
+    assert events[-1] == {
+        "event": "segments_done",
+        "output": str(target),
+        "segments": [0],
+        "frames": SEGMENT_FRAMES,
+    }
+    code, _, err = call(capfd, "merge", plan, target)
+    assert code == 0, err
+    run.convert(prepare(source, whole, OPTIONS))
+    assert target.read_bytes() == whole.read_bytes()
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_a_plan_is_followed_whole(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str]
+):
+    target, whole = tmp_path / "out.mkv", tmp_path / "whole.mkv"
+    code, out, err = call(capfd, "convert", source, target, "--plan", plan, "--json")
+    assert code == 0, err
+    events = [json.loads(line) for line in out.splitlines()]
+    kinds = [event["event"] for event in events if event["event"] not in ("progress", "warning")]
+    assert kinds == ["planned", "segment", "segment", "segment", "merge", "done"]
+    assert {event["stage"] for event in events if event["event"] == "progress"} == {"convert"}
+    run.convert(prepare(source, whole, OPTIONS))
+    assert target.read_bytes() == whole.read_bytes()
+
+
+def test_what_a_plan_says_is_not_said_twice(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str]
+):
+    refused = {
+        ("--plan", plan, "--quality", 20): (2, "--quality"),
+        ("--segments", "0-1"): (2, "--plan"),
+        ("--plan", plan, "--segments", "2-9"): (2, "the plan has 0 to 2"),
+        ("--plan", plan, "--segments", "x"): (2, "A-B"),
+        ("--plan", tmp_path / "none.json"): (3, "none.json"),
+        ("--plan", source): (3, "source.mp4"),
+    }
+    for arguments, (expected, word) in refused.items():
+        code, _, err = call(capfd, "convert", source, tmp_path / "out.mkv", *arguments)
+        assert (code, word in err) == (expected, True), (arguments, err)
+    code, _, err = call(capfd, "convert", source, tmp_path / "out.mp4", "--plan", plan)
+    assert code == 2 and ".mkv" in err
+
+
+def test_another_machine_is_refused_unless_allowed(
+    source: Path,
+    tmp_path: Path,
+    plan: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    target = tmp_path / "out.mkv"
+    arguments = ("convert", source, target, "--plan", plan, "--segments", "0-2")
+    with monkeypatch.context() as patch:
+        patch.setattr(settings, "_processor", lambda device: "another one")
+        code, _, err = call(capfd, *arguments)
+        assert code == 6 and "processor was" in err and "--allow-mixed" in err
+        code, _, err = call(capfd, *arguments, "--allow-mixed")
+        assert code == 0, err
+    code, _, err = call(capfd, "merge", plan, target)
+    assert code == 6 and "unlike the plan's" in err
+    code, _, err = call(capfd, "merge", plan, target, "--allow-mixed")
+    assert code == 0, err
+
+
+def test_flicker_is_told_for_every_shot(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    chroma = np.full((24, 32), 128, np.uint8)
+    own = make_clip(
+        tmp_path / "grey.mkv",
+        ClipRecipe(pts=tuple(range(8)), codec="ffv1", codec_options=()),
+        [np.full((48, 64), 120, np.uint8), chroma, chroma],
+    )
+    target = tmp_path / "out.mkv"
+    options = ("--model", "bt2408", "--preset", "ultrafast")
+    code, out, _ = call(capfd, "convert", own, target, *options, "--json")
+    (shot,) = json.loads(out.splitlines()[-1])["flicker"]
+    assert code == 0
+    assert shot["still_share"] == 1.0 and shot["ratio"] == 0.0
+    code, _, err = call(capfd, "convert", own, target, "--max-flicker", "0")
+    assert code == 2 and "--max-flicker" in err
+
+
+def test_clean_lists_and_removes(
+    source: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    target = tmp_path / "out.mkv"
+
+    def act(segment, conversion) -> None:
+        if segment.index == 1:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        before_segment(patch, act)
+        with pytest.raises(Killed):
+            run.convert(prepare(source, target, OPTIONS))
+    innocent = tmp_path / ".other.mkv.sdr2hdr"
+    innocent.mkdir()
+    folder = WorkFolder.of(target, None).path
+    code, out, _ = call(capfd, "clean", tmp_path, "--dry-run")
+    assert (code, folder.exists()) == (0, True)
+    assert f"{folder}: for {target}, 1 of 3 segments" in out
+    with output_lock(target):
+        code, _, err = call(capfd, "clean", target)
+        assert (code, folder.exists()) == (0, True) and "another run" in err
+    code, out, _ = call(capfd, "clean", target, "--json")
+    assert json.loads(out)["removed"] is True
+    assert not folder.exists() and innocent.exists()
+
+
+def test_records_survive_their_file(source: Path, tmp_path: Path):
+    options = dataclasses.replace(OPTIONS, verify_roundtrip=True, max_flicker=1e9)
+    conversion = prepare(source, tmp_path / "out.mkv", options)
+    made = make_plan(conversion)
+    folder = WorkFolder.of(conversion.target, None)
+    folder.begin(made)
+    record = perform(conversion, made, made.segments[1], folder)
+    assert record.summary.tallies and record.summary.flicker
+    assert SegmentRecord.from_json(record.to_json(), "it") == record
+    assert folder.finished(made, made.segments[1]) == record
+
+
+def test_options_survive_a_plan(source: Path, tmp_path: Path):
+    options = ConvertOptions(
+        "irnet2",
+        scale=1,
+        read=ReadOptions(
+            colour=ColourOverrides(Matrix.BT601, ColourRange.FULL),
+            time_range=TimeRange(0.04, 0.5),
+            deinterlace="off",
+        ),
+        encode=dataclasses.replace(OPTIONS.encode, quality=20.0, threads=2),
+        engine=EngineOptions(device="cpu", max_memory_bytes=10**9),
+        look=Look(peak_cd_m2=600.0, limit_gamut="p3-d65"),
+        dither=True,
+        temporal=False,
+    )
+    pinned = prepare(source, tmp_path / "out.mkv", options)
+    values = json.loads(json.dumps(settings.pinned_settings(pinned)))
+    assert planned_options(values) == options
+    assert from_values(ConvertOptions, to_values(options, LOCAL_OPTIONS), "it").look == options.look
+
+
+def test_ranges_are_short():
+    assert ranges([0]) == "0"
+    assert ranges([1, 2, 3, 7, 9, 10]) == "1-3, 7, 9-10"

@@ -1,0 +1,286 @@
+"""What goes wrong on the way: one segment, the disk, another run, the user."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from clips import FLOWER
+from long_clips import OPTIONS, Ears, before_segment, make_source, use_short_segments
+
+from sdr2hdr.cli import run as run_command
+from sdr2hdr.errors import (
+    DiskFullError,
+    InputError,
+    LockedError,
+    OutputError,
+    PartialFailureError,
+    StoppedError,
+)
+from sdr2hdr.jobs import run, stopping
+from sdr2hdr.jobs.lock import lock_path, output_lock
+from sdr2hdr.jobs.segment_loop import ATTEMPTS
+from sdr2hdr.jobs.stopping import Drain, StopRequest
+from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.pipeline import prepare
+
+
+@pytest.fixture(autouse=True)
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_short_segments(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_source(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="module")
+def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What an undisturbed run gives."""
+    target = tmp_path_factory.mktemp("whole") / "out.mkv"
+    with pytest.MonkeyPatch.context() as patch:
+        use_short_segments(patch)
+        run.convert(prepare(source, target, OPTIONS))
+    return target.read_bytes()
+
+
+ERRORS = {
+    "decoder": InputError("damaged under --strict"),
+    "encoder": OutputError("x265 failed"),
+    "network": OSError(errno.EIO, "Input/output error"),
+}
+
+
+@pytest.mark.parametrize("kind", list(ERRORS))
+def test_a_failure_that_passes_is_tried_again(
+    source: Path, tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    left = {1: 1, 3: 2}
+
+    def act(segment, conversion) -> None:
+        if left.get(segment.index, 0):
+            left[segment.index] -= 1
+            raise ERRORS[kind]
+
+    before_segment(monkeypatch, act)
+    target, ears = tmp_path / "out.mkv", Ears()
+    run.convert(prepare(source, target, OPTIONS), listener=ears)
+    failed = [(news.segment.index, news.will_retry) for news in ears.news if news.error]
+    assert failed == [(1, True), (3, True), (3, True)]
+    assert target.read_bytes() == whole
+
+
+def test_a_segment_that_fails_for_good_stops_no_other(
+    source: Path, tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    target, ears, broken = tmp_path / "out.mkv", Ears(), {1}
+
+    def act(segment, conversion) -> None:
+        if segment.index in broken:
+            raise OutputError("x265 failed")
+
+    before_segment(monkeypatch, act)
+    with pytest.raises(PartialFailureError) as told:
+        run.convert(prepare(source, target, OPTIONS), listener=ears)
+    assert told.value.exit_code == 8
+    # 25 frames a second, 8 a segment.
+    assert "segment 1, frames 8 to 15 (0.320 s to 0.640 s): x265 failed" in str(told.value)
+    assert [news.will_retry for news in ears.news if news.error] == [True] * (ATTEMPTS - 1) + [
+        False
+    ]
+    assert not target.exists()
+    broken.clear()
+    again = Ears()
+    run.convert(prepare(source, target, OPTIONS), listener=again)
+    assert [news.segment.index for news in again.news] == [1]
+    assert target.read_bytes() == whole
+
+
+def test_when_nothing_can_be_done_the_reason_is_the_error(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def act(segment, conversion) -> None:
+        raise InputError("damaged")
+
+    before_segment(monkeypatch, act)
+    with pytest.raises(InputError, match="damaged"):
+        run.convert(prepare(source, tmp_path / "out.mkv", OPTIONS))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_is_told_and_gone_on_with(
+    source: Path, tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    target = tmp_path / "out.mkv"
+    with monkeypatch.context() as patch:
+
+        def keep(unfinished: Path, path: Path) -> None:
+            if path.name.startswith("000002"):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            unfinished.replace(path)
+
+        patch.setattr("sdr2hdr.jobs.work_folder.keep", keep)
+        with pytest.raises(DiskFullError, match="same command") as told:
+            run.convert(prepare(source, target, OPTIONS))
+    assert told.value.exit_code == 5
+    assert not target.exists()
+    ears = Ears()
+    run.convert(prepare(source, target, OPTIONS), listener=ears)
+    assert ears.resumed == [2]
+    assert target.read_bytes() == whole
+
+
+def test_disk_is_watched_before_it_is_full(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    frees = iter([10**12, 10**12, 70 << 20, 1000])
+    monkeypatch.setattr("sdr2hdr.jobs.space.free_bytes", lambda folder: next(frees))
+    monkeypatch.setattr("sdr2hdr.jobs.space.RESERVE_BYTES", 69 << 20)
+    ears = Ears()
+    with pytest.raises(DiskFullError, match="for the next segment"):
+        run.convert(prepare(source, tmp_path / "out.mkv", OPTIONS), listener=ears)
+    assert WorkFolder.of(tmp_path / "out.mkv", None).count_finished() == 3
+
+
+def test_warning_when_the_disk_will_probably_not_do(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("sdr2hdr.jobs.space.free_bytes", lambda folder: (64 << 20) + 4000)
+    ears = Ears()
+    with pytest.raises(DiskFullError):
+        run.convert(prepare(source, tmp_path / "out.mkv", OPTIONS), listener=ears)
+    assert "are still to be written" in ears.text
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("mount") is None,
+    reason="a small file system needs root and mount",
+)
+def test_a_disk_that_really_is_full(source: Path, tmp_path: Path, whole: bytes):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this system mounts no tmpfs here")
+    try:
+        target, filler = disk / "out.mkv", disk / "filler"
+        filler.write_bytes(bytes(shutil.disk_usage(disk).free - 60_000))
+        arguments = ["convert", source, target, "--model", "bt2408", "--preset", "ultrafast"]
+        command = [str(argument) for argument in [*arguments, "--threads", 1]]
+        assert run_command(command) == 5
+        assert not target.exists()
+        filler.unlink()
+        assert run_command(command) == 0
+        assert target.read_bytes() == whole
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_two_runs_on_one_output_exclude_each_other(source: Path, tmp_path: Path):
+    target = tmp_path / "out.mkv"
+    code = (
+        "import sys, time; from pathlib import Path; from sdr2hdr.jobs.lock import output_lock\n"
+        "with output_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(LockedError, match=f"process {other.pid} on ") as told:
+            run.convert(prepare(source, target, OPTIONS))
+        assert told.value.exit_code == 10
+        with pytest.raises(LockedError), output_lock(target, shared=True):
+            pass
+    finally:
+        other.kill()
+        other.communicate()
+    # The file is still there; the lock went with its process.
+    assert lock_path(target).exists()
+    run.convert(prepare(source, target, OPTIONS))
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
+
+
+def test_shared_locks_go_together_and_keep_others_out(tmp_path: Path):
+    target = tmp_path / "out.mkv"
+    with output_lock(target, shared=True), output_lock(target, shared=True):
+        with pytest.raises(LockedError), output_lock(target):
+            pass
+        assert lock_path(target).exists()
+    with output_lock(target):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_drain_finishes_only_what_is_soon_done(monkeypatch: pytest.MonkeyPatch):
+    clock = [0.0]
+    monkeypatch.setattr(stopping.time, "monotonic", lambda: clock[0])
+    request = StopRequest()
+    soon, late = Drain(request, 20), Drain(request, 20)
+    soon.check(0)
+    clock[0] = 10.0
+    request.ask(130)
+    # 16 of 20 frames in 10 s leave 2.5 s; 8 of 20 leave 15 s.
+    soon.check(16)
+    with pytest.raises(StoppedError):
+        late.check(8)
+    # It takes longer than was thought.
+    clock[0] = 20.0
+    with pytest.raises(StoppedError):
+        soon.check(17)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signal_ends_in_good_order(tmp_path: Path, number: int, code: int):
+    target = tmp_path / "out.mkv"
+    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", FLOWER, target, "--json"]
+    process = subprocess.Popen(
+        [*command, "--model", "irnet2", "--preset", "ultrafast"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "progress" and event["stage"] == "convert":
+            break
+    process.send_signal(number)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert "The same command goes on" in said
+    assert "Traceback" not in said
+    assert not target.exists()
+    assert [path.name for path in tmp_path.iterdir()] == [".out.mkv.sdr2hdr"]
+    assert not list((tmp_path / ".out.mkv.sdr2hdr").glob("*.partial"))
+
+
+def test_second_signal_stops_at_once(tmp_path: Path):
+    target = tmp_path / "out.mkv"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sdr2hdr.cli", "convert", FLOWER, target, "--model", "irnet2"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    while process.poll() is None and not list(tmp_path.glob(".out*/plan.json")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    for line in process.stderr:
+        if "Once more stops at once" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert not target.exists()
