@@ -46,7 +46,10 @@ class ConsoleListener(JobListener):
     def planned(self, plan: Plan, resumed_segments: int) -> None:
         """See `JobListener`."""
         shots, segments = len(plan.shots), len(plan.segments)
-        counted = f"{plan.frame_count} frames, {shots} shots, {segments} segments"
+        counted = (
+            f"{plan.frame_count} frames, {shots} shot{'s' if shots != 1 else ''}, "
+            f"{segments} segment{'s' if segments != 1 else ''}"
+        )
         if resumed_segments:
             self._console.say(
                 f"{self._source}: going on; {resumed_segments} of {segments} segments are finished."

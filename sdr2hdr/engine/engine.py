@@ -12,6 +12,7 @@ from sdr2hdr.curves import CURVES, CurveFunction, curve_names, load_curve
 from sdr2hdr.curves.down_conversion import load_down_conversion, way_back
 from sdr2hdr.engine.cuda_graphs import graphs_for
 from sdr2hdr.engine.curve_program import curve_program
+from sdr2hdr.engine.heap import return_large_blocks
 from sdr2hdr.engine.on_curve import add_curve
 from sdr2hdr.engine.out_of_memory import allocation_failures_named
 from sdr2hdr.engine.placement import Placement, resolve_placement
@@ -287,6 +288,8 @@ def load_engine(
         known = ", ".join((*curve_names(), *(spec.name for spec in NETWORKS)))
         raise ModelError(f'There is no model "{model}"; expected one of {known} (--model).')
     placement = resolve_placement(options)
+    if options.max_memory_bytes is not None and placement.device.type == "cpu":
+        return_large_blocks()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     in_torch = Placement("torch", placement.device, "fp32", placement.threads)

@@ -71,6 +71,12 @@ SOURCES = {
 PRORES = dataclasses.replace(HDR10_SIGNAL, subsampling=Subsampling.YUV422, bit_depth=12)
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Pictures this small gain nothing from more; `own_threads` puts the number back."""
+    torch.set_num_threads(1)
+
+
 def coded(signal: CodedSignal, height_px: int = 18, width_px: int = 26) -> CodedBatch:
     generator = torch.Generator().manual_seed(2)
     dtype = torch.uint8 if signal.bit_depth == 8 else torch.uint16

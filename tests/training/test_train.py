@@ -10,9 +10,11 @@ import torch
 from exr_files import scene_pixels, write_exr
 
 from sdr2hdr.cli import run
+from sdr2hdr.curves.bt2446a import bt2446a
 from sdr2hdr.errors import InputError, OutputError, UsageError
 from sdr2hdr.media.still_images import write_png
 from sdr2hdr.networks.card import Form
+from sdr2hdr.networks.gpgmnet import bicubic_upscale
 from sdr2hdr.networks.registry import NETWORKS, build, resolve_exactly
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.training import checkpoint, loop
@@ -279,6 +281,14 @@ def test_a_wrong_recipe_is_a_usage_error(text, complaint, tmp_path):
         read_recipe(path)
 
 
+@pytest.fixture(params=["float32", "bfloat16"])
+def precision(request, monkeypatch):
+    """Training with and without half precision, whatever this processor has."""
+    has_it = request.param == "bfloat16"
+    monkeypatch.setattr("sdr2hdr.training.forms.computes_bf16", lambda device: has_it)
+
+
+@pytest.mark.usefixtures("precision")
 def test_residual_networks_start_as_the_curve():
     network = build(resolve_exactly("irnet2"))
     zero_last_layer(network)
@@ -286,16 +296,28 @@ def test_residual_networks_start_as_the_curve():
     sdr = torch.rand(1, 3, 16, 24)
     expected = base_picture(sdr, Form.RESIDUAL_BT2446A, 1)
     assert expected is not None
-    found = predict(network, sdr, Form.RESIDUAL_BT2446A, bf16=True)
+    found = predict(network, sdr, Form.RESIDUAL_BT2446A)
     assert torch.equal(found, expected)
 
 
+@pytest.mark.usefixtures("precision")
+@pytest.mark.parametrize("scale", [2, 4])
+def test_refining_networks_start_as_the_curve_enlarged(scale):
+    network = build(resolve_exactly(f"gpgmnet-x{scale}")).eval()
+    zero_last_layer(network)
+    keep_last_layer_exact(network)
+    sdr = torch.rand(1, 3, 40, 48)
+    found = predict(network, sdr, Form.REFINEMENT_BT2446A)
+    torch.testing.assert_close(found, bicubic_upscale(bt2446a(sdr), scale), rtol=0, atol=1e-5)
+
+
+@pytest.mark.usefixtures("precision")
 def test_the_last_layer_is_not_rounded_to_bfloat16():
     network = build(resolve_exactly("irnet1"))
     names = list(network.state_dict())
     keep_last_layer_exact(network)
     assert list(network.state_dict()) == names
-    output = predict(network, torch.rand(1, 3, 16, 24), Form.DIRECT, bf16=True)
+    output = predict(network, torch.rand(1, 3, 16, 24), Form.DIRECT)
     assert (output != output.to(torch.bfloat16).to(torch.float32)).float().mean() > 0.5
 
 
