@@ -110,6 +110,9 @@ class FrameMemoryError(ModelError, MemoryError):
         super().__init__(message)
         self.tile_px = tile_px
 
+    def __reduce__(self) -> tuple[type[FrameMemoryError], tuple[str, int]]:
+        return type(self), (str(self), self.tile_px)
+
 
 class VerificationError(Sdr2HdrError):
     """A finished file is not what was promised, or `check` found an error in one."""
@@ -145,6 +148,9 @@ class StoppedError(Exception):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[type[StoppedError], tuple[str, int]]:
+        return type(self), (str(self), self.exit_code)
 
 
 @dataclass(frozen=True)

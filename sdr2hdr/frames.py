@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from sdr2hdr.signal import CodedSignal, RgbSignal
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CodedBatch", "FrameTime", "Rectangle", "RgbBatch", "Timeline"]
+__all__ = ["CodedBatch", "FrameTime", "PresentationTimes", "Rectangle", "RgbBatch", "Timeline"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,36 @@ class Timeline:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+
+class PresentationTimes(Sequence[Fraction]):
+    """When the frames of a whole film are shown, seconds: exact, in eight bytes a frame.
+
+    Args:
+        pts: Of every frame, in ticks, below 2^63.
+        time_base: Seconds a tick.
+    """
+
+    def __init__(self, pts: Iterable[int], time_base: Fraction) -> None:
+        self._pts = array("q", pts)
+        self._time_base = time_base
+
+    def __len__(self) -> int:
+        return len(self._pts)
+
+    @overload
+    def __getitem__(self, index: int) -> Fraction: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> PresentationTimes: ...
+
+    def __getitem__(self, index: int | slice) -> Fraction | PresentationTimes:
+        if isinstance(index, slice):
+            return PresentationTimes(self._pts[index], self._time_base)
+        return self._pts[index] * self._time_base
+
+    def __iter__(self) -> Iterator[Fraction]:
+        return (pts * self._time_base for pts in self._pts)
 
 
 @dataclass(frozen=True)

@@ -228,12 +228,28 @@ class JobOptions:
             all and makes the output.
         allow_mixed: Take segments from machines whose libraries, weights or processors differ
             from those that the plan was made with.
+        cluster: Address of a Dask scheduler whose workers convert, as "tcp://host:8786".
+        workers: Convert in that many processes of this machine instead, each with its share of the
+            threads.
+
+    Raises:
+        UsageError: Both a cluster and local workers, or fewer than one worker.
     """
 
     resume: bool = True
     plan: Path | None = None
     segments: tuple[int, int] | None = None
     allow_mixed: bool = False
+    cluster: str | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.cluster is not None and self.workers is not None:
+            raise UsageError(
+                "Both a cluster and local workers were asked for; expected --cluster or --workers."
+            )
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"{self.workers} workers were asked for; expected 1 or more.")
 
 
 def _check_range(

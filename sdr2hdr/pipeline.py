@@ -19,9 +19,9 @@ from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.options import SuperWhite
 from sdr2hdr.output import Sink, open_direct_sink
 from sdr2hdr.quality.flicker import FlickerMeter, ShotFlicker, check_flicker, shot_flicker
-from sdr2hdr.quality.light_levels import FrameLight, LightLevels, LightMeter
+from sdr2hdr.quality.light_levels import FrameLight, LightLevels
 from sdr2hdr.quality.roundtrip import ShotRoundtrip, ShotRoundtrips
-from sdr2hdr.range_summary import RangeSummary
+from sdr2hdr.range_summary import RangeSummary, RangeTotals, added_up
 
 __all__ = [
     "Conversion",
@@ -114,22 +114,21 @@ def convert_directly(
         if options.max_flicker is not None:
             check_flicker(flicker_of(done), options.max_flicker)
         written = sink.finish()
-    meter = LightMeter()
-    meter.add(done.lights)
+    totals = added_up((done,))
     if options.light_log is not None:
         log = LightLog()
         log.add(Timeline(conversion.video.time_base, done.times), done.lights)
-        log.write(options.light_log, meter.levels())
+        log.write(options.light_log, totals.light)
     return ConversionSummary(
         target=conversion.target,
-        frames=done.frame_count,
-        damage=done.damage,
-        light=meter.levels(),
-        roundtrips=roundtrips_of(done),
-        flicker=flicker_of(done),
+        frames=totals.frame_count,
+        damage=totals.damage,
+        light=totals.light,
+        roundtrips=roundtrips_of(totals),
+        flicker=flicker_of(totals),
         elapsed_seconds=time.monotonic() - started,
         size_bytes=written.size_bytes,
-        notices=(*summary_notices(done, options.super_white), *written.notices),
+        notices=(*summary_notices(totals, options.super_white), *written.notices),
     )
 
 
@@ -185,17 +184,17 @@ def convert_range(
     )
 
 
-def flicker_of(done: RangeSummary) -> tuple[ShotFlicker, ...]:
+def flicker_of(done: RangeSummary | RangeTotals) -> tuple[ShotFlicker, ...]:
     """The flicker of every shot."""
     return tuple(shot_flicker(tally) for tally in done.flicker)
 
 
-def roundtrips_of(done: RangeSummary) -> tuple[ShotRoundtrip, ...]:
+def roundtrips_of(done: RangeTotals) -> tuple[ShotRoundtrip, ...]:
     """The round trip's figures of every shot."""
     return tuple(ShotRoundtrip(part.first_frame, part.tally.score()) for part in done.tallies)
 
 
-def summary_notices(done: RangeSummary, treatment: SuperWhite) -> tuple[Notice, ...]:
+def summary_notices(done: RangeTotals, treatment: SuperWhite) -> tuple[Notice, ...]:
     """What the user should know of frames that were converted."""
     damaged = Notice("warning", f"The video is damaged: {done.damage}.")
     share = done.super_white / max(done.frame_count, 1)

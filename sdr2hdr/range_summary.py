@@ -1,18 +1,18 @@
-"""What is known of a converted range of frames: plain values that can be stored and joined."""
+"""What is known of a converted range of frames: plain values that can be stored and added up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sdr2hdr.errors import Notice
 from sdr2hdr.frames import FrameTime
 from sdr2hdr.media.damage import Damage
 from sdr2hdr.quality.flicker import FlickerTally, joined_flicker
-from sdr2hdr.quality.light_levels import FrameLight
+from sdr2hdr.quality.light_levels import FrameLight, LightLevels, LightMeter
 from sdr2hdr.quality.roundtrip import ShotTally, joined_tallies
 
-__all__ = ["RangeSummary", "joined"]
+__all__ = ["RangeSummary", "RangeTotals", "added_up"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,29 @@ class RangeSummary:
         return len(self.times)
 
 
-def joined(summaries: Iterable[RangeSummary]) -> RangeSummary:
-    """Join the summaries of ranges that follow one another.
+@dataclass(frozen=True)
+class RangeTotals:
+    """What is left of consecutive frames once added up: a few figures a shot, none a frame.
+
+    Attributes:
+        frame_count: How many were converted.
+        light: Of the brightest of them, as files store it.
+        super_white: As in `RangeSummary`; likewise `damage`, and shot by shot `tallies` and
+            `flicker`.
+        notices: Each once.
+    """
+
+    frame_count: int
+    light: LightLevels
+    super_white: float
+    damage: Damage
+    tallies: tuple[ShotTally, ...]
+    flicker: tuple[FlickerTally, ...]
+    notices: tuple[Notice, ...]
+
+
+def added_up(summaries: Iterable[RangeSummary]) -> RangeTotals:
+    """Add up ranges that follow one another; each is looked at once and let go.
 
     Args:
         summaries: One or more, in order, without gaps.
@@ -54,42 +75,47 @@ def joined(summaries: Iterable[RangeSummary]) -> RangeSummary:
     Raises:
         ValueError: There is none, or one does not begin where the one before ends.
     """
-    parts = list(summaries)
-    if not parts:
-        raise ValueError("There is no range to join; expected at least one.")
-    _check_order(parts)
-    return RangeSummary(
-        first_frame=parts[0].first_frame,
-        times=tuple(time for part in parts for time in part.times),
-        lights=tuple(light for part in parts for light in part.lights),
-        super_white=sum(part.super_white for part in parts),
-        damage=_joined_damage(part.damage for part in parts),
-        tallies=joined_tallies(tally for part in parts for tally in part.tallies),
-        flicker=joined_flicker(tally for part in parts for tally in part.flicker),
-        notices=tuple(dict.fromkeys(notice for part in parts for notice in part.notices)),
+    next_frame: int | None = None
+    meter = LightMeter()
+    super_white = 0.0
+    damage = Damage()
+    tallies: list[ShotTally] = []
+    flicker: list[FlickerTally] = []
+    notices: dict[Notice, None] = {}
+    for part in summaries:
+        if next_frame is not None and part.first_frame != next_frame:
+            raise ValueError(
+                f"A range begins with frame {part.first_frame}; expected frame {next_frame}, which "
+                "follows the range before."
+            )
+        next_frame = part.first_frame + part.frame_count
+        meter.add(part.lights)
+        super_white += part.super_white
+        damage = _with_more(damage, part.damage)
+        # Only the last shot so far can go on in the next range.
+        tallies[-1:] = joined_tallies((*tallies[-1:], *part.tallies))
+        flicker[-1:] = joined_flicker((*flicker[-1:], *part.flicker))
+        notices |= dict.fromkeys(part.notices)
+    if next_frame is None:
+        raise ValueError("There is no range to add up; expected at least one.")
+    return RangeTotals(
+        frame_count=meter.frames,
+        light=meter.levels(),
+        super_white=super_white,
+        damage=damage,
+        tallies=tuple(tallies),
+        flicker=tuple(flicker),
+        notices=tuple(notices),
     )
 
 
-def _check_order(parts: Sequence[RangeSummary]) -> None:
-    expected = parts[0].first_frame
-    for part in parts:
-        if part.first_frame != expected:
-            raise ValueError(
-                f"A range begins with frame {part.first_frame}; expected frame {expected}, which "
-                "follows the range before."
-            )
-        expected += part.frame_count
-
-
-def _joined_damage(parts: Iterable[Damage]) -> Damage:
-    whole = Damage()
-    for part in parts:
-        first, other = whole.first_time_seconds, part.first_time_seconds
-        whole = replace(
-            whole,
-            packets_failed=whole.packets_failed + part.packets_failed,
-            frames_corrupt=whole.frames_corrupt + part.frames_corrupt,
-            frames_lost=whole.frames_lost + part.frames_lost,
-            first_time_seconds=other if first is None else first,
-        )
-    return whole
+def _with_more(damage: Damage, more: Damage) -> Damage:
+    first_time_seconds = damage.first_time_seconds
+    return Damage(
+        packets_failed=damage.packets_failed + more.packets_failed,
+        frames_corrupt=damage.frames_corrupt + more.frames_corrupt,
+        frames_lost=damage.frames_lost + more.frames_lost,
+        first_time_seconds=(
+            more.first_time_seconds if first_time_seconds is None else first_time_seconds
+        ),
+    )

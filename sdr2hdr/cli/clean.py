@@ -1,4 +1,4 @@
-"""`sdr2hdr clean`: what unfinished conversions have kept."""
+"""`sdr2hdr clean`: what unfinished conversions have kept or left behind."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ __all__ = ["command"]
 @click.option("--dry-run", is_flag=True, help="List only, remove nothing.")
 @output_options
 def command(console: Console, places: tuple[Path, ...], dry_run: bool) -> None:
-    """Remove the work folders of unfinished conversions.
+    """Remove what unfinished conversions have kept or left behind.
 
-    They are named after an OUTPUT, or looked for in a folder, by default the present one. Those of
-    conversions that are running stay.
+    That is work folders, and what a kill leaves beside an output: half-copied files and locks. All
+    is named after an OUTPUT, or looked for in a folder, by default the present one. What belongs to
+    conversions that are running stays.
     """
     from sdr2hdr.jobs.leftovers import find_leftovers, remove_leftover
 
     found = [leftover for place in places or (Path(),) for leftover in find_leftovers(place)]
     if not found:
-        console.say("There are no work folders of unfinished conversions.")
+        console.say("Unfinished conversions have left nothing here.")
     for leftover in found:
         removed = not dry_run
         try:
@@ -47,12 +48,12 @@ def tell(console: Console, leftover: Leftover, *, removed: bool) -> None:
     """Say what was found, and whether it is gone."""
     from rich.filesize import decimal
 
-    of_all = "" if leftover.segments is None else f" of {leftover.segments}"
     if console.json:
         console.event(
             "leftover",
             {
                 "path": str(leftover.path),
+                "kind": leftover.kind,
                 "output": str(leftover.target),
                 "finished_segments": leftover.finished_segments,
                 "segments": leftover.segments,
@@ -62,6 +63,16 @@ def tell(console: Console, leftover: Leftover, *, removed: bool) -> None:
         )
         return
     console.result(
-        f"{leftover.path}: for {leftover.target}, {leftover.finished_segments}{of_all} segments, "
+        f"{leftover.path}: for {leftover.target}, {words(leftover)}, "
         f"{decimal(leftover.size_bytes)}{', removed' if removed else ''}"
     )
+
+
+def words(leftover: Leftover) -> str:
+    """What it is."""
+    if leftover.kind == "partial_file":
+        return "a half-copied file"
+    if leftover.kind == "lock":
+        return "the lock of a killed run"
+    of_all = "" if leftover.segments is None else f" of {leftover.segments}"
+    return f"{leftover.finished_segments}{of_all} segments"

@@ -87,7 +87,18 @@ job_options = combined(
     click.option(
         "--allow-mixed",
         is_flag=True,
-        help="With --plan: though this machine may give other bytes than the plan's.",
+        help="With --plan or a cluster: though a machine may give other bytes than the plan's.",
+    ),
+    click.option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Convert on the workers of this Dask scheduler, as tcp://host:8786.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Convert in N processes, each with its share of the threads.",
     ),
     click.option(
         "--temporal",
@@ -150,11 +161,20 @@ def parse_job(given: dict[str, Any]) -> JobOptions:
     Raises:
         click.UsageError: Options that only a plan gives a meaning, without one.
     """
-    if given["plan"] is None and (given["segments"] is not None or given["allow_mixed"]):
-        raise click.UsageError("--segments and --allow-mixed go with --plan.")
+    if given["plan"] is None and given["segments"] is not None:
+        raise click.UsageError("--segments goes with --plan.")
+    if given["allow_mixed"] and all(given[name] is None for name in ("plan", "cluster", "workers")):
+        raise click.UsageError("--allow-mixed goes with --plan, --cluster or --workers.")
     if given["plan"] is not None and given["out_dir"] is not None:
         raise click.UsageError("A plan is about one input; --plan does not go with --out-dir.")
-    return JobOptions(given["resume"], given["plan"], given["segments"], given["allow_mixed"])
+    return JobOptions(
+        resume=given["resume"],
+        plan=given["plan"],
+        segments=given["segments"],
+        allow_mixed=given["allow_mixed"],
+        cluster=given["cluster"],
+        workers=given["workers"],
+    )
 
 
 def plan_jobs(

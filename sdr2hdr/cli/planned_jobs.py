@@ -22,6 +22,7 @@ __all__ = ["SegmentsType", "convert_planned_segments", "open_plan"]
 ALLOWED_WITH_A_PLAN = frozenset(
     {
         *("paths", "plan", "segments", "allow_mixed", "resume", "temp_dir", "overwrite", "verify"),
+        *("cluster", "workers"),
         *("light_log", "robust_light_levels", "drop_unsupported", "strict", "threads"),
         *("weights_dir", "max_flicker", "json", "quiet", "verbose", "log_file"),
     }
@@ -83,10 +84,10 @@ def convert_planned_segments(
     """Convert some segments, and say how it went."""
     from sdr2hdr.jobs.farm import convert_segments
 
-    records = convert_segments(conversion, plan, job, listener, stop)
-    frames = sum(record.summary.frame_count for record in records)
+    segments = convert_segments(conversion, plan, job, listener, stop)
+    frames = sum(segment.frame_count for segment in segments)
     console.say(
-        f"{conversion.target}: {len(records)} of {len(plan.segments)} segments are finished, "
+        f"{conversion.target}: {len(segments)} of {len(plan.segments)} segments are finished, "
         f"{frames} frames; `sdr2hdr merge` joins all when they are there."
     )
     if console.json:
@@ -94,7 +95,7 @@ def convert_planned_segments(
             "segments_done",
             {
                 "output": str(conversion.target),
-                "segments": [record.index for record in records],
+                "segments": [segment.index for segment in segments],
                 "frames": frames,
             },
         )

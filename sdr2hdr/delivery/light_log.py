@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
+from typing import TextIO
 
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.frames import Timeline
@@ -22,6 +24,7 @@ __all__ = ["LightLog", "LightLogRow", "check_log_name"]
 SUFFIXES = (".csv", ".json")
 _DECIMALS = 4
 _SECONDS_DECIMALS = 6
+_ROW_NUMBERS = 1 + len(FrameLight.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,18 @@ class LightLogRow:
         }
 
 
-@dataclass
 class LightLog:
-    """Collects the rows in the order of the frames."""
+    """Collects the rows in the order of the frames: five numbers each, forty bytes."""
 
-    rows: list[LightLogRow] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._numbers = array("d")
+
+    @property
+    def rows(self) -> Iterator[LightLogRow]:
+        """All rows, one by one."""
+        for frame, first in enumerate(range(0, len(self._numbers), _ROW_NUMBERS)):
+            seconds, *lights = self._numbers[first : first + _ROW_NUMBERS]
+            yield LightLogRow(frame, seconds, FrameLight(*lights))
 
     def add(self, timeline: Timeline, lights: Sequence[FrameLight]) -> None:
         """Take the frames of a batch.
@@ -56,7 +66,7 @@ class LightLog:
         """
         for time, light in zip(timeline.frames, lights, strict=True):
             seconds = float(time.pts * timeline.time_base)
-            self.rows.append(LightLogRow(len(self.rows), seconds, light))
+            self._numbers.extend((seconds, *astuple(light)))
 
     def write(self, path: Path, levels: LightLevels) -> None:
         """Write the table, replacing what was there; JSON has the programme's levels as well.
@@ -70,22 +80,30 @@ class LightLog:
             OutputError: The file cannot be written.
         """
         check_log_name(path)
-        rows = [row.content() for row in self.rows]
         try:
             with path.open("w", encoding="utf-8", newline="") as file:
                 if path.suffix.lower() == ".json":
-                    json.dump({"levels": asdict(levels), "frames": rows}, file, indent=1)
-                    file.write("\n")
-                    return
-                names = ("frame", "pts_seconds", *FrameLight.__dataclass_fields__)
-                table = csv.DictWriter(file, names, lineterminator="\n")
-                table.writeheader()
-                table.writerows(rows)
+                    self._write_json(file, levels)
+                else:
+                    self._write_csv(file)
         except OSError as error:
             raise OutputError(
                 f"The light log {path} cannot be written: {error.strerror}; --light-log names "
                 "another."
             ) from error
+
+    def _write_csv(self, file: TextIO) -> None:
+        names = ("frame", "pts_seconds", *FrameLight.__dataclass_fields__)
+        table = csv.DictWriter(file, names, lineterminator="\n")
+        table.writeheader()
+        table.writerows(row.content() for row in self.rows)
+
+    def _write_json(self, file: TextIO, levels: LightLevels) -> None:
+        """One line a frame; the rows are never all there at once, so json.dump cannot do it."""
+        file.write(f'{{\n "levels": {json.dumps(asdict(levels))},\n "frames": [')
+        for row in self.rows:
+            file.write(f"{',' if row.frame else ''}\n  {json.dumps(row.content())}")
+        file.write("\n ]\n}\n")
 
 
 def check_log_name(path: Path) -> None:

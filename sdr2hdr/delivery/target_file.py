@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdr2hdr.errors import OutputError
 
-__all__ = ["check_target", "publish", "unfinished_file"]
+__all__ = ["abandoned_files", "check_target", "publish", "unfinished_file"]
+
+_UNFINISHED_NAME = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.partial(?P<suffix>(\.[^.]+)?)")
+"""As `unfinished_file` names them: `tempfile` puts eight of these characters in the middle."""
 
 
 def check_target(source: Path, target: Path, *, overwrite: bool) -> None:
@@ -59,12 +64,55 @@ def unfinished_file(target: Path, temp_dir: Path | None) -> Iterator[Path]:
             f"No file can be written in {folder}: {error.strerror}. "
             "--temp-dir names another folder."
         ) from error
-    os.close(number)
     unfinished = Path(name)
+    # Held while somebody writes, whatever ends them, so that what is left of it can be told from
+    # what is being written. Windows would not rename a file that is open.
+    if sys.platform == "win32":
+        os.close(number)
     try:
+        if sys.platform != "win32":
+            _take(number)
         yield unfinished
     finally:
         unfinished.unlink(missing_ok=True)
+        if sys.platform != "win32":
+            os.close(number)
+
+
+def abandoned_files(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Find files of `unfinished_file` that nobody writes any more: a kill leaves them.
+
+    On Windows it cannot be told whether somebody still does, and none is found.
+
+    Args:
+        folder: Where to look, not in those below it.
+
+    Yields:
+        The file, and the target that it would have become.
+    """
+    if sys.platform == "win32":
+        return
+    for path in sorted(folder.glob(".*.partial*")):
+        name = _UNFINISHED_NAME.fullmatch(path.name)
+        if name is None or not path.is_file() or path.is_symlink():
+            continue
+        try:
+            with path.open("r+b") as file:
+                is_free = _take(file.fileno())
+        except OSError:
+            continue
+        if is_free:
+            yield path, folder / f"{name['stem']}{name['suffix']}"
+
+
+def _take(number: int) -> bool:
+    """Lock an open file; False if somebody else has, or if the file system has no locks."""
+    import fcntl
+
+    with suppress(OSError):
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def publish(unfinished: Path, target: Path, *, overwrite: bool) -> None:

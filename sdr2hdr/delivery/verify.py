@@ -67,7 +67,7 @@ class Expectation:
         mastering: In the stream, if the codec has a place for it, and in the container.
         max_cll: As stored, cd/m2; likewise `max_fall`.
         frame_count: Packets of the video stream.
-        frame_times: Presentation time of every frame in seconds, None to leave it unchecked.
+        frame_times: When each frame is shown, seconds, increasing; None to leave it unchecked.
         streams: Of the copied streams, in the file's order; attachments count.
         chapters: None to leave it unchecked.
         active_picture: Inside black bars, px; the levels were measured there.
@@ -219,13 +219,12 @@ def _frames(
     if times is None:
         return
     allowed = MATROSKA_ROUNDING if said.container.form == "matroska" else Fraction(0)
-    promised = sorted(times)
-    if len(promised) != len(content.video_times):
-        report.add("timestamps", "file", f"{len(content.video_times)} times", len(promised))
+    if len(times) != len(content.video_times):
+        report.add("timestamps", "file", f"{len(content.video_times)} times", len(times))
         return
     wrong = [
         (number, here, there)
-        for number, (here, there) in enumerate(zip(content.video_times, promised, strict=True))
+        for number, (here, there) in enumerate(zip(content.video_times, times, strict=True))
         if abs(here - there) > allowed
     ]
     if wrong:

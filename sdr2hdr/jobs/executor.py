@@ -36,8 +36,12 @@ class Executor(Protocol):
         """Take a segment in; allowed while outcomes are awaited."""
         ...
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self, on_frames: Callable[[int, int], None]) -> Iterator[Outcome]:
         """Give every attempt's outcome as it comes, until nothing is left.
+
+        Args:
+            on_frames: To be told how many frames of all unfinished segments are done, and what of
+                them is on the disk.
 
         Raises:
             Exception: What concerns the whole job.
@@ -48,7 +52,9 @@ class Executor(Protocol):
 class LocalExecutor:
     """Converts in this thread; each segment has all cores."""
 
-    def __init__(self, perform: Callable[[Segment], SegmentRecord]) -> None:
+    def __init__(
+        self, perform: Callable[[Segment, Callable[[int, int], None]], SegmentRecord]
+    ) -> None:
         self._perform = perform
         self._waiting: deque[Segment] = deque()
 
@@ -56,12 +62,12 @@ class LocalExecutor:
         """Put a segment behind those that wait."""
         self._waiting.append(segment)
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self, on_frames: Callable[[int, int], None]) -> Iterator[Outcome]:
         """Convert what waits; see `Executor`."""
         while self._waiting:
             segment = self._waiting.popleft()
             try:
-                outcome = Outcome(segment, self._perform(segment))
+                outcome = Outcome(segment, self._perform(segment, on_frames))
             except Exception as error:
                 if not is_failure_of_one_segment(error):
                     raise

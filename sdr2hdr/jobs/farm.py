@@ -10,9 +10,9 @@ from sdr2hdr.jobs.listener import JobListener
 from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.jobs.perform import check_source
 from sdr2hdr.jobs.plan import Plan, Segment
-from sdr2hdr.jobs.records import SegmentRecord
-from sdr2hdr.jobs.run import finished_before, merged, stops_told
-from sdr2hdr.jobs.segment_loop import JobRun, run_segments
+from sdr2hdr.jobs.records import FinishedSegment
+from sdr2hdr.jobs.run import converted, finished_before, merged, stops_told
+from sdr2hdr.jobs.segment_loop import JobRun
 from sdr2hdr.jobs.settings import SAME_EVERYWHERE, check_same_machine, differences
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
@@ -28,7 +28,7 @@ def convert_segments(
     job: JobOptions,
     listener: JobListener,
     stop: StopRequest,
-) -> list[SegmentRecord]:
+) -> list[FinishedSegment]:
     """Convert some segments of a plan into the work folder, and make no output.
 
     Any number of such runs may work on one plan, on all machines that see the work folder.
@@ -41,7 +41,7 @@ def convert_segments(
         stop: Asked while it goes whether to end.
 
     Returns:
-        The records of these segments.
+        These segments.
 
     Raises:
         UsageError: There are no such segments.
@@ -60,7 +60,7 @@ def convert_segments(
         with stops_told(folder):
             finished = finished_before(run, plan, segments) if job.resume else {}
             listener.planned(plan, len(finished))
-            return run_segments(run, plan, segments, finished)
+            return converted(run, plan, segments, finished, job)
 
 
 def merge_segments(
@@ -92,8 +92,8 @@ def merge_segments(
             _check_all_there(plan, folder, finished)
             if not job.allow_mixed:
                 _check_unmixed(plan, finished)
-            records = [finished[segment.index] for segment in plan.segments]
-            return merged(run, plan, records, plan.frame_count)
+            segments = [finished[segment.index] for segment in plan.segments]
+            return merged(run, plan, segments, plan.frame_count)
 
 
 def _chosen(plan: Plan, numbers: tuple[int, int] | None) -> list[Segment]:
@@ -106,7 +106,7 @@ def _chosen(plan: Plan, numbers: tuple[int, int] | None) -> list[Segment]:
     return list(plan.segments[first : end + 1])
 
 
-def _check_all_there(plan: Plan, folder: WorkFolder, finished: dict[int, SegmentRecord]) -> None:
+def _check_all_there(plan: Plan, folder: WorkFolder, finished: dict[int, FinishedSegment]) -> None:
     missing = [segment.index for segment in plan.segments if segment.index not in finished]
     if missing:
         raise PartialFailureError(
@@ -115,9 +115,9 @@ def _check_all_there(plan: Plan, folder: WorkFolder, finished: dict[int, Segment
         )
 
 
-def _check_unmixed(plan: Plan, finished: dict[int, SegmentRecord]) -> None:
-    for index, record in finished.items():
-        found = differences(plan.pinned.get(SAME_EVERYWHERE, {}), record.made_with)
+def _check_unmixed(plan: Plan, finished: dict[int, FinishedSegment]) -> None:
+    for index, segment in finished.items():
+        found = differences(plan.pinned.get(SAME_EVERYWHERE, {}), segment.made_with)
         if found:
             raise BackendUnavailableError(
                 f"Segment {index} was converted by a machine unlike the plan's: "

@@ -1,13 +1,15 @@
-"""Find what unfinished conversions have kept, and remove it."""
+"""Find what unfinished conversions have kept or left behind, and remove it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from sdr2hdr.errors import InputError
-from sdr2hdr.jobs.lock import output_lock
+from sdr2hdr.delivery.target_file import abandoned_files
+from sdr2hdr.errors import InputError, OutputError
+from sdr2hdr.jobs.lock import LOCK_SUFFIX, is_stale, lock_path, output_lock
 from sdr2hdr.jobs.work_folder import WORK_FOLDER_SUFFIX, WorkFolder
 
 __all__ = ["Leftover", "find_leftovers", "remove_leftover"]
@@ -15,60 +17,90 @@ __all__ = ["Leftover", "find_leftovers", "remove_leftover"]
 
 @dataclass(frozen=True)
 class Leftover:
-    """The work folder of an unfinished conversion.
+    """One thing of an unfinished conversion.
 
     Attributes:
-        path: The folder.
+        path: Where it lies.
         target: The output that it is for.
-        finished_segments: How many there are.
-        segments: How many the plan has, None if there is none that can be read.
         size_bytes: Of all files in it.
+        kind: "work_folder", to go on with; "partial_file", which a kill left beside the target
+            while the whole file was brought there; "lock" of a run that was killed.
+        finished_segments: How many there are in a work folder.
+        segments: How many its plan has, None if there is none that can be read.
     """
 
     path: Path
     target: Path
-    finished_segments: int
-    segments: int | None
     size_bytes: int
+    kind: Literal["work_folder", "partial_file", "lock"] = "work_folder"
+    finished_segments: int = 0
+    segments: int | None = None
 
 
 def find_leftovers(place: Path) -> list[Leftover]:
-    """Look for work folders.
+    """Look for what is left.
 
     Args:
-        place: An output whose work folder is meant, a work folder, or a folder to look in (not in
+        place: An output whose leftovers are meant, a work folder, or a folder to look in (not in
             those below it).
 
     Raises:
         InputError: There is nothing of that name.
     """
     if place.is_dir() and not place.name.endswith(WORK_FOLDER_SUFFIX):
-        return list(_in_folder(place))
+        return [*_work_folders(place), *_partial_files(place), *_locks(place)]
     if place.is_dir():
         found = _leftover(place)
         return [] if found is None else [found]
     if not place.parent.is_dir():
         raise InputError(f"{place} does not exist; expected an output or a folder.")
     found = _leftover(WorkFolder.of(place, None).path)
-    return [] if found is None else [found]
+    partials = [each for each in _partial_files(place.parent) if each.target.name == place.name]
+    return [*([] if found is None else [found]), *partials, *_lock(lock_path(place), place)]
 
 
 def remove_leftover(leftover: Leftover) -> None:
-    """Remove a work folder.
+    """Remove something that is left.
 
     Raises:
-        LockedError: A run is at work in it.
+        LockedError: A run is at work on that output.
         OutputError: It cannot be removed.
     """
+    # The lock's file goes with the lock.
     with output_lock(leftover.target):
-        WorkFolder(leftover.path, leftover.target).clear()
+        if leftover.kind == "work_folder":
+            WorkFolder(leftover.path, leftover.target).clear()
+        elif leftover.kind == "partial_file":
+            try:
+                leftover.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise OutputError(
+                    f"{leftover.path} cannot be removed: {error.strerror}."
+                ) from error
 
 
-def _in_folder(folder: Path) -> Iterator[Leftover]:
+def _work_folders(folder: Path) -> Iterator[Leftover]:
     for path in sorted(folder.glob(f".*{WORK_FOLDER_SUFFIX}")):
         found = _leftover(path) if path.is_dir() else None
         if found is not None:
             yield found
+
+
+def _partial_files(folder: Path) -> Iterator[Leftover]:
+    for path, target in abandoned_files(folder):
+        yield Leftover(path, target, path.stat().st_size, "partial_file")
+
+
+def _locks(folder: Path) -> Iterator[Leftover]:
+    for path in sorted(folder.glob(f".*{LOCK_SUFFIX}")):
+        name = path.name.removeprefix(".").removesuffix(LOCK_SUFFIX)
+        if name:
+            yield from _lock(path, folder / name)
+
+
+def _lock(path: Path, target: Path) -> Iterator[Leftover]:
+    if is_stale(path):
+        yield Leftover(path, target, path.stat().st_size, "lock")
 
 
 def _leftover(path: Path) -> Leftover | None:
@@ -81,7 +113,7 @@ def _leftover(path: Path) -> Leftover | None:
     return Leftover(
         path=path,
         target=target,
+        size_bytes=sum(file.stat().st_size for file in path.iterdir() if file.is_file()),
         finished_segments=folder.count_finished(),
         segments=None if plan is None else len(plan.segments),
-        size_bytes=sum(file.stat().st_size for file in path.iterdir() if file.is_file()),
     )

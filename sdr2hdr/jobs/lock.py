@@ -20,7 +20,9 @@ from typing import TextIO
 
 from sdr2hdr.errors import LockedError, OutputError
 
-__all__ = ["lock_path", "output_lock"]
+__all__ = ["LOCK_SUFFIX", "is_stale", "lock_path", "output_lock"]
+
+LOCK_SUFFIX = ".sdr2hdr.lock"
 
 _BEHIND_THE_TEXT = 1 << 20
 """Windows keeps a locked byte from being read as well; who holds the lock must stay readable."""
@@ -28,7 +30,20 @@ _BEHIND_THE_TEXT = 1 << 20
 
 def lock_path(target: Path) -> Path:
     """The file beside the target that is locked."""
-    return target.with_name(f".{target.name}.sdr2hdr.lock")
+    return target.with_name(f".{target.name}{LOCK_SUFFIX}")
+
+
+def is_stale(path: Path) -> bool:
+    """Whether a lock's file is there and no run holds it: a killed one leaves it.
+
+    Args:
+        path: As `lock_path` gives it.
+    """
+    try:
+        with path.open("r+", encoding="utf-8") as file:
+            return _take(file, shared=False)
+    except (OSError, OutputError):
+        return False
 
 
 @contextmanager

@@ -1,9 +1,14 @@
-"""Join finished segments into the output: copied, measured, verified, and only then named."""
+"""Join finished segments into the output: copied, measured, verified, and only then named.
+
+What is known of single frames is read from one record after another, as often as it is wanted, so
+that a film takes no more memory than its longest segment: but for eight bytes a frame while it is
+verified, and forty for a light log.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from sdr2hdr.conversion import Conversion
@@ -13,8 +18,8 @@ from sdr2hdr.delivery.light_patch import PatchSummary, patch_light_levels
 from sdr2hdr.delivery.target_file import publish
 from sdr2hdr.delivery.verify import Expectation, expected_streams, verify_output
 from sdr2hdr.errors import Notice, VerificationError
-from sdr2hdr.frames import FrameTime, Timeline
-from sdr2hdr.jobs.records import SegmentRecord
+from sdr2hdr.frames import FrameTime, PresentationTimes, Timeline
+from sdr2hdr.jobs.records import FinishedSegment
 from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.media.encoders import choose_encoder
 from sdr2hdr.media.mastering import mastering_display
@@ -23,8 +28,7 @@ from sdr2hdr.media.output_clock import OutputClock
 from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.pipeline import flicker_of
 from sdr2hdr.quality.flicker import check_flicker
-from sdr2hdr.quality.light_levels import LightLevels, LightMeter
-from sdr2hdr.range_summary import RangeSummary, joined
+from sdr2hdr.range_summary import RangeSummary, RangeTotals, added_up
 
 __all__ = ["Merged", "merge"]
 
@@ -34,33 +38,31 @@ class Merged:
     """The output that was made of segments."""
 
     written: WrittenSummary
-    summary: RangeSummary
-    light: LightLevels
+    totals: RangeTotals
 
 
-def merge(conversion: Conversion, folder: WorkFolder, records: Sequence[SegmentRecord]) -> Merged:
+def merge(
+    conversion: Conversion, folder: WorkFolder, segments: Sequence[FinishedSegment]
+) -> Merged:
     """Make the output of a plan's segments and give it its name.
 
     Args:
         conversion: What was done.
         folder: Where the segments lie.
-        records: Of all segments, in order.
+        segments: All of them, in order.
 
     Raises:
         GateError: A shot flickers too much; the segments stay.
         VerificationError: Frames are missing or doubled, or the finished file is not what was
             promised; the segments stay.
-        OutputError: The output cannot be written.
+        OutputError: The output cannot be written, or a record cannot be read again.
     """
     options, streams = conversion.options, conversion.streams
     if streams is None:
         raise ValueError(f"{conversion.target} is no video file; expected one.")
-    whole = joined(record.summary for record in records)
+    totals = added_up(_summaries(folder, segments))
     if options.max_flicker is not None:
-        check_flicker(flicker_of(whole), options.max_flicker)
-    meter = LightMeter()
-    meter.add(whole.lights)
-    levels = meter.levels()
+        check_flicker(flicker_of(totals), options.max_flicker)
     try:
         with MergeWriter(
             folder.merged,
@@ -68,30 +70,43 @@ def merge(conversion: Conversion, folder: WorkFolder, records: Sequence[SegmentR
             streams,
             options.encode,
             conversion.video,
-            whole.times,
+            _times(folder, segments),
         ) as writer:
-            for record in records:
-                writer.add_segment(folder.file_of(record))
+            for segment in segments:
+                writer.add_segment(folder.file_of(segment))
             written = writer.finish()
-        patched = patch_light_levels(folder.merged, levels, robust=options.robust_light_levels)
+        patched = patch_light_levels(
+            folder.merged, totals.light, robust=options.robust_light_levels
+        )
         if options.verify:
-            expectation = _expectation(conversion, written, patched, whole.times)
+            shown = _shown_at(conversion, _times(folder, segments))
+            expectation = _expectation(conversion, written, patched, shown)
             written = _with_findings(conversion, folder, written, expectation)
         publish(folder.merged, conversion.target, overwrite=options.overwrite)
     finally:
         folder.merged.unlink(missing_ok=True)
     if options.light_log is not None:
         log = LightLog()
-        log.add(Timeline(conversion.video.time_base, whole.times), whole.lights)
-        log.write(options.light_log, levels)
-    return Merged(written, whole, levels)
+        for summary in _summaries(folder, segments):
+            log.add(Timeline(conversion.video.time_base, summary.times), summary.lights)
+        log.write(options.light_log, totals.light)
+    return Merged(written, totals)
+
+
+def _summaries(folder: WorkFolder, segments: Sequence[FinishedSegment]) -> Iterator[RangeSummary]:
+    return map(folder.summary_of, segments)
+
+
+def _times(folder: WorkFolder, segments: Sequence[FinishedSegment]) -> Iterator[FrameTime]:
+    for summary in _summaries(folder, segments):
+        yield from summary.times
 
 
 def _expectation(
     conversion: Conversion,
     written: WrittenSummary,
     patched: PatchSummary,
-    times: Sequence[FrameTime],
+    shown: PresentationTimes,
 ) -> Expectation:
     """All that can be looked up in the file again."""
     options, streams, video = conversion.options, conversion.streams, conversion.video
@@ -108,18 +123,18 @@ def _expectation(
         max_cll=patched.max_cll,
         max_fall=patched.max_fall,
         frame_count=written.frames,
-        frame_times=_shown_at(conversion, times),
+        frame_times=shown,
         streams=expected_streams(streams, written.copied_packets),
         chapters=len(conversion.source.chapters) if is_whole else None,
         active_picture=conversion.output_picture,
     )
 
 
-def _shown_at(conversion: Conversion, times: Sequence[FrameTime]) -> list[Fraction]:
-    """When the output shows frames, seconds: the source's times, on the output's clock."""
+def _shown_at(conversion: Conversion, times: Iterator[FrameTime]) -> PresentationTimes:
+    """When the output shows frames: the source's times, on the output's clock."""
     shift_seconds = Fraction(0) if conversion.streams is None else conversion.streams.shift_seconds
     clock = OutputClock.of(conversion.video.time_base, shift_seconds)
-    return [clock.placed(time).pts * clock.time_base for time in times]
+    return PresentationTimes((clock.placed(time).pts for time in times), clock.time_base)
 
 
 def _with_findings(

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -140,7 +141,7 @@ class Plan:
         """Frames in the planned range."""
         return len(self.frame_pts)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Hash of the whole plan but for where the source lies, hexadecimal."""
         content = self._content()

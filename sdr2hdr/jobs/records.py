@@ -17,10 +17,28 @@ from sdr2hdr.quality.light_levels import FrameLight
 from sdr2hdr.quality.roundtrip import RoundtripTally, ShotTally
 from sdr2hdr.range_summary import RangeSummary
 
-__all__ = ["SegmentRecord"]
+__all__ = ["FinishedSegment", "SegmentRecord"]
 
 FORMAT = "sdr2hdr segment"
 FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class FinishedSegment:
+    """What a run keeps in mind of a segment's record: nothing that grows with its frames.
+
+    Attributes:
+        index: Of the segment in the plan.
+        frame_count: How many frames it has.
+        file_name: As in the record; likewise `size_bytes`, `sha256` and `made_with`.
+    """
+
+    index: int
+    frame_count: int
+    file_name: str
+    size_bytes: int
+    sha256: str
+    made_with: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,6 +64,18 @@ class SegmentRecord:
     seconds: float
     made_with: dict[str, Any]
     summary: RangeSummary
+
+    @property
+    def finished(self) -> FinishedSegment:
+        """The record without what it says of single frames."""
+        return FinishedSegment(
+            self.index,
+            self.summary.frame_count,
+            self.file_name,
+            self.size_bytes,
+            self.sha256,
+            self.made_with,
+        )
 
     def to_json(self) -> str:
         """The record as text."""

@@ -8,7 +8,7 @@ nothing to merge: they are converted in one go.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -20,14 +20,16 @@ from sdr2hdr.errors import (
     Notice,
     Sdr2HdrError,
     StoppedError,
+    UsageError,
 )
+from sdr2hdr.jobs.cluster import cluster_executor
 from sdr2hdr.jobs.listener import JobListener
 from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.jobs.merge import merge
 from sdr2hdr.jobs.perform import check_source
 from sdr2hdr.jobs.plan import Plan, Segment
 from sdr2hdr.jobs.planning import look_through, make_plan
-from sdr2hdr.jobs.records import SegmentRecord
+from sdr2hdr.jobs.records import FinishedSegment
 from sdr2hdr.jobs.segment_loop import JobRun, run_segments
 from sdr2hdr.jobs.settings import as_pinned, changes_since, check_same_machine, with_tile
 from sdr2hdr.jobs.space import check_room
@@ -45,7 +47,7 @@ from sdr2hdr.pipeline import (
     summary_notices,
 )
 
-__all__ = ["convert", "finished_before", "merged", "stops_told"]
+__all__ = ["convert", "converted", "finished_before", "merged", "stops_told"]
 
 
 def convert(
@@ -76,14 +78,20 @@ def convert(
         StoppedError: `stop` asked for it.
     """
     listener = listener or JobListener()
+    job = job or JobOptions()
     if conversion.kind != "container":
+        if job.cluster is not None or job.workers is not None:
+            raise UsageError(
+                f"{conversion.target} is no video file, and only these are made in segments; leave "
+                "out --cluster and --workers."
+            )
         return _convert_in_one_go(conversion, listener)
     with output_lock(conversion.target):
         folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
         folder.remove_partials()
         run = JobRun(conversion, folder, listener, stop or StopRequest(), time.monotonic())
         with _kept_if_useful(folder), stops_told(folder):
-            return _convert_file(run, job or JobOptions(), plan)
+            return _convert_file(run, job, plan)
 
 
 def _convert_in_one_go(conversion: Conversion, listener: JobListener) -> ConversionSummary:
@@ -105,9 +113,9 @@ def _convert_file(run: JobRun, job: JobOptions, given: Plan | None) -> Conversio
         try:
             finished = finished_before(pinned, plan, plan.segments)
             run.listener.planned(plan, len(finished))
-            resumed_frames = sum(record.summary.frame_count for record in finished.values())
-            records = run_segments(pinned, plan, plan.segments, finished)
-            return merged(pinned, plan, records, resumed_frames)
+            resumed_frames = sum(done.frame_count for done in finished.values())
+            segments = converted(pinned, plan, plan.segments, finished, job)
+            return merged(pinned, plan, segments, resumed_frames)
         except FrameMemoryError as error:
             plan = _with_smaller_tiles(run, plan, error)
 
@@ -160,43 +168,57 @@ def _check_encoder(run: JobRun) -> None:
 
 def finished_before(
     run: JobRun, plan: Plan, segments: Iterable[Segment]
-) -> dict[int, SegmentRecord]:
-    """Records of the segments that are there and whole, by index."""
-    records = {}
+) -> dict[int, FinishedSegment]:
+    """The segments that are there and whole, by index."""
+    finished = {}
     for segment in segments:
         run.stop.check()
         record = run.folder.finished(plan, segment)
         if record is not None:
-            records[segment.index] = record
+            finished[segment.index] = record.finished
         elif run.folder.has_traces_of(segment):
             text = f"Segment {segment.index} of an earlier run is damaged; it is converted again."
             run.listener.notice(Notice("warning", text))
-    return records
+    return finished
+
+
+def converted(
+    run: JobRun,
+    plan: Plan,
+    segments: Sequence[Segment],
+    finished: dict[int, FinishedSegment],
+    job: JobOptions,
+) -> list[FinishedSegment]:
+    """Convert what is missing of some segments: here, or on the cluster that is asked for."""
+    if len(finished) == len(segments):
+        return run_segments(run, plan, segments, finished)
+    with cluster_executor(job, run.conversion, plan, run.listener, run.stop) as executor:
+        return run_segments(run, plan, segments, finished, executor)
 
 
 def merged(
-    run: JobRun, plan: Plan, records: list[SegmentRecord], resumed_frames: int
+    run: JobRun, plan: Plan, segments: list[FinishedSegment], resumed_frames: int
 ) -> ConversionSummary:
     """Make the output of all segments, and remove the work folder."""
     conversion = run.conversion
     check_source(conversion, plan)
-    check_room(run.folder.path, sum(record.size_bytes for record in records))
+    check_room(run.folder.path, sum(segment.size_bytes for segment in segments))
     run.stop.check()
-    run.listener.merging(len(records))
-    result = merge(conversion, run.folder, records)
+    run.listener.merging(len(segments))
+    result = merge(conversion, run.folder, segments)
     run.folder.clear()
     run.listener.published(conversion.target)
     return ConversionSummary(
         target=conversion.target,
-        frames=result.summary.frame_count,
-        damage=result.summary.damage,
-        light=result.light,
-        roundtrips=roundtrips_of(result.summary),
-        flicker=flicker_of(result.summary),
+        frames=result.totals.frame_count,
+        damage=result.totals.damage,
+        light=result.totals.light,
+        roundtrips=roundtrips_of(result.totals),
+        flicker=flicker_of(result.totals),
         elapsed_seconds=run.elapsed_seconds,
         size_bytes=result.written.size_bytes,
         notices=(
-            *summary_notices(result.summary, conversion.options.super_white),
+            *summary_notices(result.totals, conversion.options.super_white),
             *result.written.notices,
         ),
         resumed_frames=resumed_frames,

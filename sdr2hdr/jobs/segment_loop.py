@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sdr2hdr.conversion import Conversion
@@ -13,7 +13,7 @@ from sdr2hdr.jobs.executor import Executor, LocalExecutor, Outcome
 from sdr2hdr.jobs.listener import JobListener, SegmentNews
 from sdr2hdr.jobs.perform import perform
 from sdr2hdr.jobs.plan import Plan, Segment
-from sdr2hdr.jobs.records import SegmentRecord
+from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord
 from sdr2hdr.jobs.space import SpaceWatch
 from sdr2hdr.jobs.stopping import Drain, StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
@@ -56,20 +56,20 @@ def run_segments(
     run: JobRun,
     plan: Plan,
     segments: Iterable[Segment],
-    finished: dict[int, SegmentRecord],
+    finished: dict[int, FinishedSegment],
     executor: Executor | None = None,
-) -> list[SegmentRecord]:
+) -> list[FinishedSegment]:
     """Convert what is missing of some segments.
 
     Args:
         run: What is done, and who hears of it.
         plan: Of the whole job.
         segments: The ones that are wanted.
-        finished: Records of those among them that need not be done, by index.
+        finished: Those among them that need not be done, by index.
         executor: Who converts; None is this process.
 
     Returns:
-        The records of all that are wanted, in order.
+        All that are wanted, in order.
 
     Raises:
         PartialFailureError: Some failed for good, and all others are finished.
@@ -88,15 +88,15 @@ class _Loop:
         run: JobRun,
         plan: Plan,
         wanted: list[Segment],
-        finished: dict[int, SegmentRecord],
+        finished: dict[int, FinishedSegment],
     ) -> None:
         self.finished = finished
         self._run = run
         self._plan = plan
         self._missing = [segment for segment in wanted if segment.index not in finished]
         self._frame_count = sum(segment.frame_count for segment in wanted)
-        self._frames = sum(record.summary.frame_count for record in finished.values())
-        self._bytes = sum(record.size_bytes for record in finished.values())
+        self._frames = sum(done.frame_count for done in finished.values())
+        self._bytes = sum(done.size_bytes for done in finished.values())
         self._resumed_frames = self._frames
         self._space = SpaceWatch(run.conversion, run.folder.path, plan.frame_count)
         self._space.add(self._frames, self._bytes)
@@ -109,14 +109,14 @@ class _Loop:
             executor.submit(segment)
         if self._missing:
             self._tell_progress(0, 0)
-        for outcome in executor.outcomes():
+        for outcome in executor.outcomes(self._tell_progress):
             if outcome.record is not None:
                 self._finish(outcome.segment, outcome.record)
             elif self._fail(outcome):
                 executor.submit(outcome.segment)
         self._check_failures()
 
-    def perform_here(self, segment: Segment) -> SegmentRecord:
+    def perform_here(self, segment: Segment, tell: Callable[[int, int], None]) -> SegmentRecord:
         """Convert a segment in this process, and tell every frame."""
         self._run.stop.check()
         warning = self._space.check(segment.frame_count)
@@ -125,13 +125,13 @@ class _Loop:
         drain = Drain(self._run.stop, segment.frame_count)
 
         def on_frames(frames: int, written_bytes: int) -> None:
-            self._tell_progress(frames, written_bytes)
+            tell(frames, written_bytes)
             drain.check(frames)
 
         return perform(self._run.conversion, self._plan, segment, self._run.folder, on_frames)
 
     def _finish(self, segment: Segment, record: SegmentRecord) -> None:
-        self.finished[segment.index] = record
+        self.finished[segment.index] = record.finished
         self._frames += segment.frame_count
         self._bytes += record.size_bytes
         self._space.add(segment.frame_count, record.size_bytes)

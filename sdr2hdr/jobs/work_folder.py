@@ -18,7 +18,8 @@ from pathlib import Path
 from sdr2hdr.errors import InputError, OutputError
 from sdr2hdr.jobs.disk import keep, sha256_of, told, write_text
 from sdr2hdr.jobs.plan import Plan, Segment, read_plan
-from sdr2hdr.jobs.records import SegmentRecord
+from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord
+from sdr2hdr.range_summary import RangeSummary
 
 __all__ = ["WORK_FOLDER_SUFFIX", "WorkFolder"]
 
@@ -154,9 +155,27 @@ class WorkFolder:
             keep(unfinished, self.path / record.file_name)
             write_text(self._record_path(record.index), record.to_json())
 
-    def file_of(self, record: SegmentRecord) -> Path:
+    def file_of(self, record: SegmentRecord | FinishedSegment) -> Path:
         """Where the segment of a record lies."""
         return self.path / record.file_name
+
+    def summary_of(self, segment: FinishedSegment) -> RangeSummary:
+        """Read again what was found in the frames of a finished segment.
+
+        Raises:
+            OutputError: Its record is gone, damaged, or of another file.
+        """
+        path = self._record_path(segment.index)
+        try:
+            record = SegmentRecord.from_json(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError, InputError) as error:
+            raise OutputError(f"{path} cannot be read any more: {error}.") from error
+        if record.finished != segment:
+            raise OutputError(
+                f"{path} has changed since segment {segment.index} was finished; give the same "
+                "command again."
+            )
+        return record.summary
 
     def finished(self, plan: Plan, segment: Segment) -> SegmentRecord | None:
         """The record of a finished segment whose file is still what it was; None without one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import av.error
 
 from sdr2hdr.errors import InputError
+from sdr2hdr.frames import PresentationTimes
 from sdr2hdr.media.container_trial import codec_name, is_cover_art
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.streams import choose_video
@@ -46,7 +49,7 @@ class FileContent:
 
     streams: tuple[FoundStream, ...]
     video_index: int
-    video_times: tuple[Fraction, ...] = field(repr=False)
+    video_times: Sequence[Fraction] = field(repr=False)
     chapters: int
 
 
@@ -59,7 +62,8 @@ def scan_packets(path: Path) -> FileContent:
     with open_input(path) as container:
         stream, _, _ = choose_video(container, None, str(path))
         counts = dict.fromkeys(range(len(container.streams)), 0)
-        times: list[Fraction] = []
+        video_pts = array("q")
+        tick = stream.time_base or Fraction(1)
         media = [each for each in container.streams if each.type != "attachment"]
         try:
             for packet in container.demux(media):
@@ -67,7 +71,7 @@ def scan_packets(path: Path) -> FileContent:
                     continue
                 counts[packet.stream.index] += 1
                 if packet.stream.index == stream.index and packet.pts is not None:
-                    times.append(packet.pts * (packet.time_base or Fraction(1)))
+                    video_pts.append(packet.pts)
         except av.error.FFmpegError as error:
             raise InputError(f"{path} cannot be read to its end: {error.strerror}.") from error
         return FileContent(
@@ -82,6 +86,6 @@ def scan_packets(path: Path) -> FileContent:
                 for each in container.streams
             ),
             video_index=stream.index,
-            video_times=tuple(sorted(times)),
+            video_times=PresentationTimes(sorted(video_pts), tick),
             chapters=len(container.chapters()),
         )

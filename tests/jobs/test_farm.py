@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +21,10 @@ from long_clips import (
 )
 
 from sdr2hdr.cli import run as run_command
+from sdr2hdr.delivery.target_file import unfinished_file
 from sdr2hdr.jobs import run, settings
 from sdr2hdr.jobs.farm import ranges
-from sdr2hdr.jobs.lock import output_lock
+from sdr2hdr.jobs.lock import lock_path, output_lock
 from sdr2hdr.jobs.option_values import from_values, to_values
 from sdr2hdr.jobs.perform import perform
 from sdr2hdr.jobs.planning import make_plan
@@ -190,6 +193,82 @@ def test_clean_lists_and_removes(
     code, out, _ = call(capfd, "clean", target, "--json")
     assert json.loads(out)["removed"] is True
     assert not folder.exists() and innocent.exists()
+
+
+KILLED_WHILE_PUBLISHING = """
+import os, signal, sys
+from pathlib import Path
+from sdr2hdr.delivery.target_file import unfinished_file
+from sdr2hdr.jobs.lock import output_lock
+target = Path(sys.argv[1])
+with output_lock(target), unfinished_file(target, None) as beside:
+    beside.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot tell what is abandoned")
+def test_clean_removes_what_a_kill_left_beside_the_target(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    target = tmp_path / "a film.v2.mkv"
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_PUBLISHING, target], check=False)
+    lock = lock_path(target)
+    (partial,) = tmp_path.glob(".*.partial.mkv")
+    assert lock.exists()
+    strange = tmp_path / ".notes.partial.txt"
+    strange.write_text("of somebody else")
+    working = tmp_path / "working.mkv"
+    with unfinished_file(working, None) as being_written, output_lock(working):
+        code, out, _ = call(capfd, "clean", tmp_path, "--dry-run", "--json")
+        found = [json.loads(line) for line in out.splitlines()]
+        assert code == 0
+        assert [(each["kind"], each["path"], each["output"]) for each in found] == [
+            ("partial_file", str(partial), str(target)),
+            ("lock", str(lock), str(target)),
+        ]
+        assert partial.exists() and lock.exists()
+        with output_lock(target):
+            code, _, err = call(capfd, "clean", target)
+            assert (code, partial.exists()) == (0, True) and "another run" in err
+        lock.touch()
+        code, out, _ = call(capfd, "clean", tmp_path)
+        assert code == 0 and "half-copied file" in out and "lock of a killed run" in out
+        left = sorted(path.name for path in tmp_path.iterdir())
+        assert left == sorted([strange.name, being_written.name, lock_path(working).name])
+    code, _, err = call(capfd, "clean", tmp_path)
+    assert code == 0 and "nothing" in err
+
+
+def test_flicker_gate_fails_and_keeps_the_segments(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    # Luma that swings by one code still counts as still, and the swing shows in the conversion.
+    rows, columns = np.indices((48, 64))
+    luma = (60 + rows + columns).astype(np.uint8)
+    chroma = bytes([128]) * (2 * 24 * 32)
+    own = tmp_path / "swinging.y4m"
+    with own.open("wb") as file:
+        file.write(b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420mpeg2\n")
+        for number in range(2 * SEGMENT_FRAMES):
+            file.write(b"FRAME\n" + (luma + np.uint8(number % 2)).tobytes() + chroma)
+    target = tmp_path / "out.mkv"
+    options = ("--model", "bt2408", "--preset", "ultrafast", "--json")
+    code, _, err = call(capfd, "convert", own, target, *options, "--max-flicker", "0.001")
+    assert code == 9 and "--max-flicker" in err
+    assert not target.exists()
+    assert WorkFolder.of(target, None).count_finished() == 2
+
+    def act(segment, conversion) -> None:
+        raise AssertionError("A segment is converted again.")
+
+    before_segment(monkeypatch, act)
+    code, out, err = call(capfd, "convert", own, target, *options, "--max-flicker", "1000")
+    assert code == 0, err
+    done = json.loads(out.splitlines()[-1])
+    assert done["resumed_frames"] == done["frames"] == 2 * SEGMENT_FRAMES
+    assert done["flicker"][0]["ratio"] > 0.001
+    assert target.exists() and not WorkFolder.of(target, None).path.exists()
 
 
 def test_records_survive_their_file(source: Path, tmp_path: Path):

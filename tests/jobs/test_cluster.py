@@ -1,0 +1,223 @@
+"""Segments converted by the workers of a Dask cluster: same bytes, whatever befalls the workers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from long_clips import OPTIONS, Ears, make_source, use_short_segments
+
+from sdr2hdr.cli import run as run_command
+from sdr2hdr.errors import (
+    BackendUnavailableError,
+    FrameMemoryError,
+    StoppedError,
+    UsageError,
+)
+from sdr2hdr.jobs import run, settings
+from sdr2hdr.jobs.listener import SegmentNews
+from sdr2hdr.jobs.records import SegmentRecord
+from sdr2hdr.jobs.stopping import StopRequest
+from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.options import JobOptions
+from sdr2hdr.pipeline import Progress, prepare
+
+SEGMENTS = 5
+
+# Two threads in the plan, one on each of two workers: the bytes must not depend on it.
+TWO_THREADS = dataclasses.replace(
+    OPTIONS, encode=dataclasses.replace(OPTIONS.encode, threads=2), overwrite=True
+)
+
+
+@pytest.fixture(autouse=True)
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_short_segments(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_source(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="module")
+def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What one process gives."""
+    target = tmp_path_factory.mktemp("whole") / "out.mkv"
+    with pytest.MonkeyPatch.context() as patch:
+        use_short_segments(patch)
+        run.convert(prepare(source, target, TWO_THREADS))
+    return target.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """A cluster of two workers that is there already, as one on other machines is."""
+    import cloudpickle
+    from distributed import LocalCluster
+
+    # Workers cannot import a test's file: what is run there is sent whole.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        memory_limit=0,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def slow_down(seconds: float) -> None:
+    """Let the worker that runs this wait before each segment."""
+    from sdr2hdr.jobs import cluster_worker
+    from sdr2hdr.jobs.perform import perform
+
+    def perform_later(*arguments: Any) -> SegmentRecord:
+        time.sleep(seconds)
+        return perform(*arguments)
+
+    cluster_worker.perform = perform_later
+
+
+class Observer(Ears):
+    """Keeps progress too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[int] = []
+
+    def progress(self, progress: Progress) -> None:
+        if progress.stage == "convert":
+            self.frames.append(progress.frames)
+
+
+def test_local_workers_give_the_bytes_of_one_process(
+    source: Path, whole: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    target = tmp_path / "out.mkv"
+    code = run_command(
+        [
+            *("convert", str(source), str(target), "--model", OPTIONS.model),
+            *("--preset", "ultrafast", "--workers", "2", "--threads", "2", "--json"),
+        ]
+    )
+    out, err = capfd.readouterr()
+    assert code == 0, err
+    states = [event["state"] for event in map(json.loads, out.splitlines()) if "state" in event]
+    assert states == ["finished"] * SEGMENTS
+    assert target.read_bytes() == whole
+    assert "Traceback" not in err
+
+
+def test_an_existing_cluster_gives_the_bytes_of_one_process(
+    source: Path, whole: bytes, tmp_path: Path, scheduler: str
+):
+    target, ears = tmp_path / "out.mkv", Observer()
+    job = JobOptions(cluster=scheduler)
+    run.convert(prepare(source, target, TWO_THREADS), job, ears)
+    assert target.read_bytes() == whole
+    assert sorted(news.segment.index for news in ears.news) == list(range(SEGMENTS))
+    assert ears.frames[-1] == 8 * SEGMENTS
+
+
+@pytest.mark.slow
+def test_segments_of_a_lost_worker_are_done_by_another(
+    source: Path, whole: bytes, tmp_path: Path, scheduler: str
+):
+    from distributed import Client
+
+    with Client(scheduler, set_as_default=False) as client:
+        pids = client.run(os.getpid)
+        victim, other = pids
+        client.run(slow_down, 60.0, workers=[victim])
+        client.run(slow_down, 1.0, workers=[other])
+
+        class Killer(Observer):
+            """Kills the slow worker as soon as it has a segment in hand."""
+
+            has_killed = False
+
+            def segment(self, news: SegmentNews) -> None:
+                super().segment(news)
+                tasks = client.processing().get(victim, ())
+                if not self.has_killed and any("convert_segment" in str(key) for key in tasks):
+                    os.kill(pids[victim], signal.SIGKILL)
+                    self.has_killed = True
+
+        target, ears = tmp_path / "out.mkv", Killer()
+        run.convert(prepare(source, target, TWO_THREADS), JobOptions(cluster=scheduler), ears)
+        client.run(slow_down, 0.0)
+    assert ears.has_killed
+    lost = [news for news in ears.news if news.error]
+    assert [news.will_retry for news in lost] == [True]
+    assert f"Worker {victim} was lost" in lost[0].error
+    assert target.read_bytes() == whole
+
+
+def test_a_worker_that_would_give_other_bytes_is_refused(
+    source: Path, whole: bytes, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+):
+    target, ears = tmp_path / "out.mkv", Ears()
+    monkeypatch.setattr(settings, "_processor", lambda device: "another one")
+    conversion = prepare(source, target, TWO_THREADS)
+    with pytest.raises(BackendUnavailableError) as refused:
+        run.convert(conversion, JobOptions(cluster=scheduler), ears)
+    assert "processor was another one, is " in str(refused.value)
+    assert "Worker tcp://127.0.0.1:" in str(refused.value)
+    assert "--allow-mixed" in str(refused.value)
+    assert not target.exists()
+    run.convert(conversion, JobOptions(cluster=scheduler, allow_mixed=True))
+    assert target.read_bytes() == whole
+
+
+def test_a_stop_keeps_what_is_finished(source: Path, whole: bytes, tmp_path: Path, scheduler: str):
+    stop = StopRequest()
+
+    class Stopper(Ears):
+        def segment(self, news: SegmentNews) -> None:
+            super().segment(news)
+            stop.ask(130)
+
+    target = tmp_path / "out.mkv"
+    job, conversion = JobOptions(cluster=scheduler), prepare(source, target, TWO_THREADS)
+    with pytest.raises(StoppedError) as stopped:
+        run.convert(conversion, job, Stopper(), stop)
+    assert stopped.value.exit_code == 130
+    finished = WorkFolder.of(target, None).count_finished()
+    assert 1 <= finished < SEGMENTS
+    ears = Ears()
+    run.convert(conversion, job, ears)
+    assert ears.resumed == [finished]
+    assert target.read_bytes() == whole
+
+
+def test_what_cannot_be_reached_is_said(source: Path, tmp_path: Path, monkeypatch):
+    conversion = prepare(source, tmp_path / "out.mkv", TWO_THREADS)
+    with pytest.raises(BackendUnavailableError, match="nonsense://here"):
+        run.convert(conversion, JobOptions(cluster="nonsense://here"))
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "distributed", None)
+        with pytest.raises(BackendUnavailableError, match=r"pip install 'sdr2hdr\[cluster\]'"):
+            run.convert(conversion, JobOptions(workers=2))
+    with pytest.raises(UsageError, match="--workers"):
+        JobOptions(cluster="tcp://host:8786", workers=2)
+    pictures = prepare(source, tmp_path / "shot_%06d.png", TWO_THREADS)
+    with pytest.raises(UsageError, match="--workers"):
+        run.convert(pictures, JobOptions(workers=2))
+
+
+def test_errors_go_over_the_wire():
+    memory = pickle.loads(pickle.dumps(FrameMemoryError("no room", 64)))
+    stopped = pickle.loads(pickle.dumps(StoppedError("stopped", 130)))
+    assert (str(memory), memory.tile_px) == ("no room", 64)
+    assert (str(stopped), stopped.exit_code) == ("stopped", 130)
