@@ -133,9 +133,18 @@ def test_bad_options_get_their_code(
 def test_upscale_without_weights_says_so(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
-    code, _, err = call(capfd, "upscale", clip, tmp_path / "out.mkv", "--scale", "4")
+    target = tmp_path / "out.mkv"
+    code, _, err = call(capfd, "upscale", clip, target, "--scale", "2", "--model", "irnet5")
     assert code == 6
-    assert "gpgmnet-x4" in err and "weights" in err
+    assert "irnet5-x2" in err and "weights" in err
+
+
+def test_upscale_by_the_default_model(clip: Path, tmp_path: Path):
+    target = tmp_path / "out.mkv"
+    assert run(["upscale", str(clip), str(target), "--scale", "4", "--preset", "ultrafast"]) == 0
+    with av.open(clip) as source, av.open(target) as made:
+        small, large = source.streams.video[0], made.streams.video[0]
+        assert (large.width, large.height) == (4 * small.width, 4 * small.height)
 
 
 def test_scale_that_a_model_lacks(clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
@@ -253,7 +262,7 @@ def test_models_lists_every_method(capfd: pytest.CaptureFixture[str]):
     assert all(fields <= set(method) for method in methods.values())
     assert methods["irnet2"]["params"] == 134731
     assert methods["irnet2"]["weights"] in ("pilot", "release")
-    assert methods["gpgmnet-x4"]["weights"] is None
+    assert methods["irnet5-x2"]["weights"] is None
 
 
 def test_info_reads_the_clip_in_the_repository(capfd: pytest.CaptureFixture[str]):
