@@ -18,7 +18,11 @@ LIST_NAME = "exam.toml"
 """A set's own list of its pictures; a folder without one is taken to hold the full set."""
 
 _FULL_LIST = Path(__file__).with_name("full.toml")
-_SOURCE_TREE = Path(__file__).resolve().parents[2]
+_SMALL_SETS = (
+    Path(__file__).with_name("small"),
+    Path(__file__).resolve().parents[2] / "tests" / "data" / "exam",
+)
+"""Where the small set lies: inside an installed package, or in the source tree."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,19 @@ class ExamSet:
 
 
 def small_set_folder() -> Path:
-    """The set that comes with the source tree.
+    """The set that comes with the program.
 
     Raises:
-        InputError: This is an installation without the source tree.
+        InputError: The installation is incomplete.
     """
-    folder = _SOURCE_TREE / "tests" / "data" / "exam"
-    if not (folder / LIST_NAME).is_file():
-        raise InputError(
-            f"The small exam set is not here ({folder} has no {LIST_NAME}): it comes with the "
-            "source tree. --set DIR names a folder with a set."
-        )
-    return folder
+    for folder in _SMALL_SETS:
+        if (folder / LIST_NAME).is_file():
+            return folder
+    places = " nor ".join(str(folder) for folder in _SMALL_SETS)
+    raise InputError(
+        f"The small exam set is neither in {places}; install the program again, or name a folder "
+        "with a set (--set DIR)."
+    )
 
 
 def read_exam_set(folder: Path) -> ExamSet:
