@@ -11,7 +11,9 @@ from sdr2hdr.curves.bt2446a import bt2446a
 from sdr2hdr.networks.card import Form
 from sdr2hdr.networks.gpgmnet import bicubic_upscale
 from sdr2hdr.networks.half_precision import computes_bf16
+from sdr2hdr.networks.irnet import IRNet
 from sdr2hdr.networks.network import Network
+from sdr2hdr.training.folding import folded_forward
 
 __all__ = ["base_picture", "keep_last_layer_exact", "predict", "zero_last_layer"]
 
@@ -38,7 +40,7 @@ def predict(network: Network, sdr: torch.Tensor, form: Form) -> torch.Tensor:
     """Compute whole frames, inside in bfloat16 where the device has it.
 
     Args:
-        network: On the device of `sdr`.
+        network: On the device of `sdr`; in training mode IRNet's linear layers are folded.
         sdr: (N, 3, H, W), float32, [0, 1].
         form: The network's form.
 
@@ -48,7 +50,8 @@ def predict(network: Network, sdr: torch.Tensor, form: Form) -> torch.Tensor:
     half = computes_bf16(sdr.device)
     given = bt2446a(sdr) if form is Form.REFINEMENT_BT2446A else sdr
     with torch.autocast(sdr.device.type, dtype=torch.bfloat16, enabled=half):
-        output = network(given)
+        folds = network.training and isinstance(network, IRNet)
+        output = folded_forward(network, given) if folds else network(given)
     output = output.to(torch.float32)
     base = base_picture(sdr, form, network.scale)
     return output if base is None else output + base

@@ -120,12 +120,18 @@ def degradation_texts(recipe: Recipe) -> tuple[str, ...]:
     """What a recipe does to SDR pictures, in words for a card."""
     data, shares = recipe.data, recipe.data.degradation
     operators = ", ".join(data.operators or OPERATORS)
+    phones = f"{100.0 * data.phones:g} %"
     percent = {name: f"{100.0 * share:g} %" for name, share in vars(shares).items()}
     return (
         f"SDR made from HDR by random down-conversions: {operators}",
         "gamut clipped or softly mapped",
         f"targets anchored to {_listed(data.anchors)} up to a signal of {ANCHOR_SIGNAL:g}",
         "random view, exposure, white balance, contrast, saturation, flare and vignette",
+        *(
+            [f"developed as phones do, in their look (local contrast, sharpened): {phones}"]
+            if data.phones
+            else []
+        ),
         f"titles, captions, panels and pages with a white of 203 to 400 cd/m2: "
         f"{100.0 * data.graphics:g} %",
         f"8 bits and 4:2:0, or 8-bit R'G'B' for {percent['full_chroma']} of what no codec touched",

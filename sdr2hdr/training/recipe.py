@@ -43,7 +43,8 @@ class DataRecipe:
         operators: Down-conversions and their weights; empty means all, "local_contrast" twice.
         anchors: Looks ("bt2446a", "camera") and their weights.
         camera_operators: Down-conversions that only cameras make: their look is always "camera".
-        graphics: Share of pictures with titles or panels.
+        phones: Share of pictures developed as phones do, in the look "camera".
+        graphics: Share of pictures with titles or panels, of those that are no phone's.
         pairs: Share of samples from `--pairs` where there is `--data` too.
         shard: Pairs in a shard.
         window: Shards that samples are drawn from.
@@ -56,6 +57,7 @@ class DataRecipe:
     operators: dict[str, float] = field(default_factory=dict)
     anchors: dict[str, float] = field(default_factory=lambda: {"bt2446a": 1.0})
     camera_operators: tuple[str, ...] = ()
+    phones: float = 0.0
     graphics: float = 0.08
     pairs: float = 0.5
     shard: int = 384

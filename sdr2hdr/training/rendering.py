@@ -19,10 +19,11 @@ from sdr2hdr.training.randomness import chance, uniform
 from sdr2hdr.training.tables import LogTable, luminance_grid
 from sdr2hdr.training.tone_curves import ToneCurve, draw_curve
 
-__all__ = ["DownConversion", "draw_down_conversion", "render"]
+__all__ = ["DownConversion", "draw_down_conversion", "draw_phone_conversion", "render"]
 
 _DARKEST = 1e-7
 _FADE_SIGNALS = (0.6, 0.75)
+_PHONE_CURVES = ("reinhard_extended", "filmic", "hable", "bt709_camera")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class DownConversion:
         gamut: What becomes of colours outside BT.709: cut off, or drawn towards grey.
         detail: Factor of local contrast, around a base smoothed over `detail_radius` of the
             picture's longer side; None for a purely global curve.
+        is_followed: HDR shows the SDR's local contrast too, as that of a phone does, which is
+            stored as gains over the SDR; else it shows the scene's own.
     """
 
     curve: ToneCurve
@@ -43,6 +46,7 @@ class DownConversion:
     gamut: Literal["clip", "soft"] = "clip"
     detail: float | None = None
     detail_radius: float = 0.05
+    is_followed: bool = False
 
 
 def draw_down_conversion(operator: str, rng: np.random.Generator) -> DownConversion:
@@ -56,6 +60,18 @@ def draw_down_conversion(operator: str, rng: np.random.Generator) -> DownConvers
     pick = rng.random()
     norm = "luminance" if pick < 0.45 else "channels" if pick < 0.85 else "maximum"
     return DownConversion(curve, norm, gamut)
+
+
+def draw_phone_conversion(rng: np.random.Generator) -> DownConversion:
+    """How phones develop: a compressed range with strong local contrast, in SDR and HDR alike."""
+    return DownConversion(
+        draw_curve(_PHONE_CURVES[int(rng.integers(len(_PHONE_CURVES)))], rng),
+        "luminance",
+        "clip",
+        uniform(rng, (1.1, 1.9)),
+        uniform(rng, (0.04, 0.2)),
+        is_followed=True,
+    )
 
 
 def render(
@@ -84,7 +100,7 @@ def render(
     sdr_linear = _sdr_light(light, luminance, down, signal)
     target_luminance = target(luminance)
     colour_exponent = 1.0
-    if down.norm != "luminance":
+    if down.norm != "luminance" or down.is_followed:
         shown = bt1886_inverse_eotf(_bt709_luminance(sdr_linear).clamp(0.0, 1.0))
         target_luminance = _follow(target_luminance, shown, signal(luminance), look)
         target_luminance = target_luminance.clamp(max=roll_off.peak_cd_m2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,9 +29,9 @@ from sdr2hdr.training.pictures import (
     read_hdr_pictures,
     read_sdr_pictures,
 )
-from sdr2hdr.training.randomness import chance, log_uniform
+from sdr2hdr.training.randomness import chance, log_uniform, uniform
 from sdr2hdr.training.recipe import DataRecipe
-from sdr2hdr.training.rendering import draw_down_conversion, render
+from sdr2hdr.training.rendering import draw_down_conversion, draw_phone_conversion, render
 from sdr2hdr.training.scenes import Referral, Scene
 from sdr2hdr.training.tone_curves import OPERATORS
 from sdr2hdr.training.views import Light, look, prepare
@@ -126,6 +127,8 @@ class SyntheticPairs:
         picture = pictures[int(rng.integers(len(pictures)))]
         view = look(picture, recipe.height, recipe.width, rng)
         graded = apply_grade(view, draw_grade(view, rng))
+        if chance(rng, recipe.phones):
+            return self._of_a_phone(graded, rng)
         operator = self._operators[int(rng.choice(len(self._operators), p=self._operator_shares))]
         kind = self._anchors[int(rng.choice(len(self._anchors), p=self._anchor_shares))]
         if operator in recipe.camera_operators:
@@ -140,6 +143,15 @@ class SyntheticPairs:
             sdr, hdr = add_graphics(sdr, hdr, rng)
         degradation = draw_degradation(recipe.degradation, rng)
         return Pair(degrade(sdr, degradation, self._scale, rng), hdr)
+
+    def _of_a_phone(self, graded: torch.Tensor, rng: np.random.Generator) -> Pair:
+        """A pair as phones take it: developed with local contrast, sharpened, in their own look."""
+        sdr, hdr = render(
+            graded, draw_phone_conversion(rng), draw_look("camera", rng), draw_roll_off(rng)
+        )
+        degradation = draw_degradation(self._recipe.degradation, rng)
+        sharpened = dataclasses.replace(degradation, sharpening=uniform(rng, (0.2, 1.0)))
+        return Pair(degrade(sdr, sharpened, self._scale, rng), hdr)
 
 
 def _weighted(weights: dict[str, float]) -> tuple[list[str], np.ndarray]:

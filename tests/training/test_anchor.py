@@ -17,7 +17,12 @@ from sdr2hdr.training.anchor import (
 )
 from sdr2hdr.training.grade import bt2020_luminance
 from sdr2hdr.training.randomness import generator
-from sdr2hdr.training.rendering import DownConversion, draw_down_conversion, render
+from sdr2hdr.training.rendering import (
+    DownConversion,
+    draw_down_conversion,
+    draw_phone_conversion,
+    render,
+)
 from sdr2hdr.training.tables import LogTable, luminance_grid
 from sdr2hdr.training.tone_curves import OPERATORS, draw_curve, hard_clip
 
@@ -68,11 +73,9 @@ def test_camera_look_lies_between_bt2408_and_bt2446a_in_the_shadows():
     np.testing.assert_allclose(Look(0.0, 0.0).light_cd_m2(signal), plain)
 
 
-@pytest.mark.parametrize("norm", ["luminance", "maximum", "channels"])
-def test_rendered_pictures_hold_the_anchor(norm):
-    light = scene(1, saturation=0.4)
-    down = DownConversion(draw_curve("filmic", generator(2)), norm, "clip")
-    sdr, hdr = render(light, down, BT2446A_LOOK, RollOff())
+def assert_middle_tones_are_the_look_of_what_sdr_shows(
+    sdr: torch.Tensor, hdr: torch.Tensor, look: Look
+) -> None:
     # Luminance of SDR before gamut mapping is only visible where nothing was clipped.
     inside = ((sdr > 0.0) & (sdr < 1.0)).all(dim=1)
     red, green, blue = 0.2126, 0.7152, 0.0722
@@ -81,9 +84,36 @@ def test_rendered_pictures_hold_the_anchor(norm):
     shown = shown ** (1 / 2.4)
     low = inside & (shown > 0.05) & (shown < 0.55)
     assert low.sum() > 100
-    expected = graded_by_bt2446a(shown[low])
+    expected = look.light_cd_m2(shown[low].to(torch.float64))
     found = bt2020_luminance(pq_eotf(hdr))[:, 0][low]
     np.testing.assert_allclose(found, expected, rtol=0.01)
+
+
+@pytest.mark.parametrize("norm", ["luminance", "maximum", "channels"])
+def test_rendered_pictures_hold_the_anchor(norm):
+    light = scene(1, saturation=0.4)
+    down = DownConversion(draw_curve("filmic", generator(2)), norm, "clip")
+    sdr, hdr = render(light, down, BT2446A_LOOK, RollOff())
+    assert_middle_tones_are_the_look_of_what_sdr_shows(sdr, hdr, BT2446A_LOOK)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_phones_raise_local_contrast_in_sdr_and_hdr_alike(seed):
+    light = scene(seed, saturation=0.2)
+    rng = generator(seed, "phone")
+    down = draw_phone_conversion(rng)
+    look = draw_look("camera", rng)
+    sdr, hdr = render(light, down, look, RollOff())
+    assert_middle_tones_are_the_look_of_what_sdr_shows(sdr, hdr, look)
+    plain, _ = render(light, DownConversion(down.curve), look, RollOff())
+    assert neighbours_differ(sdr) > 1.03 * neighbours_differ(plain)
+
+
+def neighbours_differ(picture: torch.Tensor) -> float:
+    shown = (picture > 0.02).all(dim=1) & (picture < 0.98).all(dim=1)
+    octaves = torch.log2(bt2020_luminance(picture**2.4).clamp(min=1e-6))[:, 0]
+    both = shown[..., 1:] & shown[..., :-1]
+    return float(octaves.diff(dim=-1)[both].abs().mean())
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

@@ -22,6 +22,7 @@ from sdr2hdr.training.checkpoint import Progress, load_checkpoint, save_checkpoi
 from sdr2hdr.training.forms import base_picture, keep_last_layer_exact, predict, zero_last_layer
 from sdr2hdr.training.loop import TrainingJob, train
 from sdr2hdr.training.losses import total_loss
+from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import (
     DataRecipe,
     LossRecipe,
@@ -34,7 +35,7 @@ from sdr2hdr.training.recipe import (
 from sdr2hdr.training.scenes import Manifest, find_scenes, split_scenes
 from sdr2hdr.training.schedule import Budget, learning_rate
 from sdr2hdr.training.shards import PairPlan, Window, make_shard
-from sdr2hdr.training.synthesis import find_pair_files
+from sdr2hdr.training.synthesis import SyntheticPairs, find_pair_files
 from sdr2hdr.training.validation import psnr_db
 from sdr2hdr.training.weight_average import WeightAverage
 
@@ -247,6 +248,20 @@ def test_shards_depend_on_plan_and_index_alone(data, tmp_path):
     np.testing.assert_array_equal(first, np.load(tmp_path / "b" / "shard_000003" / "hdr.npy"))
     assert (first != np.load(tmp_path / "a" / "shard_000004" / "hdr.npy")).any()
     assert plan.fingerprint() != dataclasses.replace(plan, seed=5).fingerprint()
+
+
+def test_pictures_of_phones_are_made_where_a_recipe_asks_for_them(data, tmp_path):
+    scenes = job(data, tmp_path).training
+    above_the_curve = {}
+    for share in (0.0, 1.0):
+        source = SyntheticPairs(scenes, dataclasses.replace(SMALL.data, phones=share), 1)
+        pairs = [source.draw(generator(seed)) for seed in range(6)]
+        sdr, hdr = (torch.cat(each) for each in zip(*((p.sdr, p.hdr) for p in pairs), strict=True))
+        dark = (sdr > 0.15).all(dim=1) & (sdr < 0.3).all(dim=1)
+        above_the_curve[share] = float((hdr - bt2446a(sdr)).mean(dim=1)[dark].mean())
+    # Film's look is that of the curve there; that of phones is darker.
+    assert abs(above_the_curve[0.0]) < 0.005
+    assert above_the_curve[1.0] < -0.015
 
 
 def test_the_window_of_shards_grows_then_moves():
