@@ -50,8 +50,10 @@ def predict(network: Network, sdr: torch.Tensor, form: Form) -> torch.Tensor:
     half = computes_bf16(sdr.device)
     given = bt2446a(sdr) if form is Form.REFINEMENT_BT2446A else sdr
     with torch.autocast(sdr.device.type, dtype=torch.bfloat16, enabled=half):
-        folds = network.training and isinstance(network, IRNet)
-        output = folded_forward(network, given) if folds else network(given)
+        if network.training and isinstance(network, IRNet):
+            output = folded_forward(network, given)
+        else:
+            output = network(given)
     output = output.to(torch.float32)
     base = base_picture(sdr, form, network.scale)
     return output if base is None else output + base
