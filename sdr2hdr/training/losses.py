@@ -10,6 +10,9 @@ from sdr2hdr.training.recipe import LossRecipe
 
 __all__ = ["total_loss"]
 
+_SMALLEST_LOSS = 1e-3
+"""Added before the logarithm: a code of 10 bits, more or less, is near enough."""
+
 _DARKEST_SIGNAL = 0.02
 """PQ signal, 0.013 cd/m2, below which colour is not judged: the slope of PQ is infinite at 0."""
 
@@ -26,22 +29,29 @@ def total_loss(prediction: torch.Tensor, target: torch.Tensor, recipe: LossRecip
         A scalar.
     """
     error = prediction - target
-    loss = recipe.l1 * error.abs().mean()
+    loss = recipe.l1 * _of_pictures(error.abs())
     if recipe.l2:
-        loss = loss + recipe.l2 * error.square().mean()
+        loss = loss + recipe.l2 * _of_pictures(error.square())
     if recipe.gradient:
-        across = (error[..., 1:] - error[..., :-1]).abs().mean()
-        down = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
+        across = _of_pictures((error[..., 1:] - error[..., :-1]).abs())
+        down = _of_pictures((error[..., 1:, :] - error[..., :-1, :]).abs())
         loss = loss + recipe.gradient * 0.5 * (across + down)
     if recipe.ictcp:
         loss = loss + recipe.ictcp * _ictcp_error(prediction, target)
-    return loss
+    if recipe.logarithmic:
+        loss = torch.log(loss + _SMALLEST_LOSS)
+    return loss.mean()
+
+
+def _of_pictures(errors: torch.Tensor) -> torch.Tensor:
+    """The mean of each picture: (N, C, H, W) to (N,)."""
+    return errors.mean((1, 2, 3))
 
 
 def _ictcp_error(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Mean of |dI| + |dCt| / 2 + |dCp|, the differences of Rec. ITU-R BT.2124, not squared."""
+    """Mean of |dI| + |dCt| / 2 + |dCp|, the differences of Rec. ITU-R BT.2124, not squared; (N,)."""
     difference = (_ictcp(prediction) - _ictcp(target)).abs()
-    return (difference[:, 0] + 0.5 * difference[:, 1] + difference[:, 2]).mean()
+    return (difference[:, 0] + 0.5 * difference[:, 1] + difference[:, 2]).mean((1, 2))
 
 
 def _ictcp(signal: torch.Tensor) -> torch.Tensor:

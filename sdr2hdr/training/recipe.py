@@ -75,12 +75,15 @@ class LossRecipe:
         l2: Squared error of PQ R'G'B'.
         ictcp: Absolute error of I, Ct / 2 and Cp, as BT.2124 weighs them.
         gradient: Absolute error of the differences between neighbours, in PQ R'G'B'.
+        logarithmic: Take the logarithm of each picture's loss, as the mean of PSNR does: a picture
+            that can be answered well then counts as much as one that nobody could.
     """
 
     l1: float = 1.0
     l2: float = 0.0
     ictcp: float = 0.5
     gradient: float = 0.2
+    logarithmic: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,8 +213,8 @@ def _part(kind: type[_Part], content: dict[str, Any], path: Path, where: str) ->
             value = float(value)
         if isinstance(value, list):
             value = tuple(value)
-        plain = {int: int, float: float, str: str}.get(expected)
-        if plain is not None and (not isinstance(value, plain) or isinstance(value, bool)):
+        plain = {int: int, float: float, str: str, bool: bool}.get(expected)
+        if plain is not None and type(value) is not plain:
             raise UsageError(f'Recipe {path}: "{name}" is {value!r}; expected a {plain.__name__}.')
         values[key] = value
     return kind(**values)

@@ -345,6 +345,19 @@ def test_loss_is_zero_on_the_target_and_its_gradient_finite_at_black():
     assert torch.isfinite(prediction.grad).all()
 
 
+def test_the_logarithm_of_the_loss_makes_pictures_count_by_their_ratios():
+    target = torch.full((2, 3, 8, 8), 0.5)
+    prediction = (target + torch.tensor([0.01, 0.1])[:, None, None, None]).requires_grad_()
+    shares = {}
+    for logarithmic in (False, True):
+        recipe = LossRecipe(ictcp=0.0, gradient=0.0, logarithmic=logarithmic)
+        (gradient,) = torch.autograd.grad(total_loss(prediction, target, recipe), prediction)
+        each = gradient.abs().sum((1, 2, 3))
+        shares[logarithmic] = float(each[0] / each[1])
+    assert shares[False] == pytest.approx(1.0)
+    assert shares[True] == pytest.approx((0.1 + 0.001) / (0.01 + 0.001), rel=1e-4)
+
+
 def test_learning_rate_warms_up_and_falls_as_a_cosine():
     recipe = OptimiserRecipe(learning_rate=1.0, final_learning_rate=0.0, warm_up_steps=10)
     assert learning_rate(recipe, 0, 0.0) == pytest.approx(0.1)
