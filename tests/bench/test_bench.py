@@ -21,6 +21,8 @@ CLIP = Path(__file__).parents[1] / "data" / "flower_960x540.mp4"
 
 
 def small(model: str, **changes) -> MethodRequest:
+    # "auto" is bf16 on some processors and fp32 on others.
+    changes = {"precision": "fp32"} | changes
     return MethodRequest(model, 1, height_px=48, width_px=64, threads=2, **changes)
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
+from known_network import write_known_weights
 
 from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
 from sdr2hdr.networks.gpgmnet import GPGMNet
 from sdr2hdr.networks.network import Network
 from sdr2hdr.networks.registry import build, resolve_exactly
 from sdr2hdr.networks.weights import load_network
+from sdr2hdr.options import EngineOptions
 from sdr2hdr.signal import BT709_DISPLAY
 
 PictureMaker = Callable[[int, int], torch.Tensor]
@@ -45,8 +48,22 @@ def batch() -> BatchMaker:
 
 
 @pytest.fixture(scope="session")
-def pilot() -> Network:
-    network, _ = load_network("irnet2")
+def known_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with weights for irnet2 that stay the same whatever is shipped."""
+    folder = tmp_path_factory.mktemp("weights")
+    write_known_weights(folder, make_picture(101, 147))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def known(known_weights: Path) -> EngineOptions:
+    """On a CPU in fp32, where "auto" is bf16 on some processors, with weights that stay."""
+    return EngineOptions(device="cpu", precision="fp32", weights_dir=known_weights)
+
+
+@pytest.fixture(scope="session")
+def irnet2(known_weights: Path) -> Network:
+    network, _ = load_network("irnet2", known_weights)
     return network
 
 

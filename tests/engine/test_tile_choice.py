@@ -36,9 +36,9 @@ def test_a_tuned_tile_goes_before_the_cache():
     assert tuned_tile("irnet2", Placement("onnx", CPU.device, "fp32", 2)) is None
     # Threads compute one tile each: how many there are does not matter.
     assert tuned_tile("irnet2", Placement("torch", CPU.device, "fp32", 7)) == 80
-    engine = load_engine("irnet2", 1, EngineOptions(device="cpu", backend="torch"))
-    assert engine.tile_px == 80
-    assert load_engine("irnet2", 1, EngineOptions(device="cpu"), tile_px=48).tile_px == 48
+    options = EngineOptions(device="cpu", backend="torch", precision="fp32")
+    assert load_engine("irnet2", 1, options).tile_px == 80
+    assert load_engine("irnet2", 1, options, tile_px=48).tile_px == 48
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "{", '{"irnet2": 5}'])

@@ -84,10 +84,10 @@ def test_one_px_of_halo_less_is_seen(network, picture, workers):
 
 
 @pytest.mark.parametrize("tile_px", [32, 48, 128])
-def test_pilot_tiled_is_whole_in_float32(pilot, picture, workers, tile_px):
+def test_pilot_tiled_is_whole_in_float32(irnet2, picture, workers, tile_px):
     pixels = picture(101, 147)
-    whole = codes(pilot(pixels))
-    tiled = codes(run(pilot.program(), pixels, tile_px, workers))
+    whole = codes(irnet2(pixels))
+    tiled = codes(run(irnet2.program(), pixels, tile_px, workers))
     assert (tiled - whole).abs().max() <= 1
     assert (tiled == whole).float().mean() >= 0.999
 
@@ -100,10 +100,10 @@ def test_gpgmnet_tiled_is_whole_in_float32(gpgmnet, picture, workers):
     assert (tiled == whole).float().mean() >= 0.999
 
 
-def test_bits_do_not_depend_on_the_number_of_threads(pilot, picture):
+def test_bits_do_not_depend_on_the_number_of_threads(irnet2, picture):
     pixels = picture(101, 147)
-    two = run(pilot.program(), pixels, 48, TileWorkers(2))
-    three = run(pilot.program(), pixels, 48, TileWorkers(3))
+    two = run(irnet2.program(), pixels, 48, TileWorkers(2))
+    three = run(irnet2.program(), pixels, 48, TileWorkers(3))
     assert torch.equal(two, three)
 
 
@@ -123,10 +123,10 @@ def test_an_error_in_a_tile_is_raised(picture, workers):
         run(program, picture(20, 20), 8, workers)
 
 
-def test_buffers_hold_the_blocks_of_one_frame_and_are_used_again(pilot, picture, workers):
+def test_buffers_hold_the_blocks_of_one_frame_and_are_used_again(irnet2, picture, workers):
     buffers = MapBuffers()
     for height_px in (40, 40, 30):
-        run_program(pilot.program(), picture(height_px, 50), 16, buffers, workers)
+        run_program(irnet2.program(), picture(height_px, 50), 16, buffers, workers)
         assert buffers.values == 2 * 64 * height_px * 50
 
 
