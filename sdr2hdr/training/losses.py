@@ -49,7 +49,7 @@ def _of_pictures(errors: torch.Tensor) -> torch.Tensor:
 
 
 def _ictcp_error(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Mean of |dI| + |dCt| / 2 + |dCp|, the differences of Rec. ITU-R BT.2124, not squared; (N,)."""
+    """Mean of |dI| + |dCt| / 2 + |dCp|, as in Rec. ITU-R BT.2124 but not squared; (N,)."""
     difference = (_ictcp(prediction) - _ictcp(target)).abs()
     return (difference[:, 0] + 0.5 * difference[:, 1] + difference[:, 2]).mean((1, 2))
 
