@@ -19,9 +19,14 @@ __all__ = ["command"]
 
 @click.command("clean")
 @click.argument("places", nargs=-1, metavar="[OUTPUT|DIR]...", type=click.Path(path_type=Path))
+@click.option(
+    "--temp-dir", type=click.Path(path_type=Path), help="Where the conversion of an OUTPUT had it."
+)
 @click.option("--dry-run", is_flag=True, help="List only, remove nothing.")
 @output_options
-def command(console: Console, places: tuple[Path, ...], dry_run: bool) -> None:
+def command(
+    console: Console, places: tuple[Path, ...], temp_dir: Path | None, dry_run: bool
+) -> None:
     """Remove what unfinished conversions have kept or left behind.
 
     That is work folders, and what a kill leaves beside an output: half-copied files and locks. All
@@ -30,7 +35,8 @@ def command(console: Console, places: tuple[Path, ...], dry_run: bool) -> None:
     """
     from sdr2hdr.jobs.leftovers import find_leftovers, remove_leftover
 
-    found = [leftover for place in places or (Path(),) for leftover in find_leftovers(place)]
+    looked_at = places or (temp_dir or Path(),)
+    found = [each for place in looked_at for each in find_leftovers(place, temp_dir)]
     if not found:
         console.say("Unfinished conversions have left nothing here.")
     for leftover in found:

@@ -282,8 +282,8 @@ def _client(job: JobOptions, threads: int | None) -> Iterator[Client]:
             yield client
         return
     share = max(1, (threads or _available_cores()) // job.workers)
-    with (
-        LocalCluster(
+    try:
+        cluster = LocalCluster(
             n_workers=job.workers,
             threads_per_worker=share,
             processes=True,
@@ -294,10 +294,23 @@ def _client(job: JobOptions, threads: int | None) -> Iterator[Client]:
             # A worker that is lost is our listener's to tell.
             silence_logs=logging.CRITICAL,
             preload=[WORKER_MODULE],
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+        )
+    except (OSError, RuntimeError) as error:
+        raise BackendUnavailableError(
+            f"The {job.workers} worker processes do not start ({_cause(error)}); expected room for "
+            "them in memory and in the temporary folder, and of a program that calls `convert` "
+            'that it does so under `if __name__ == "__main__":`. Leave out --workers to go on '
+            "in one process."
+        ) from error
+    with cluster, Client(cluster, set_as_default=False) as client:
         yield client
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The innermost reason: Dask wraps it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _order(conversion: Conversion, plan: Plan, job: JobOptions) -> Order:

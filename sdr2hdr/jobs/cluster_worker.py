@@ -20,6 +20,7 @@ from sdr2hdr.jobs.perform import check_source, perform
 from sdr2hdr.jobs.plan import Plan
 from sdr2hdr.jobs.records import SegmentRecord
 from sdr2hdr.jobs.settings import check_same_machine, pinned_conversion
+from sdr2hdr.jobs.source_identity import SourceWatch
 from sdr2hdr.jobs.stopping import Drain, StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.media.encoders import choose_encoder
@@ -83,6 +84,7 @@ class _Post:
     conversion: Conversion
     plan: Plan
     plan_file: tuple[int, int]
+    watch: SourceWatch
 
 
 class _RefusedError(Exception):
@@ -141,7 +143,7 @@ def _converted(order: Order, post: _Post, index: int, worker: Worker) -> Segment
             worker.log_event(order.job, news(index, frames, written_bytes))
         drain.check(frames)
 
-    return perform(post.conversion, post.plan, segment, order.folder, on_frames)
+    return perform(post.conversion, post.plan, segment, order.folder, on_frames, post.watch)
 
 
 def news(index: int, frames: int, written_bytes: int) -> Mapping[str, Any]:
@@ -178,13 +180,14 @@ def _post(order: Order) -> _Post:
             read=replace(order.options.read, threads=threads),
             engine=replace(order.options.engine, threads=threads),
         )
+        watch = SourceWatch(order.source)
         conversion = pinned_conversion(order.source, order.target, plan, local)
         check_source(conversion, plan)
         if not order.allow_mixed:
             check_same_machine(plan, conversion)
     except Sdr2HdrError as error:
         raise _RefusedError(str(error)) from error
-    return _Post(_with_encoder_threads(conversion, threads), plan, plan_file)
+    return _Post(_with_encoder_threads(conversion, threads), plan, plan_file, watch)
 
 
 def _with_encoder_threads(conversion: Conversion, threads: int) -> Conversion:

@@ -6,13 +6,26 @@ import errno
 import hashlib
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sdr2hdr.errors import DiskFullError, OutputError
 
-__all__ = ["free_bytes", "is_full", "keep", "sha256_of", "told", "write_text"]
+__all__ = [
+    "UNFINISHED_SUFFIX",
+    "free_bytes",
+    "is_full",
+    "keep",
+    "sha256_of",
+    "sync_folder",
+    "told",
+    "unfinished_name",
+    "write_text",
+]
+
+UNFINISHED_SUFFIX = ".partial"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -26,7 +39,7 @@ def keep(unfinished: Path, path: Path) -> None:
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
     unfinished.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -35,12 +48,20 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OSError: The disk does not take it.
     """
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    unfinished = unfinished_name(path)
     try:
         unfinished.write_text(text, encoding="utf-8")
         keep(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def unfinished_name(path: Path) -> Path:
+    """A name beside a file for what is not whole yet, unlike any other.
+
+    Drawn, since containers that see one storage may share host name and process numbers.
+    """
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:16]}{UNFINISHED_SUFFIX}")
 
 
 def sha256_of(path: Path) -> str:
@@ -86,7 +107,12 @@ def is_full(error: BaseException | None) -> bool:
     return False
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk.
+
+    Raises:
+        OSError: The disk does not take them.
+    """
     if os.name == "nt":
         # Windows has no handle of a folder that could be flushed; NTFS journals the entry.
         return

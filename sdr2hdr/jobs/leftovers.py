@@ -37,12 +37,13 @@ class Leftover:
     segments: int | None = None
 
 
-def find_leftovers(place: Path) -> list[Leftover]:
+def find_leftovers(place: Path, temp_dir: Path | None = None) -> list[Leftover]:
     """Look for what is left.
 
     Args:
         place: An output whose leftovers are meant, a work folder, or a folder to look in (not in
             those below it).
+        temp_dir: Where the work folder of an output lies if not beside it.
 
     Raises:
         InputError: There is nothing of that name.
@@ -54,9 +55,10 @@ def find_leftovers(place: Path) -> list[Leftover]:
         return [] if found is None else [found]
     if not place.parent.is_dir():
         raise InputError(f"{place} does not exist; expected an output or a folder.")
-    found = _leftover(WorkFolder.of(place, None).path)
+    folders = {WorkFolder.of(place, lies_in).path for lies_in in (None, temp_dir)}
+    found = [leftover for path in sorted(folders) if (leftover := _leftover(path)) is not None]
     partials = [each for each in _partial_files(place.parent) if each.target.name == place.name]
-    return [*([] if found is None else [found]), *partials, *_lock(lock_path(place), place)]
+    return [*found, *partials, *_lock(lock_path(place), place)]
 
 
 def remove_leftover(leftover: Leftover) -> None:

@@ -8,8 +8,9 @@ verified, and forty for a light log.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.delivery.findings import Finding
@@ -42,7 +43,10 @@ class Merged:
 
 
 def merge(
-    conversion: Conversion, folder: WorkFolder, segments: Sequence[FinishedSegment]
+    conversion: Conversion,
+    folder: WorkFolder,
+    segments: Sequence[FinishedSegment],
+    check_stop: Callable[[], None] = lambda: None,
 ) -> Merged:
     """Make the output of a plan's segments and give it its name.
 
@@ -50,6 +54,7 @@ def merge(
         conversion: What was done.
         folder: Where the segments lie.
         segments: All of them, in order.
+        check_stop: Called on the way; may raise to stop.
 
     Raises:
         GateError: A shot flickers too much; the segments stay.
@@ -73,7 +78,9 @@ def merge(
             _times(folder, segments),
         ) as writer:
             for segment in segments:
+                check_stop()
                 writer.add_segment(folder.file_of(segment))
+            check_stop()
             written = writer.finish()
         patched = patch_light_levels(
             folder.merged, totals.light, robust=options.robust_light_levels
@@ -81,16 +88,29 @@ def merge(
         if options.verify:
             shown = _shown_at(conversion, _times(folder, segments))
             expectation = _expectation(conversion, written, patched, shown)
+            check_stop()
             written = _with_findings(conversion, folder, written, expectation)
+        check_stop()
+        if options.light_log is not None:
+            # Before the output: who finds that need not look for the log.
+            _write_light_log(options.light_log, conversion, folder, segments, totals)
         publish(folder.merged, conversion.target, overwrite=options.overwrite)
     finally:
         folder.merged.unlink(missing_ok=True)
-    if options.light_log is not None:
-        log = LightLog()
-        for summary in _summaries(folder, segments):
-            log.add(Timeline(conversion.video.time_base, summary.times), summary.lights)
-        log.write(options.light_log, totals.light)
     return Merged(written, totals)
+
+
+def _write_light_log(
+    path: Path,
+    conversion: Conversion,
+    folder: WorkFolder,
+    segments: Sequence[FinishedSegment],
+    totals: RangeTotals,
+) -> None:
+    log = LightLog()
+    for summary in _summaries(folder, segments):
+        log.add(Timeline(conversion.video.time_base, summary.times), summary.lights)
+    log.write(path, totals.light)
 
 
 def _summaries(folder: WorkFolder, segments: Sequence[FinishedSegment]) -> Iterator[RangeSummary]:

@@ -13,7 +13,7 @@ from sdr2hdr.jobs.disk import is_full, sha256_of, told
 from sdr2hdr.jobs.plan import Plan, Segment
 from sdr2hdr.jobs.records import SegmentRecord
 from sdr2hdr.jobs.settings import made_with
-from sdr2hdr.jobs.source_identity import identify
+from sdr2hdr.jobs.source_identity import SourceWatch, identify
 from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.media.frame_range import FrameRange
 from sdr2hdr.media.segment_file import segment_suffix
@@ -30,6 +30,7 @@ def perform(
     segment: Segment,
     folder: WorkFolder,
     on_frames: Callable[[int, int], None] = lambda frames, written_bytes: None,
+    watch: SourceWatch | None = None,
 ) -> SegmentRecord:
     """Convert a segment and put it into the work folder.
 
@@ -40,6 +41,8 @@ def perform(
         folder: Where it goes.
         on_frames: Told how many of the segment's frames are done, and what is on the disk; may
             raise to drop the segment.
+        watch: On the source, since before the first segment of this run; None watches it for this
+            segment alone.
 
     Raises:
         SourceChangedError: The source is not the one that was planned.
@@ -51,6 +54,7 @@ def perform(
     if streams is None:
         raise ValueError(f"{conversion.target} is no video file; expected one.")
     started = time.monotonic()
+    watch = watch or SourceWatch(conversion.source.path)
     check_source(conversion, plan)
     frames = FrameRange(
         plan.frame_pts[segment.first_decoded_frame],
@@ -67,6 +71,7 @@ def perform(
                 lambda done: on_frames(done, sink.written_bytes),
                 frames,
             )
+            watch.check()
             _check_frames(plan, segment, summary)
             sink.finish()
         with told(str(unfinished)):
@@ -105,9 +110,9 @@ def check_source(conversion: Conversion, plan: Plan) -> None:
     found = identify(path, plan.source.duration_seconds)
     if found != plan.source:
         raise SourceChangedError(
-            f"{path} has changed since the work was planned: {found.size_bytes} bytes, hash of its "
-            f"ends {found.ends_sha256[:12]}; expected {plan.source.size_bytes} bytes, hash "
-            f"{plan.source.ends_sha256[:12]}. Give the same command again to plan the new file."
+            f"{path} has changed since the work was planned: {found.size_bytes} bytes, hash of "
+            f"samples {found.samples_sha256[:12]}; expected {plan.source.size_bytes} bytes, hash "
+            f"{plan.source.samples_sha256[:12]}. Give the same command again to plan the new file."
         )
 
 

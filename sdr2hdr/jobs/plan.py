@@ -23,7 +23,7 @@ from sdr2hdr.jobs.strict_json import JsonObject, parse_object, read_object
 __all__ = ["Fade", "FadeKind", "Plan", "Segment", "Shot", "Transition", "read_plan"]
 
 FORMAT = "sdr2hdr plan"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Transition = Literal["start", "cut", "fade"]
 FadeKind = Literal["from black", "to black", "from white", "to white"]
@@ -268,7 +268,7 @@ def _time_base(given: JsonObject) -> Fraction:
 def _source(given: JsonObject) -> SourceIdentity:
     source = SourceIdentity(
         size_bytes=given.take("size_bytes", int),
-        ends_sha256=given.take("ends_sha256", str),
+        samples_sha256=given.take("samples_sha256", str),
         duration_seconds=given.take_optional("duration_seconds", float),
     )
     given.finish()

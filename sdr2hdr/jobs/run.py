@@ -7,9 +7,10 @@ nothing to merge: they are converted in one go.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from sdr2hdr.conversion import Conversion
@@ -23,6 +24,7 @@ from sdr2hdr.errors import (
     UsageError,
 )
 from sdr2hdr.jobs.cluster import cluster_executor
+from sdr2hdr.jobs.disk import sync_folder, told
 from sdr2hdr.jobs.listener import JobListener
 from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.jobs.merge import merge
@@ -31,7 +33,13 @@ from sdr2hdr.jobs.plan import Plan, Segment
 from sdr2hdr.jobs.planning import look_through, make_plan
 from sdr2hdr.jobs.records import FinishedSegment
 from sdr2hdr.jobs.segment_loop import JobRun, run_segments
-from sdr2hdr.jobs.settings import as_pinned, changes_since, check_same_machine, with_tile
+from sdr2hdr.jobs.settings import (
+    as_pinned,
+    changes_since,
+    check_same_machine,
+    is_smaller_tiled,
+    with_tile,
+)
 from sdr2hdr.jobs.space import check_room
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
@@ -90,7 +98,7 @@ def convert(
         folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
         folder.remove_partials()
         run = JobRun(conversion, folder, listener, stop or StopRequest(), time.monotonic())
-        with _kept_if_useful(folder), stops_told(folder):
+        with stops_told(folder), _kept_if_useful(folder):
             return _convert_file(run, job, plan)
 
 
@@ -126,6 +134,7 @@ def _own_plan(run: JobRun, job: JobOptions) -> Plan:
     if known is not None:
         changes = changes_since(known, run.conversion)
         if not changes:
+            _tell_if_touched(run)
             return known
         text = (
             f"What an earlier run has finished for {run.conversion.target} does not fit any more "
@@ -145,14 +154,37 @@ def _own_plan(run: JobRun, job: JobOptions) -> Plan:
     return plan
 
 
+def _tell_if_touched(run: JobRun) -> None:
+    """Say so if the source is newer than its plan though nothing else speaks of a change."""
+    source, planned = run.conversion.source.path, run.folder.plan_path
+    with suppress(OSError):
+        if source.stat().st_mtime <= planned.stat().st_mtime:
+            return
+        text = (
+            f"{source} was written to after it was planned, but its size and the places that were "
+            "looked at are as they were: going on. --no-resume starts over."
+        )
+        run.listener.notice(Notice("warning", text))
+
+
 def _given_plan(run: JobRun, plan: Plan, job: JobOptions) -> Plan:
     """Take up a plan that was made before."""
     check_source(run.conversion, plan)
     if not job.allow_mixed:
         check_same_machine(plan, as_pinned(run.conversion, plan))
     known = run.folder.plan() if job.resume else None
-    if known is None or known.key != plan.key:
-        run.folder.begin(plan)
+    if known is not None and known.key == plan.key:
+        return plan
+    if known is not None and is_smaller_tiled(known, plan):
+        # Memory ran out under the plan as it was given; see `_with_smaller_tiles`.
+        return known
+    if known is not None and run.folder.count_finished():
+        text = (
+            f"What an earlier run has finished for {run.conversion.target} is of another plan "
+            f"(key {known.key[:12]}; expected {plan.key[:12]}): starting over."
+        )
+        run.listener.notice(Notice("warning", text))
+    run.folder.begin(plan)
     return plan
 
 
@@ -202,10 +234,13 @@ def merged(
     """Make the output of all segments, and remove the work folder."""
     conversion = run.conversion
     check_source(conversion, plan)
-    check_room(run.folder.path, sum(segment.size_bytes for segment in segments))
+    check_room(conversion, run.folder.path, sum(segment.size_bytes for segment in segments))
     run.stop.check()
     run.listener.merging(len(segments))
-    result = merge(conversion, run.folder, segments)
+    result = merge(conversion, run.folder, segments, run.stop.check)
+    # The segments go only when no power cut can take the output's name back.
+    with told(str(conversion.target)):
+        sync_folder(conversion.target.absolute().parent)
     run.folder.clear()
     run.listener.published(conversion.target)
     return ConversionSummary(
@@ -261,8 +296,10 @@ def stops_told(folder: WorkFolder) -> Iterator[None]:
     try:
         yield
     except StoppedError as stopped:
-        text = (
-            f"Stopped; what is finished is kept in {folder.path}. The same command goes on with "
-            "it, `sdr2hdr clean` removes it."
-        )
+        text = "Stopped before anything was finished; the same command begins anew."
+        if folder.path.is_dir():
+            text = (
+                f"Stopped; what is finished is kept in {folder.path}. The same command goes on "
+                f"with it, `sdr2hdr clean {shlex.quote(str(folder.path))}` removes it."
+            )
         raise StoppedError(text, stopped.exit_code) from stopped

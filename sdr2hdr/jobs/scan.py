@@ -18,7 +18,7 @@ from sdr2hdr.jobs.segmentation import (
     spans_of_shots,
     to_segments,
 )
-from sdr2hdr.jobs.source_identity import identify
+from sdr2hdr.jobs.source_identity import SourceWatch, identify
 from sdr2hdr.media.frame_range import frame_fingerprint
 from sdr2hdr.media.letterbox import LetterboxFinder, detect_active_picture
 from sdr2hdr.media.reader import VideoReader
@@ -80,6 +80,7 @@ def scan_source(
             the range.
     """
     part = read.time_range
+    watch = SourceWatch(info.path)
     source = identify(info.path, info.video.duration_seconds)
     likely_picture = detect_active_picture(info, part.start_seconds, part.end_seconds)
     shots, fades, letterbox = ShotDetector(), FadeFinder(), LetterboxFinder()
@@ -96,6 +97,7 @@ def scan_source(
         found.decide(shots.finish())
         found.fades += fades.finish()
         time_base, has_repaired_times = reader.time_base, reader.has_repaired_times
+    watch.check()
     if not found.frame_pts:
         raise InputError(
             f"{info.path} has no frame in the part that was asked for; expected at least one. "

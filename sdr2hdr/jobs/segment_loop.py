@@ -14,6 +14,7 @@ from sdr2hdr.jobs.listener import JobListener, SegmentNews
 from sdr2hdr.jobs.perform import perform
 from sdr2hdr.jobs.plan import Plan, Segment
 from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord
+from sdr2hdr.jobs.source_identity import SourceWatch
 from sdr2hdr.jobs.space import SpaceWatch
 from sdr2hdr.jobs.stopping import Drain, StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
@@ -101,6 +102,7 @@ class _Loop:
         self._space = SpaceWatch(run.conversion, run.folder.path, plan.frame_count)
         self._space.add(self._frames, self._bytes)
         self._started = time.monotonic()
+        self._watch: SourceWatch | None = None
         self._attempts: Counter[int] = Counter()
         self._failed: dict[int, tuple[Segment, Exception]] = {}
 
@@ -108,6 +110,7 @@ class _Loop:
         for segment in self._missing:
             executor.submit(segment)
         if self._missing:
+            self._check_room()
             self._tell_progress(0, 0)
         for outcome in executor.outcomes(self._tell_progress):
             if outcome.record is not None:
@@ -119,16 +122,26 @@ class _Loop:
     def perform_here(self, segment: Segment, tell: Callable[[int, int], None]) -> SegmentRecord:
         """Convert a segment in this process, and tell every frame."""
         self._run.stop.check()
-        warning = self._space.check(segment.frame_count)
-        if warning is not None:
-            self._run.listener.notice(warning)
         drain = Drain(self._run.stop, segment.frame_count)
 
         def on_frames(frames: int, written_bytes: int) -> None:
             tell(frames, written_bytes)
             drain.check(frames)
 
-        return perform(self._run.conversion, self._plan, segment, self._run.folder, on_frames)
+        if self._watch is None:
+            self._watch = SourceWatch(self._run.conversion.source.path)
+        return perform(
+            self._run.conversion, self._plan, segment, self._run.folder, on_frames, self._watch
+        )
+
+    def _check_room(self) -> None:
+        """Look at the disk while segments are missing; in a cluster, those under way among them."""
+        missing = [s.frame_count for s in self._missing if s.index not in self.finished]
+        if not missing:
+            return
+        warning = self._space.check(max(missing))
+        if warning is not None:
+            self._run.listener.notice(warning)
 
     def _finish(self, segment: Segment, record: SegmentRecord) -> None:
         self.finished[segment.index] = record.finished
@@ -137,6 +150,7 @@ class _Loop:
         self._space.add(segment.frame_count, record.size_bytes)
         self._run.listener.segment(self._news(segment, seconds=record.seconds))
         self._tell_progress(0, 0)
+        self._check_room()
 
     def _fail(self, outcome: Outcome) -> bool:
         """Take note of a failure; whether to try again."""

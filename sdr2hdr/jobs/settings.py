@@ -27,6 +27,7 @@ __all__ = [
     "check_same_machine",
     "computed_with",
     "differences",
+    "is_smaller_tiled",
     "made_with",
     "pinned_conversion",
     "pinned_settings",
@@ -241,6 +242,16 @@ def with_tile(plan: Plan, tile_px: int) -> Plan:
     """The same plan with other tiles."""
     computed = {**plan.pinned["computed_with"], "tile_px": tile_px}
     return plan.with_pinned({**plan.pinned, "computed_with": computed})
+
+
+def is_smaller_tiled(plan: Plan, given: Plan) -> bool:
+    """Whether a plan is the given one after memory had run out: the same with smaller tiles."""
+    try:
+        tile_px = int(plan.pinned["computed_with"]["tile_px"])
+        was_px = int(given.pinned["computed_with"]["tile_px"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    return tile_px < was_px and with_tile(given, tile_px).key == plan.key
 
 
 def differences(planned: Mapping[str, Any], here: Mapping[str, Any], place: str = "") -> list[str]:

@@ -46,6 +46,7 @@ class SpaceWatch:
             frame_count: Frames of the whole conversion.
         """
         self._folder = folder
+        self._target_folder = other_disk(folder, conversion.target)
         self._frame_count = frame_count
         self._frames = 0
         self._bytes = 0
@@ -64,9 +65,16 @@ class SpaceWatch:
     @property
     def needed_bytes(self) -> int:
         """What is still to be written, as far as can be told."""
-        each = self._bytes / self._frames if self._frames else self._guess_bytes
         left = self._frame_count - self._frames
-        return round(each * (left + self._frame_count) + self._copied_bytes)
+        return round(self._bytes_a_frame * left) + self._output_bytes
+
+    @property
+    def _output_bytes(self) -> int:
+        return round(self._bytes_a_frame * self._frame_count + self._copied_bytes)
+
+    @property
+    def _bytes_a_frame(self) -> float:
+        return self._bytes / self._frames if self._frames else self._guess_bytes
 
     def check(self, next_frames: int) -> Notice | None:
         """Look at the disk before a segment of so many frames is begun.
@@ -86,31 +94,51 @@ class SpaceWatch:
                     f"{_gigabytes(next_bytes + RESERVE_BYTES)} for the next segment. What is "
                     "finished is kept: make room and give the same command again."
                 )
-        if self._warned or free >= self.needed_bytes + RESERVE_BYTES:
+        if self._warned:
             return None
+        place, needed, remedy = self._folder, self.needed_bytes, "--temp-dir names another disk"
+        if free >= needed + RESERVE_BYTES:
+            if self._target_folder is None:
+                return None
+            place, needed = self._target_folder, self._output_bytes
+            free, remedy = free_bytes(place), "name another output"
+            if free >= needed + RESERVE_BYTES:
+                return None
         self._warned = True
         reckoned = "by what is done" if self._frames else "by a rough guess"
         return Notice(
             "warning",
-            f"The disk of {self._folder} has {_gigabytes(free)} left, and {reckoned} "
-            f"{_gigabytes(self.needed_bytes)} are still to be written. If it fills up, what is "
-            "finished is kept and the same command goes on; --temp-dir names another disk.",
+            f"The disk of {place} has {_gigabytes(free)} left, and {reckoned} "
+            f"{_gigabytes(needed)} are still to be written. If it fills up, what is finished is "
+            f"kept and the same command goes on; or {remedy}.",
         )
 
 
-def check_room(folder: Path, size_bytes: int) -> None:
-    """Look at the disk before the segments become one file.
+def check_room(conversion: Conversion, folder: Path, segments_bytes: int) -> None:
+    """Look at the disks before the segments become one file.
+
+    Args:
+        conversion: What is written.
+        folder: The work folder, where the file is made.
+        segments_bytes: Of all segments.
 
     Raises:
-        DiskFullError: It will not hold it.
+        DiskFullError: One will not hold it.
     """
-    free = free_bytes(folder)
-    if free < size_bytes + RESERVE_BYTES:
-        raise DiskFullError(
-            f"The disk of {folder} has {_gigabytes(free)} left; expected "
-            f"{_gigabytes(size_bytes + RESERVE_BYTES)} to join the segments. They are kept: make "
-            "room and give the same command again."
-        )
+    expected = segments_bytes + _copied_bytes(conversion) + RESERVE_BYTES
+    for place in filter(None, (folder, other_disk(folder, conversion.target))):
+        free = free_bytes(place)
+        if free < expected:
+            raise DiskFullError(
+                f"The disk of {place} has {_gigabytes(free)} left; expected {_gigabytes(expected)} "
+                "to join the segments. They are kept: make room and give the same command again."
+            )
+
+
+def other_disk(folder: Path, target: Path) -> Path | None:
+    """The folder of the output, if it lies on another file system than the work folder."""
+    place = target.absolute().parent
+    return None if place.stat().st_dev == folder.stat().st_dev else place
 
 
 def _copied_bytes(conversion: Conversion) -> int:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdr2hdr.errors import InputError, OutputError
-from sdr2hdr.jobs.disk import keep, sha256_of, told, write_text
+from sdr2hdr.jobs.disk import UNFINISHED_SUFFIX, keep, sha256_of, told, unfinished_name, write_text
 from sdr2hdr.jobs.plan import Plan, Segment, read_plan
 from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord
 from sdr2hdr.range_summary import RangeSummary
@@ -24,7 +23,6 @@ from sdr2hdr.range_summary import RangeSummary
 __all__ = ["WORK_FOLDER_SUFFIX", "WorkFolder"]
 
 WORK_FOLDER_SUFFIX = ".sdr2hdr"
-_PARTIAL = ".partial"
 _TARGET_FILE = "output.txt"
 _RECORDS = "[0-9]*.json"
 _PATH_DIGITS = 8
@@ -130,10 +128,9 @@ class WorkFolder:
         """Name a file to write a segment to; what is left of it is removed.
 
         Yields:
-            A name of this process alone: on a farm, two may convert one segment.
+            A name that nobody else has: on a farm, two may convert one segment.
         """
-        name = f"{segment.index:06d}.{socket.gethostname()}-{os.getpid()}{_PARTIAL}"
-        path = self.path / name
+        path = unfinished_name(self.path / f"{segment.index:06d}")
         try:
             yield path
         finally:
@@ -205,7 +202,7 @@ class WorkFolder:
     def remove_partials(self) -> None:
         """Remove what a killed run has left half written; only for who holds the lock alone."""
         if self.path.is_dir():
-            for path in self.path.glob(f"*{_PARTIAL}"):
+            for path in self.path.glob(f"*{UNFINISHED_SUFFIX}"):
                 path.unlink(missing_ok=True)
 
     def clear(self) -> None:

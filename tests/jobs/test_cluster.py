@@ -19,6 +19,7 @@ from long_clips import OPTIONS, Ears, make_source, use_short_segments
 from sdr2hdr.cli import run as run_command
 from sdr2hdr.errors import (
     BackendUnavailableError,
+    DiskFullError,
     FrameMemoryError,
     StoppedError,
     UsageError,
@@ -214,6 +215,29 @@ def test_what_cannot_be_reached_is_said(source: Path, tmp_path: Path, monkeypatc
     pictures = prepare(source, tmp_path / "shot_%06d.png", TWO_THREADS)
     with pytest.raises(UsageError, match="--workers"):
         run.convert(pictures, JobOptions(workers=2))
+
+
+def test_the_disk_is_watched_for_workers_too(
+    source: Path, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("sdr2hdr.jobs.space.free_bytes", lambda folder: (64 << 20) + 4000)
+    target, ears = tmp_path / "out.mkv", Ears()
+    with pytest.raises(DiskFullError, match="for the next segment"):
+        run.convert(prepare(source, target, TWO_THREADS), JobOptions(cluster=scheduler), ears)
+    assert "are still to be written" in ears.text
+    assert WorkFolder.of(target, None).count_finished() >= 1
+
+
+def test_workers_that_do_not_start_are_no_fault_of_ours(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def failing(**options: object) -> None:
+        raise RuntimeError("Nanny failed to start.") from OSError("no room")
+
+    monkeypatch.setattr("distributed.LocalCluster", failing)
+    conversion = prepare(source, tmp_path / "out.mkv", TWO_THREADS)
+    with pytest.raises(BackendUnavailableError, match=r"do not start \(no room\)"):
+        run.convert(conversion, JobOptions(workers=2))
 
 
 def test_errors_go_over_the_wire():

@@ -195,6 +195,32 @@ def test_clean_lists_and_removes(
     assert not folder.exists() and innocent.exists()
 
 
+def test_clean_finds_the_work_of_an_output_elsewhere(
+    source: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    target, temporary = tmp_path / "out.mkv", tmp_path / "temporary"
+    temporary.mkdir()
+
+    def act(segment, conversion) -> None:
+        if segment.index == 1:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        before_segment(patch, act)
+        with pytest.raises(Killed):
+            options = dataclasses.replace(OPTIONS, temp_dir=temporary)
+            run.convert(prepare(source, target, options))
+    folder = WorkFolder.of(target, temporary).path
+    code, _, err = call(capfd, "clean", target)
+    assert (code, folder.exists()) == (0, True) and "nothing" in err
+    code, out, _ = call(capfd, "clean", target, "--temp-dir", temporary, "--json")
+    assert (code, json.loads(out)["path"]) == (0, str(folder))
+    assert not folder.exists()
+
+
 KILLED_WHILE_PUBLISHING = """
 import os, signal, sys
 from pathlib import Path

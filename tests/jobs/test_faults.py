@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -28,6 +29,7 @@ from sdr2hdr.errors import (
 from sdr2hdr.jobs import run, stopping
 from sdr2hdr.jobs.lock import lock_path, output_lock
 from sdr2hdr.jobs.segment_loop import ATTEMPTS
+from sdr2hdr.jobs.space import other_disk
 from sdr2hdr.jobs.stopping import Drain, StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.pipeline import prepare
@@ -159,6 +161,36 @@ def test_warning_when_the_disk_will_probably_not_do(
     with pytest.raises(DiskFullError):
         run.convert(prepare(source, tmp_path / "out.mkv", OPTIONS), listener=ears)
     assert "are still to be written" in ears.text
+
+
+def test_the_disk_of_the_output_is_watched_too(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Where --temp-dir names another disk, the whole file is brought to the output's in the end."""
+    work, out = tmp_path / "work", tmp_path / "out"
+    work.mkdir()
+    out.mkdir()
+    free = {work: 10**12, out: 1000}
+    monkeypatch.setattr("sdr2hdr.jobs.space.other_disk", lambda folder, target: out)
+    monkeypatch.setattr(
+        "sdr2hdr.jobs.space.free_bytes",
+        lambda folder: next(left for place, left in free.items() if folder.is_relative_to(place)),
+    )
+    options, ears = dataclasses.replace(OPTIONS, temp_dir=work), Ears()
+    with pytest.raises(DiskFullError, match=f"The disk of {out} has"):
+        run.convert(prepare(source, out / "out.mkv", options), listener=ears)
+    assert f"The disk of {out} has 0.00 GB left" in ears.text
+    free[out] = 10**12
+    again = Ears()
+    run.convert(prepare(source, out / "out.mkv", options), listener=again)
+    assert again.resumed == [5] and not again.text
+
+
+def test_other_disk_is_told_by_its_device(tmp_path: Path):
+    assert other_disk(tmp_path, tmp_path / "out.mkv") is None
+    shared = Path("/dev/shm")
+    if shared.is_dir() and shared.stat().st_dev != tmp_path.stat().st_dev:
+        assert other_disk(shared, tmp_path / "out.mkv") == tmp_path
 
 
 @pytest.mark.skipif(

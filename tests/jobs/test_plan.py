@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from sdr2hdr.errors import InputError
+from sdr2hdr.errors import InputError, SourceChangedError
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.jobs.plan import Fade, Plan, Segment, Shot, read_plan
-from sdr2hdr.jobs.source_identity import SourceIdentity, identify
+from sdr2hdr.jobs.source_identity import SourceIdentity, SourceWatch, identify
 
 PLAN = Plan(
     source_path=Path("/films/a.mkv"),
@@ -53,7 +54,7 @@ def test_key_says_all_but_the_place():
     ("fields", "message"),
     [
         ({"format": "another"}, "no plan"),
-        ({"version": 2}, "version 2; expected 1"),
+        ({"version": 1}, "version 1; expected 2"),
         ({"pinned": {"model": "bt2408"}}, "edited"),
         ({"extra": 1}, '"extra" that nobody knows'),
         ({"time_base": "1/0"}, "fraction"),
@@ -95,6 +96,41 @@ def test_segments_must_hold_each_frame_once():
 def test_shot_starts_of_a_segment():
     assert PLAN.shot_starts(PLAN.segments[0]) == {0}
     assert PLAN.shot_starts(PLAN.segments[1]) == {4}
+
+
+def test_identity_follows_the_middle_of_a_long_file(tmp_path: Path):
+    path = tmp_path / "film"
+    content = bytearray(16 << 20)
+    path.write_bytes(content)
+    identity = identify(path, None)
+    # Another take of the same size, written over in place: longer than two samples lie apart.
+    content[5 << 20 : 6 << 20] = b"x" * (1 << 20)
+    path.write_bytes(content)
+    changed = identify(path, None)
+    assert changed.size_bytes == identity.size_bytes
+    assert changed != identity
+
+
+def test_watch_tells_writing_and_replacing(tmp_path: Path):
+    path = tmp_path / "film"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(0, 10**18))
+    watch = SourceWatch(path)
+    watch.check()
+    path.write_bytes(b"two")
+    with pytest.raises(SourceChangedError, match="written to or replaced"):
+        watch.check()
+    other = tmp_path / "other"
+    other.write_bytes(b"three")
+    os.utime(other, ns=(0, 10**18))
+    other.replace(path)
+    with pytest.raises(SourceChangedError):
+        watch.check()
+    path.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        watch.check()
+    with pytest.raises(InputError, match="cannot be read"):
+        SourceWatch(path)
 
 
 def test_identity_follows_either_end_and_the_size(tmp_path: Path):

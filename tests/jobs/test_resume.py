@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +19,15 @@ from long_clips import (
     use_short_segments,
 )
 
-from sdr2hdr.errors import FrameMemoryError, SourceChangedError, StoppedError, VerificationError
+from sdr2hdr.errors import (
+    FrameMemoryError,
+    PartialFailureError,
+    SourceChangedError,
+    StoppedError,
+    VerificationError,
+)
 from sdr2hdr.jobs import run
+from sdr2hdr.jobs.planning import make_plan
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.options import ConvertOptions, JobOptions
@@ -252,6 +260,61 @@ def test_source_that_changes_on_the_way_is_noticed(
     assert not (tmp_path / "target.mkv").exists()
 
 
+def test_writing_between_what_is_looked_at_is_noticed(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    own = tmp_path / "own.mp4"
+    shutil.copyfile(source, own)
+    changed = []
+
+    def act(segment, conversion) -> None:
+        if segment.index == 2 and not changed:
+            # Neither size nor samples tell; the file's own time does.
+            os.utime(own, ns=(0, 10**18))
+            changed.append(segment.index)
+
+    before_segment(monkeypatch, act)
+    target = tmp_path / "target.mkv"
+    with pytest.raises(SourceChangedError, match="written to or replaced while it was read"):
+        convert(own, target)
+    assert not target.exists()
+    assert WorkFolder.of(target, None).count_finished() == 2
+    os.utime(own, ns=(0, 4 * 10**18))
+    ears = Ears()
+    convert(own, target, ears)
+    assert ears.resumed == [2]
+    assert "was written to after it was planned" in ears.text
+    convert(source, tmp_path / "whole.mkv")
+    assert target.read_bytes() == (tmp_path / "whole.mkv").read_bytes()
+
+
+def test_source_that_vanishes_and_comes_back(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As on a network file system that was away."""
+    own, away = tmp_path / "own.mp4", tmp_path / "away.mp4"
+    shutil.copyfile(source, own)
+    target, ears = tmp_path / "target.mkv", Ears()
+
+    def act(segment, conversion) -> None:
+        if segment.index == 2 and not away.exists():
+            own.rename(away)
+
+    with monkeypatch.context() as patch:
+        before_segment(patch, act)
+        with pytest.raises(PartialFailureError, match="cannot be read") as told:
+            convert(own, target, ears)
+    assert told.value.exit_code == 8
+    assert not target.exists()
+    assert WorkFolder.of(target, None).count_finished() == 2
+    away.rename(own)
+    again = Ears()
+    convert(own, target, again)
+    assert again.resumed == [2]
+    convert(own, tmp_path / "whole.mkv")
+    assert target.read_bytes() == (tmp_path / "whole.mkv").read_bytes()
+
+
 def test_out_of_memory_starts_over_with_smaller_tiles(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -303,6 +366,64 @@ def test_work_folder_may_lie_elsewhere(source: Path, tmp_path: Path):
     assert list((tmp_path / "work").iterdir()) == []
 
 
+def test_a_stop_while_planning_leaves_and_promises_nothing(source: Path, tmp_path: Path):
+    request = StopRequest()
+    request.ask(130)
+    with pytest.raises(StoppedError, match="before anything was finished"):
+        run.convert(prepare(source, tmp_path / "target.mkv", OPTIONS), stop=request)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stop_while_merging_keeps_the_segments(source: Path, tmp_path: Path):
+    class Stopper(Ears):
+        def merging(self, segments: int) -> None:
+            request.ask(130)
+
+    request, target = StopRequest(), tmp_path / "target.mkv"
+    with pytest.raises(StoppedError, match="same command goes on"):
+        run.convert(prepare(source, target, OPTIONS), listener=Stopper(), stop=request)
+    assert not target.exists()
+    folder = WorkFolder.of(target, None)
+    assert not folder.merged.exists()
+    ears = Ears()
+    convert(source, target, ears)
+    assert ears.resumed == [SEGMENTS]
+
+
+def test_a_given_plan_keeps_its_smaller_tiles(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    target = tmp_path / "target.mkv"
+    conversion = prepare(source, target, OPTIONS)
+    plan = make_plan(conversion)
+    given_px = plan.pinned["computed_with"]["tile_px"]
+
+    def act(segment, conversion) -> None:
+        if conversion.engine.tile_px == given_px:
+            raise FrameMemoryError("no memory", given_px)
+        if segment.index == 3:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        before_segment(patch, act)
+        with pytest.raises(Killed):
+            run.convert(conversion, plan=plan)
+    ears = Ears()
+    run.convert(conversion, listener=ears, plan=plan)
+    assert ears.resumed == [3]
+    assert ears.plans[0].pinned["computed_with"]["tile_px"] == given_px // 2
+
+
+def test_another_given_plan_starts_over_and_says_so(source: Path, tmp_path: Path):
+    target = tmp_path / "target.mkv"
+    kill_in(source, target, 3)
+    other = prepare(source, target, dataclasses.replace(OPTIONS, dither=True))
+    ears = Ears()
+    run.convert(other, listener=ears, plan=make_plan(other))
+    assert ears.resumed == [0]
+    assert "is of another plan" in ears.text and "starting over" in ears.text
+
+
 def test_segments_stay_when_the_result_is_refused(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -334,6 +455,7 @@ def test_stop_request_keeps_what_is_finished(
     with pytest.raises(StoppedError, match="same command goes on") as stopped:
         run.convert(conversion, stop=request)
     assert stopped.value.exit_code == 143
+    assert f"`sdr2hdr clean {WorkFolder.of(target, None).path}`" in str(stopped.value)
     # Segment 2 takes less than the grace: it is finished before the end.
     assert WorkFolder.of(target, None).count_finished() == 3
     ears = Ears()
