@@ -7,24 +7,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import read_planes
+from lively_weights import write_lively_weights
 from long_clips import make_source
 
 from sdr2hdr.jobs import run
 from sdr2hdr.jobs.segmentation import SegmentRule
-from sdr2hdr.options import ConvertOptions, EncodeOptions
+from sdr2hdr.options import ConvertOptions, EncodeOptions, EngineOptions
 from sdr2hdr.pipeline import prepare
 
 FRAMES = 48
 LOSSLESS = EncodeOptions(codec="ffv1")
 
 
+@pytest.fixture(scope="module")
+def lively(tmp_path_factory: pytest.TempPathFactory) -> EngineOptions:
+    """A network that reacts to the whole frame strongly, whatever weights are shipped."""
+    return EngineOptions(weights_dir=write_lively_weights(tmp_path_factory.mktemp("weights")))
+
+
 def pictures(
-    source: Path, target: Path, *, longest_frames: int, temporal: bool = True, preroll: bool = True
+    source: Path,
+    target: Path,
+    engine: EngineOptions,
+    *,
+    longest_frames: int,
+    temporal: bool = True,
+    preroll: bool = True,
 ) -> list[np.ndarray]:
     """Luma of every frame, converted in segments of some length."""
-    conversion = prepare(
-        source, target, ConvertOptions("irnet2", encode=LOSSLESS, temporal=temporal)
-    )
+    options = ConvertOptions("irnet2", encode=LOSSLESS, engine=engine, temporal=temporal)
+    conversion = prepare(source, target, options)
     frames = conversion.engine.preroll_frames if preroll and temporal else 0
     rule = SegmentRule(longest_frames, longest_frames, frames)
     with pytest.MonkeyPatch.context() as patch:
@@ -40,32 +52,34 @@ def differ(ours: list[np.ndarray], theirs: list[np.ndarray]) -> list[int]:
     return [number for number, (a, b) in enumerate(pairs) if not np.array_equal(a, b)]
 
 
-def test_segments_in_the_middle_of_a_shot_are_as_in_a_whole_run(tmp_path: Path):
+def test_segments_in_the_middle_of_a_shot_are_as_in_a_whole_run(
+    tmp_path: Path, lively: EngineOptions
+):
     source = make_source(tmp_path, FRAMES)
-    whole = pictures(source, tmp_path / "whole.mkv", longest_frames=1000)
+    whole = pictures(source, tmp_path / "whole.mkv", lively, longest_frames=1000)
     assert len(whole) == FRAMES
-    parts = pictures(source, tmp_path / "parts.mkv", longest_frames=16)
+    parts = pictures(source, tmp_path / "parts.mkv", lively, longest_frames=16)
     assert differ(parts, whole) == []
     # The test can fail: without pre-roll, the frames after a boundary are others.
-    cold = pictures(source, tmp_path / "cold.mkv", longest_frames=16, preroll=False)
+    cold = pictures(source, tmp_path / "cold.mkv", lively, longest_frames=16, preroll=False)
     assert 16 in differ(cold, whole)
     assert not any(number < 16 for number in differ(cold, whole))
 
 
-def test_temporal_off_is_frame_by_frame(tmp_path: Path):
+def test_temporal_off_is_frame_by_frame(tmp_path: Path, lively: EngineOptions):
     source = make_source(tmp_path, 12)
-    on = pictures(source, tmp_path / "on.mkv", longest_frames=1000)
-    off = pictures(source, tmp_path / "off.mkv", longest_frames=1000, temporal=False)
+    on = pictures(source, tmp_path / "on.mkv", lively, longest_frames=1000)
+    off = pictures(source, tmp_path / "off.mkv", lively, longest_frames=1000, temporal=False)
     assert 0 not in differ(on, off)
     assert len(differ(on, off)) > 6
 
 
-def test_pictures_are_those_of_the_video(tmp_path: Path):
+def test_pictures_are_those_of_the_video(tmp_path: Path, lively: EngineOptions):
     source = make_source(tmp_path, 6)
     logs = []
     for name in ("video.mkv", "p_%02d.png"):
         log = tmp_path / f"{len(logs)}.csv"
-        options = ConvertOptions("irnet2", encode=EncodeOptions(), light_log=log)
+        options = ConvertOptions("irnet2", encode=EncodeOptions(), engine=lively, light_log=log)
         run.convert(prepare(source, tmp_path / name, options))
         logs.append(log.read_text())
     assert len(list(tmp_path.glob("p_*.png"))) == 6
