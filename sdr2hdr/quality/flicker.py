@@ -46,7 +46,9 @@ SAMPLES_A_CELL = 8
 is left with less than one."""
 
 STILL = 2.0 / 219.0
-"""A block is still if none of its cells changes by more, in SDR signal: 2 codes of 8 bits."""
+"""A block is still if neither its cells nor those around it change by more, in SDR signal: 2 codes
+of 8 bits. A network sees some pixels around each, so what it does right beside a moving edge is
+part of the motion."""
 
 LEAST_SOURCE_CODES = 0.1
 """The source's own flicker counts as at least this: a tenth of a 10-bit code is nothing to see, and
@@ -189,7 +191,8 @@ class FlickerMeter:
 
     def _pair(self, last: _Cells, here: _Cells) -> FlickerTally:
         change = (here.signal - last.signal).abs()
-        still = functional.max_pool2d(change[None, None], 2)[0, 0] <= STILL
+        around = functional.max_pool2d(change[None, None], kernel_size=4, stride=2, padding=1)
+        still = around[0, 0] <= STILL
         source = _block_change(last.source, here.source)[still].square()
         converted = _block_change(last.converted, here.converted)[still].square()
         blocks = int(still.sum())

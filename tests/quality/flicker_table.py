@@ -1,8 +1,9 @@
 """Measure flicker, method by clip, with and without memory along the shot; a program::
 
-    python tests/quality/flicker_table.py [--model NAME]... [--end SECONDS] [CLIP]...
+    python tests/quality/flicker_table.py [--model NAME]... [--frames N] [CLIP]...
 
-Beside the clips that are named it measures the synthetic ones of `steady_scenes`. A row is a shot:
+Beside the clips that are named (their first 48 frames, at 320x180) it measures the synthetic ones
+of `steady_scenes`. A row is a shot:
 its own flicker in 10-bit PQ codes as a 100 cd/m2 display shows it, how much of the picture stands
 still, and for each method the same of the conversion, in codes, with the ratio of the two (as
 `convert --json` says it): with `--temporal off`, then on. A curve knows one pixel, so both are one.
@@ -18,25 +19,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from steady_scenes import SCENES, write_scene
+from films import join_clips
+from steady_scenes import FRAMES, SCENES, SIZE_PX, write_scene
 
 from sdr2hdr.jobs import run
-from sdr2hdr.options import ConvertOptions, EncodeOptions, ReadOptions, TimeRange
+from sdr2hdr.options import ConvertOptions, EncodeOptions
 from sdr2hdr.pipeline import prepare
 from sdr2hdr.quality.flicker import ShotFlicker
 
 MODELS = ("bt2446a", "irnet2", "gpgmnet-x2")
 
 
-def shots_of(
-    clip: Path, model: str, folder: Path, end: float | None, *, temporal: bool
-) -> tuple[ShotFlicker, ...]:
+def shots_of(clip: Path, model: str, folder: Path, *, temporal: bool) -> tuple[ShotFlicker, ...]:
     """The flicker of every shot of a conversion; measured before it is encoded."""
     target = folder / "converted.mkv"
     options = ConvertOptions(
         model,
         scale=2 if model.endswith("-x2") else 4 if model.endswith("-x4") else 1,
-        read=ReadOptions(time_range=TimeRange(None, end)),
         encode=EncodeOptions(preset="ultrafast"),
         overwrite=True,
         verify=False,
@@ -45,15 +44,13 @@ def shots_of(
     return run.convert(prepare(clip, target, options)).flicker
 
 
-def rows(
-    name: str, clip: Path, models: Sequence[str], folder: Path, end: float | None
-) -> Iterator[str]:
+def rows(name: str, clip: Path, models: Sequence[str], folder: Path) -> Iterator[str]:
     """A line of the table for each shot."""
     first: tuple[ShotFlicker, ...] = ()
     cells: list[list[str]] = []
     for model in models:
-        off = shots_of(clip, model, folder, end, temporal=False)
-        on = shots_of(clip, model, folder, end, temporal=True)
+        off = shots_of(clip, model, folder, temporal=False)
+        on = shots_of(clip, model, folder, temporal=True)
         first = first or off
         cells.append([cell(*pair) for pair in zip(off, on, strict=True)])
     for number, shot in enumerate(first):
@@ -81,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("clips", nargs="*", type=Path)
     parser.add_argument("--model", action="append", dest="models")
     parser.add_argument("--scene", action="append", choices=SCENES, help="default: all")
-    parser.add_argument("--end", type=float, help="of the real clips, in seconds")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="of each real clip")
     given = parser.parse_args(arguments)
     models = given.models or list(MODELS)
     print("|", " | ".join(["clip", "still", "source", *models]), "|")
@@ -90,10 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(name)
         for scene in given.scene or SCENES:
             clip = write_scene(scene, folder / "scene.mkv")
-            for line in rows(scene, clip, models, folder, None):
+            for line in rows(scene, clip, models, folder):
                 print(line, flush=True)
         for clip in given.clips:
-            for line in rows(clip.stem, clip, models, folder, given.end):
+            small = join_clips([clip], folder / "small.mkv", *SIZE_PX, given.frames)
+            for line in rows(clip.stem, small, models, folder):
                 print(line, flush=True)
 
 

@@ -111,6 +111,24 @@ def test_what_moves_is_no_flicker():
     assert 0.6 < found.still_share < 1.0
 
 
+def test_what_a_network_does_beside_a_moving_edge_is_no_flicker():
+    """A blur stands for a network: it mixes in what is a pixel away, and is steady else."""
+    room, thing = scene(1), scene(2)
+    frames = []
+    for number in range(8):
+        frame = room.clone()
+        frame[..., : 6 * number] = thing[..., : 6 * number]
+        frames.append(frame)
+    sdr = eight_bits(frames)
+
+    def blurred(pixels: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.avg_pool2d(pixels, 3, stride=1, padding=1)
+
+    shot = measured(sdr, lambda pixels: blurred(pixels))
+    assert 0.5 < shot.still_share < 1.0
+    assert shot.converted_codes == 0.0
+
+
 def test_an_exposure_ramp_counts_in_both():
     frames = eight_bits([0.8 * (0.5 + 0.004 * number) * scene(3) for number in range(20)])
     steady, restless = measured(frames, bt2446a), measured(frames, pumping)
