@@ -10,6 +10,11 @@ import torch
 __all__ = ["ChannelStatistics", "Moments", "moments"]
 
 
+_SLICE_SAMPLES = 1 << 16
+"""Measured at once: half a megabyte as float64, which stays in a core's cache. A whole tile's eight
+take a third longer."""
+
+
 @dataclass(frozen=True)
 class Moments:
     """What a part of a map adds to the statistics of the whole.
@@ -44,22 +49,33 @@ def moments(part: torch.Tensor) -> Moments:
     """Measure a part of a map, in float64.
 
     What is computed from float32 maps and rounded to float32 again then has the same bits however
-    the frame is cut. It also takes no longer than two passes in float32: a mean a million times the
-    deviation leaves 4 digits of the variance, so that one pass is enough.
+    the frame is cut. Less is not enough: with sums in float32, gates differ in their last bits,
+    some roundings between stages go the other way, and after five blocks in bfloat16 5 % of the
+    codes of 10 bits are others. A mean a million times the deviation leaves 4 digits of the
+    variance, so that one pass is enough.
 
     Args:
         part: (N, C, h, w), floating, not empty.
     """
-    # Rows that lie one after another in memory are four times as fast as two axes of a cut-out.
-    if part.stride(1) == 1:
-        samples, axis = part.permute(0, 2, 3, 1).to(torch.float64).flatten(1, 2), 1
-    else:
-        samples, axis = part.to(torch.float64).flatten(2), 2
-    count = samples.shape[axis]
-    mean = samples.mean(axis)
-    # Squared in place, unless that is the caller's own map.
-    squares = samples.square() if part.dtype == torch.float64 else samples.square_()
-    return Moments(count, mean, (squares.sum(axis) - mean.square() * count).clamp_(min=0.0))
+    frames, channels, height_px, width_px = part.shape
+    rows_px = height_px
+    if not part.is_cuda:
+        rows_px = max(1, _SLICE_SAMPLES // (frames * channels * width_px))
+    sums, squares = [], []
+    for rows in part.split(rows_px, dim=2):
+        # Rows that lie one after another in memory are four times as fast as two axes of a cut-out.
+        if part.stride(1) == 1:
+            samples, axis = rows.permute(0, 2, 3, 1).to(torch.float64).flatten(1, 2), 1
+        else:
+            samples, axis = rows.to(torch.float64).flatten(2), 2
+        sums.append(samples.sum(axis))
+        # Squared in place, unless that is the caller's own map.
+        squared = samples.square() if part.dtype == torch.float64 else samples.square_()
+        squares.append(squared.sum(axis))
+    count = height_px * width_px
+    mean = torch.stack(sums).sum(0) / count
+    around = torch.stack(squares).sum(0) - mean.square() * count
+    return Moments(count, mean, around.clamp_(min=0.0))
 
 
 @dataclass(frozen=True)

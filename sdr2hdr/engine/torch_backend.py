@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sdr2hdr.engine.placement import Placement
-from sdr2hdr.engine.torch_layers import replace_layers
+from sdr2hdr.engine.torch_layers import has_fast_layers, replace_layers
 from sdr2hdr.networks.stages import OUTPUT, FrameStep, Program, Stage
 
 __all__ = ["MAP_DTYPES", "prepare_for_torch", "reproducible_kernels"]
@@ -22,10 +22,11 @@ MAP_DTYPES = {"fp32": torch.float16, "bf16": torch.bfloat16, "fp16": torch.float
 def prepare_for_torch(program: Program, placement: Placement) -> Program:
     """Copy a program to where it is computed.
 
-    In half precision only the convolutions of the stages between are computed in half (torch's
-    autocast). The last stage reads its maps as fp32 and computes in fp32: it gives the PQ signal
-    itself, whose codes half precision could not tell apart. On the pilot of IRNet-2 this brings
-    the mean error of bf16 from 0.045 codes at 10 bits to 0.004, for a third of the network's work.
+    In half precision only the convolutions of the stages between are computed in half (on CUDA with
+    torch's autocast). The last stage reads its maps as fp32 and computes in fp32: it gives the PQ
+    signal itself, whose codes half precision could not tell apart. With IRNet-2's first weights
+    this brought the mean error of bf16 from 0.045 codes at 10 bits to 0.004, for a third of the
+    network's work.
 
     Args:
         program: Modules in eval mode, float32; left as they are.
@@ -35,21 +36,24 @@ def prepare_for_torch(program: Program, placement: Placement) -> Program:
         A program whose modules take maps of any dtype.
     """
     half = None if placement.precision == "fp32" else MAP_DTYPES[placement.precision]
+    is_fast = placement.device.type == "cpu" and has_fast_layers()
     prepared: list[Stage | FrameStep] = []
     # One deep copy of the whole: layers that stages have in common stay so.
     for step in copy.deepcopy(program):
         step.module.to(placement.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        if half is None and placement.device.type == "cpu":
-            replace_layers(step.module)
+        inside = None if isinstance(step, FrameStep) or step.output == OUTPUT else half
+        if is_fast:
+            replace_layers(step.module, inside or torch.float32)
         if isinstance(step, FrameStep):
             prepared.append(step)
             continue
         if step.summary is not None:
             step.summary.module.to(placement.device)
-        if half is None or step.output == OUTPUT:
-            prepared.append(replace(step, module=_InSinglePrecision(step.module)))
-        else:
-            prepared.append(replace(step, module=_InHalfPrecision(step.module, half)))
+        if inside is None:
+            step = replace(step, module=_InSinglePrecision(step.module))
+        elif not is_fast:
+            step = replace(step, module=_InHalfPrecision(step.module, inside))
+        prepared.append(step)
     return tuple(prepared)
 
 
@@ -63,14 +67,23 @@ def reproducible_kernels(device: torch.device) -> contextlib.AbstractContextMana
 
 
 class _InSinglePrecision(nn.Module):
-    """A stage computed in fp32, whatever its maps are kept in."""
+    """A stage computed in fp32, whatever its maps are kept in, and however they were cut out."""
+
+    copies_inputs = True
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.module(*(value.float() for value in inputs))
+        return self.module(*(_single(value) for value in inputs))
+
+
+def _single(value: torch.Tensor) -> torch.Tensor:
+    if value.ndim != 4:
+        return value.float()
+    value = value.to(torch.float32, memory_format=torch.channels_last)
+    return value.contiguous(memory_format=torch.channels_last)
 
 
 class _InHalfPrecision(nn.Module):

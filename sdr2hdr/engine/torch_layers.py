@@ -1,4 +1,4 @@
-"""Layers of collapsed networks as torch computes them fastest on a CPU in fp32."""
+"""Layers of collapsed networks as torch computes them fastest on a CPU: by oneDNN, fused."""
 
 from __future__ import annotations
 
@@ -8,85 +8,159 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from sdr2hdr.networks.convolution_sum import ConvolutionSum
+from sdr2hdr.networks.collapsed_gpgmnet import Modulation
+from sdr2hdr.networks.convolution_sum import ConvolutionSum, GatedSum
 
-__all__ = ["replace_layers"]
+__all__ = ["has_fast_layers", "replace_layers"]
 
 
-def replace_layers(module: nn.Module) -> None:
-    """Put faster layers of the same function in the place of a module's, in place."""
-    has_onednn = torch.backends.mkldnn.is_available()
+def has_fast_layers() -> bool:
+    """Whether torch was built with oneDNN and lets what follows a convolution be fused with it.
+
+    Its names for that are not public, but its own compiler's output calls them.
+    """
+    return torch.backends.mkldnn.is_available() and all(
+        hasattr(torch.ops.mkldnn, name)
+        for name in ("_convolution_pointwise", "_convolution_pointwise_")
+    )
+
+
+def replace_layers(module: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+    """Put faster layers of the same function in the place of a module's, in place.
+
+    Args:
+        module: Of float32 weights, which go on in the layers put there.
+        dtype: What convolutions are computed in, and what they give; they take maps of any dtype.
+            All else stays float32.
+    """
     for name, child in module.named_children():
-        replace_layers(child)
         if isinstance(child, ConvolutionSum):
-            setattr(module, name, _RowProducts(child))
-        elif has_onednn and isinstance(child, nn.Conv2d) and child.kernel_size != (1, 1):
-            setattr(module, name, _OneDnnConvolution(child))
+            setattr(module, name, _FusedSum(child, dtype))
+        elif isinstance(child, GatedSum):
+            setattr(module, name, _FusedGatedSum(child, dtype))
+        elif isinstance(child, Modulation):
+            setattr(module, name, _RoundedModulation(dtype))
+        elif isinstance(child, nn.Conv2d):
+            setattr(module, name, _OneDnnConvolution(child, dtype))
+        else:
+            replace_layers(child, dtype)
 
 
 class _OneDnnConvolution(nn.Module):
     """A convolution by oneDNN, whatever its size.
 
-    torch takes another way for small maps, which is slower and rounds differently: then a small
-    tile would not have the bits of a large one.
+    torch takes another way for small maps, and with a single thread for 1x1, which is slower and
+    rounds differently: then a small tile would not have the bits of a large one.
     """
 
-    def __init__(self, layer: nn.Conv2d) -> None:
+    def __init__(self, layer: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__()
-        self.layer = layer
+        assert not isinstance(layer.padding, str)
+        self.layer = layer.to(dtype)
+        self.padding = layer.padding
+        self.dtype = dtype
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         layer = self.layer
-        assert not isinstance(layer.padding, str)
         return torch.mkldnn_convolution(
-            features,
+            features.to(self.dtype),
             layer.weight,
             layer.bias,
-            layer.padding,
+            self.padding,
             layer.stride,
             layer.dilation,
             layer.groups,
         )
 
 
-class _RowProducts(nn.Module):
-    """A sum of convolutions whose 1x1 layers are matrix products, added in place.
+class _FusedSum(nn.Module):
+    """A sum of convolutions: each adds to the result of those before, and the ReLU is in place.
 
-    With channels last, a map is a matrix of a row a pixel. torch's convolution of 1x1 is the same
-    product, but it cannot add to what is there: on a core of AVX2 a layer of 32 to 64 channels and
-    its addition take 80 ns a pixel as convolution, 44 as product. A single frame's gates multiply
-    the small weights instead of the map.
+    A single frame's gates multiply the small weights instead of the map, and before those are
+    rounded: a gate that was rounded itself would change a whole channel.
     """
 
-    def __init__(self, whole: ConvolutionSum) -> None:
+    def __init__(self, whole: ConvolutionSum, dtype: torch.dtype) -> None:
         super().__init__()
         self.layers = whole.layers
         self.negative_slope = whole.negative_slope
+        self.dtype = dtype
 
     def forward(
         self, maps: Sequence[torch.Tensor], gates: Sequence[torch.Tensor] = ()
     ) -> torch.Tensor:
         """See `ConvolutionSum.forward`; the maps are channels last."""
         result: torch.Tensor | None = None
+        slope = self.negative_slope
+        # oneDNN has a ReLU after a sum, but no leaky one.
+        slopes = [slope] if slope is not None and len(self.layers) == 1 else []
         for index, (layer, features) in enumerate(zip(self.layers, maps, strict=True)):
-            gate = gates[index] if index < len(gates) else None
-            if not isinstance(layer, nn.Conv2d) or layer.kernel_size != (1, 1):
-                part = layer(features if gate is None else features * gate[:, :, None, None])
-                result = part if result is None else result.add_(part)
-                continue
-            weight = layer.weight[:, :, 0, 0].t()
-            if gate is not None and len(gate) == 1:
-                weight = weight * gate[0, :, None]
-            elif gate is not None:
-                features = features * gate[:, :, None, None]
-            frames, _, height_px, width_px = features.shape
-            rows = features.permute(0, 2, 3, 1).flatten(0, 2)
-            if result is not None:
-                result.permute(0, 2, 3, 1).view(-1, weight.shape[1]).addmm_(rows, weight)
-                continue
-            part = rows @ weight if layer.bias is None else torch.addmm(layer.bias, rows, weight)
-            result = part.view(frames, height_px, width_px, -1).permute(0, 3, 1, 2)
+            assert isinstance(layer, nn.Conv2d)
+            weight = layer.weight
+            if index < len(gates):
+                gate = gates[index]
+                if len(gate) == 1:
+                    weight = weight * gate[:, :, None, None]
+                else:
+                    features = features * gate[:, :, None, None]
+            bias = None if layer.bias is None else layer.bias.to(self.dtype)
+            operands = (features.to(self.dtype), weight.to(self.dtype), bias)
+            geometry = (layer.padding, layer.stride, layer.dilation, layer.groups)
+            if result is None:
+                name = "leaky_relu" if slopes else "none"
+                result = torch.ops.mkldnn._convolution_pointwise(
+                    *operands, *geometry, name, slopes, ""
+                )
+            else:
+                torch.ops.mkldnn._convolution_pointwise_.binary(
+                    result, *operands, *geometry, "add", 1.0, None, [], None
+                )
         assert result is not None
-        if self.negative_slope is not None:
-            F.leaky_relu_(result, self.negative_slope)
+        if slope is not None and not slopes:
+            F.leaky_relu_(result, slope)
         return result
+
+
+class _FusedGatedSum(nn.Module):
+    """A convolution of 1x1 and gated maps, summed in float32 and rounded once."""
+
+    def __init__(self, whole: GatedSum, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.layer = _OneDnnConvolution(whole.layer, torch.float32)
+        self.dtype = dtype
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        maps: Sequence[torch.Tensor],
+        gates: Sequence[torch.Tensor],
+    ) -> torch.Tensor:
+        """See `GatedSum.forward`; `features` are channels last."""
+        result = self.layer(features)
+        for gated, gate in zip(maps, gates, strict=True):
+            result.addcmul_(gated.float(), gate[:, :, None, None])
+        return result.to(self.dtype)
+
+
+class _RoundedModulation(nn.Module):
+    """A modulation in float32, rounded once.
+
+    torch's own for operands of several dtypes takes ten times as long.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        base: torch.Tensor,
+        spatial: torch.Tensor,
+        factor: torch.Tensor,
+        rest: torch.Tensor,
+    ) -> torch.Tensor:
+        """See `Modulation.forward`."""
+        base = base.float()
+        result = torch.addcmul(features.float(), base, spatial.float())
+        return result.addcmul_(base, factor).add_(rest).to(self.dtype)

@@ -181,6 +181,7 @@ class CollapsedModule(nn.Module):
         shift, shift_bias = _float64(trained.shift)
         self.factor = _linear(factor, factor_bias, trained.factor)
         self.rest = _linear(shift - factor, shift_bias - factor_bias, trained.factor)
+        self.modulated = Modulation()
 
     def forward(
         self, features: torch.Tensor, colour: torch.Tensor, structure: torch.Tensor
@@ -193,6 +194,29 @@ class CollapsedModule(nn.Module):
         spatial = self.pyramid(base)
         factor = self.factor(priors)[:, :, None, None]
         rest = self.rest(priors)[:, :, None, None]
+        return self.modulated(features, base, spatial, factor, rest)
+
+
+class Modulation(nn.Module):
+    """What a module does to its features; without weights, so that a backend may do it its way."""
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        base: torch.Tensor,
+        spatial: torch.Tensor,
+        factor: torch.Tensor,
+        rest: torch.Tensor,
+    ) -> torch.Tensor:
+        """Give features + (spatial + factor) x base + rest.
+
+        Args:
+            features: (N, C, H, W).
+            base: Likewise.
+            spatial: (N, 1, H, W).
+            factor: (N, C, 1, 1).
+            rest: Likewise.
+        """
         # In this order, each step writes a map of the features' own layout.
         result = torch.addcmul(features, base, spatial)
         return result.addcmul_(base, factor).add_(rest)

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from sdr2hdr.networks.convolution_sum import ConvolutionSum, LinearPair, convolution
+from sdr2hdr.networks.convolution_sum import ConvolutionSum, GatedSum, LinearPair, convolution
 from sdr2hdr.networks.irnet import (
     LEAKY_SLOPE,
     ChannelAttention,
@@ -98,7 +98,7 @@ class _Block(nn.Module):
         out, out_bias = _double(block.out)
         entry, entry_bias = _double(block.conv1)
         # What the block reads: pixels and ones, or the features it starts from.
-        self.features = None if is_first else ConvolutionSum([convolution(first.to(dtype))])
+        self.features = None if is_first else GatedSum(convolution(first.to(dtype)))
         read = first if is_first else torch.eye(first.shape[0], dtype=first.dtype)[:, :, None, None]
         self.entry = ConvolutionSum(
             [convolution(_product(entry, read).to(dtype), entry_bias.to(dtype))], LEAKY_SLOPE
@@ -122,10 +122,8 @@ class _Block(nn.Module):
     def forward(self, pixels: torch.Tensor, *previous: torch.Tensor) -> torch.Tensor:
         features = _with_ones(pixels)
         if self.features is not None:
-            features = self.features([features])
             count = len(previous) // 2
-            for gated, gate in zip(previous[:count], previous[count:], strict=True):
-                features.addcmul_(gated, gate[:, :, None, None])
+            features = self.features(features, previous[:count], previous[count:])
         inner = self.entry([features])
         return self.out([inner, self.fused([inner, features])])
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-__all__ = ["ConvolutionSum", "LinearPair", "convolution"]
+__all__ = ["ConvolutionSum", "GatedSum", "LinearPair", "convolution"]
 
 
 def convolution(
@@ -76,6 +76,40 @@ class ConvolutionSum(nn.Module):
     def extra_repr(self) -> str:
         """Part of what names an exported graph."""
         return f"negative_slope={self.negative_slope}"
+
+
+class GatedSum(nn.Module):
+    """A convolution of 1x1 of one map, and other maps with a factor for each channel, added up.
+
+    Attributes:
+        layer: Without a bias.
+    """
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        """Set the attribute."""
+        super().__init__()
+        self.layer = layer
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        maps: Sequence[torch.Tensor],
+        gates: Sequence[torch.Tensor],
+    ) -> torch.Tensor:
+        """Add up.
+
+        Args:
+            features: What the convolution takes, (N, C, H, W).
+            maps: (N, C', H, W) each.
+            gates: One a map, (N, C').
+
+        Returns:
+            (N, C', H, W).
+        """
+        result = self.layer(features)
+        for gated, gate in zip(maps, gates, strict=True):
+            result.addcmul_(gated, gate[:, :, None, None])
+        return result
 
 
 class LinearPair(nn.Module):
