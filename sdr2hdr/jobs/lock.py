@@ -134,11 +134,14 @@ def _is_named(file: TextIO, path: Path) -> bool:
 
 
 def _sign(file: TextIO) -> None:
-    """Say who holds the lock; a network file system tells nobody else."""
+    """Say who holds the lock; a network file system tells nobody else.
+
+    A full disk takes no name: the lock holds without one, and what comes next says what is wrong.
+    """
     text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
-    file.truncate(0)
-    file.write(text)
-    file.flush()
+    with suppress(OSError):
+        os.truncate(file.fileno(), 0)
+        os.write(file.fileno(), text.encode())
 
 
 def _holder(file: TextIO) -> str:

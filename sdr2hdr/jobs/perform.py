@@ -136,6 +136,6 @@ def _disk_watched() -> Iterator[None]:
         if not is_full(error):
             raise
         raise DiskFullError(
-            f"The disk is full ({error}). What is finished is kept: make room and give the same "
-            "command again, or remove the work with `sdr2hdr clean`."
+            f"The disk is full ({str(error).removesuffix('.')}). What is finished is kept: make "
+            "room and give the same command again, or remove the work with `sdr2hdr clean`."
         ) from error
