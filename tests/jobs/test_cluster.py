@@ -220,7 +220,7 @@ def test_what_cannot_be_reached_is_said(source: Path, tmp_path: Path, monkeypatc
 def test_the_disk_is_watched_for_workers_too(
     source: Path, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("sdr2hdr.jobs.space.free_bytes", lambda folder: (64 << 20) + 4000)
+    monkeypatch.setattr("sdr2hdr.jobs.space.free_bytes", lambda folder: (64 << 20) + 1000)
     target, ears = tmp_path / "out.mkv", Ears()
     with pytest.raises(DiskFullError, match="for the next segment"):
         run.convert(prepare(source, target, TWO_THREADS), JobOptions(cluster=scheduler), ears)

@@ -20,21 +20,32 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from films import join_clips
+from lively_weights import write_lively_weights
 from steady_scenes import FRAMES, SCENES, SIZE_PX, write_scene
 
 from sdr2hdr.jobs import run
-from sdr2hdr.options import ConvertOptions, EncodeOptions
+from sdr2hdr.options import ConvertOptions, EncodeOptions, EngineOptions
 from sdr2hdr.pipeline import prepare
 from sdr2hdr.quality.flicker import ShotFlicker
 
-MODELS = ("bt2446a", "irnet2", "gpgmnet-x2")
+LIVELY = "irnet2-lively"
+"""irnet2 with the weights of `lively_weights`: what memory does if a network reacts strongly."""
+
+MODELS = ("bt2446a", "irnet2", LIVELY, "gpgmnet-x2")
 
 
 def shots_of(clip: Path, model: str, folder: Path, *, temporal: bool) -> tuple[ShotFlicker, ...]:
     """The flicker of every shot of a conversion; measured before it is encoded."""
     target = folder / "converted.mkv"
+    weights_dir = None
+    if model == LIVELY:
+        model, weights_dir = "irnet2", folder / "lively"
+        if not weights_dir.exists():
+            weights_dir.mkdir()
+            write_lively_weights(weights_dir)
     options = ConvertOptions(
         model,
+        engine=EngineOptions(weights_dir=weights_dir),
         scale=2 if model.endswith("-x2") else 4 if model.endswith("-x4") else 1,
         encode=EncodeOptions(preset="ultrafast"),
         overwrite=True,
