@@ -133,10 +133,13 @@ def test_bad_options_get_their_code(
 def test_upscale_without_weights_says_so(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
-    target = tmp_path / "out.mkv"
-    code, _, err = call(capfd, "upscale", clip, target, "--scale", "2", "--model", "irnet5")
+    target, weights = tmp_path / "out.mkv", tmp_path / "weights"
+    weights.mkdir()
+    asked = ["--scale", "2", "--model", "irnet5", "--weights-dir", weights]
+    code, _, err = call(capfd, "upscale", clip, target, *asked)
     assert code == 6
-    assert "irnet5-x2" in err and "weights" in err
+    assert "irnet5-x2 has no weights" in err
+    assert not target.exists()
 
 
 def test_upscale_by_the_default_model(clip: Path, tmp_path: Path):
@@ -261,7 +264,16 @@ def test_models_lists_every_method(capfd: pytest.CaptureFixture[str]):
     fields = {"name", "kind", "scale", "params", "macs_per_pixel", "weights", "licence"}
     assert all(fields <= set(method) for method in methods.values())
     assert methods["irnet2"]["params"] == 134731
-    assert methods["irnet2"]["weights"] in ("pilot", "release")
+    networks = [method for method in methods.values() if method["kind"] == "network"]
+    assert all(method["weights"] in ("pilot", "release") for method in networks)
+
+
+def test_models_says_which_networks_have_no_weights(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    code, out, _ = call(capfd, "models", "--json", "--weights-dir", tmp_path)
+    methods = {method["name"]: method for method in map(json.loads, out.splitlines())}
+    assert code == 0
     assert methods["irnet5-x2"]["weights"] is None
 
 
