@@ -35,8 +35,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     default=SMALL,
     show_default=True,
     metavar="small|DIR",
-    help="The small set that comes with the program, or a folder: with an exam.toml, or holding the full "
-    "set as the package lists it.",
+    help="The small set that comes with the program, or a folder: with an exam.toml, or holding "
+    "the full set as the package lists it.",
 )
 @click.option(
     "--model",
