@@ -11,7 +11,7 @@ from torch import nn
 
 from sdr2hdr.engine.placement import Placement
 from sdr2hdr.engine.torch_layers import has_fast_layers, replace_layers
-from sdr2hdr.networks.stages import OUTPUT, FrameStep, Program, Stage
+from sdr2hdr.networks.stages import GIVES_OUTPUT, OUTPUT, FrameStep, Program, Stage
 
 __all__ = ["MAP_DTYPES", "prepare_for_torch", "reproducible_kernels"]
 
@@ -22,11 +22,10 @@ MAP_DTYPES = {"fp32": torch.float16, "bf16": torch.bfloat16, "fp16": torch.float
 def prepare_for_torch(program: Program, placement: Placement) -> Program:
     """Copy a program to where it is computed.
 
-    In half precision only the convolutions of the stages between are computed in half (on CUDA with
-    torch's autocast). The last stage reads its maps as fp32 and computes in fp32: it gives the PQ
-    signal itself, whose codes half precision could not tell apart. With IRNet-2's first weights
-    this brought the mean error of bf16 from 0.045 codes at 10 bits to 0.004, for a third of the
-    network's work.
+    In half precision only convolutions are computed in half, and not those of the last stage that
+    give the PQ signal itself, whose codes half precision could not tell apart (`GIVES_OUTPUT`). On
+    CUDA, and where torch has no fast layers, all of the last stage is fp32, and autocast does the
+    rest.
 
     Args:
         program: Modules in eval mode, float32; left as they are.
@@ -41,18 +40,20 @@ def prepare_for_torch(program: Program, placement: Placement) -> Program:
     # One deep copy of the whole: layers that stages have in common stay so.
     for step in copy.deepcopy(program):
         step.module.to(placement.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        inside = None if isinstance(step, FrameStep) or step.output == OUTPUT else half
+        is_last = isinstance(step, Stage) and step.output == OUTPUT
+        is_half = half is not None and isinstance(step, Stage)
         if is_fast:
-            replace_layers(step.module, inside or torch.float32)
+            is_half = is_half and (not is_last or hasattr(step.module, GIVES_OUTPUT))
+            replace_layers(step.module, half if half is not None and is_half else torch.float32)
         if isinstance(step, FrameStep):
             prepared.append(step)
             continue
         if step.summary is not None:
             step.summary.module.to(placement.device)
-        if inside is None:
+        if half is None or (is_last and not (is_fast and is_half)):
             step = replace(step, module=_InSinglePrecision(step.module))
         elif not is_fast:
-            step = replace(step, module=_InHalfPrecision(step.module, inside))
+            step = replace(step, module=_InHalfPrecision(step.module, half))
         prepared.append(step)
     return tuple(prepared)
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from sdr2hdr.networks.collapsed_gpgmnet import Modulation
 from sdr2hdr.networks.convolution_sum import ConvolutionSum, GatedSum
+from sdr2hdr.networks.stages import GIVES_OUTPUT
 
 __all__ = ["has_fast_layers", "replace_layers"]
 
@@ -31,19 +32,21 @@ def replace_layers(module: nn.Module, dtype: torch.dtype = torch.float32) -> Non
     Args:
         module: Of float32 weights, which go on in the layers put there.
         dtype: What convolutions are computed in, and what they give; they take maps of any dtype.
-            All else stays float32.
+            All else stays float32, and so do the children that a module names as `GIVES_OUTPUT`.
     """
+    precise = getattr(module, GIVES_OUTPUT, ())
     for name, child in module.named_children():
+        inside = torch.float32 if name in precise else dtype
         if isinstance(child, ConvolutionSum):
-            setattr(module, name, _FusedSum(child, dtype))
+            setattr(module, name, _FusedSum(child, inside))
         elif isinstance(child, GatedSum):
-            setattr(module, name, _FusedGatedSum(child, dtype))
+            setattr(module, name, _FusedGatedSum(child, inside))
         elif isinstance(child, Modulation):
-            setattr(module, name, _RoundedModulation(dtype))
+            setattr(module, name, _RoundedModulation(inside))
         elif isinstance(child, nn.Conv2d):
-            setattr(module, name, _OneDnnConvolution(child, dtype))
+            setattr(module, name, _OneDnnConvolution(child, inside))
         else:
-            replace_layers(child, dtype)
+            replace_layers(child, inside)
 
 
 class _OneDnnConvolution(nn.Module):

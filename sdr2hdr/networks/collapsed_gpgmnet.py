@@ -225,6 +225,8 @@ class Modulation(nn.Module):
 class CollapsedReconstruction(nn.Module):
     """All after the modules; takes the input and the last features."""
 
+    gives_output = ("rest", "enlarged")
+
     def __init__(self, network: GPGMNet) -> None:
         super().__init__()
         first, _, second = network.gather
@@ -240,7 +242,8 @@ class CollapsedReconstruction(nn.Module):
 
     def forward(self, pixels: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Map (N, 3, H, W) and (N, C, H, W) to (N, 3, H x scale, W x scale)."""
-        result = self.rest.unshuffled(self.second(F.relu(self.first(features))))
+        gathered = self.second(F.relu(self.first(features)))
+        result = self.rest.unshuffled(gathered.to(pixels.dtype))
         return F.pixel_shuffle(result + self.enlarged(pixels), self.rest.scale)
 
 

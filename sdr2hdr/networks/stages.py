@@ -12,13 +12,18 @@ from dataclasses import dataclass
 
 from torch import nn
 
-__all__ = ["INPUT", "OUTPUT", "FrameStep", "Program", "Stage", "Summary"]
+__all__ = ["GIVES_OUTPUT", "INPUT", "OUTPUT", "FrameStep", "Program", "Stage", "Summary"]
 
 INPUT = "input"
 """Name of the map a program starts from: R'G'B', (N, 3, H, W), [0, 1]."""
 
 OUTPUT = "output"
 """Name of the map a program ends with: (N, 3, H x scale, W x scale)."""
+
+
+GIVES_OUTPUT = "gives_output"
+"""Name of an attribute in which the module of a last stage may list those of its children whose
+results are added up to the output: rounding them would round the picture's codes."""
 
 
 @dataclass(frozen=True)

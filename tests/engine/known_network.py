@@ -22,9 +22,9 @@ __all__ = ["LARGEST_CORRECTION", "MAP_ROUNDING_CODES", "write_known_weights"]
 LARGEST_CORRECTION = 0.05
 """What these weights add to their curve at most: 51 codes at 10 bits, as trained ones may."""
 
-MAP_ROUNDING_CODES = 2 * 2**-11 * LARGEST_CORRECTION * 1023
-"""What rounding IRNet-2's two maps to half precision may move a sample by: half a unit in the last
-place each, of the largest correction. 0.05 codes at 10 bits."""
+MAP_ROUNDING_CODES = 2**-11 * LARGEST_CORRECTION * 1023
+"""What rounding one map between stages to half precision may move a sample by: half a unit in the
+last place of the largest correction. 0.025 codes at 10 bits."""
 
 
 @torch.no_grad()
