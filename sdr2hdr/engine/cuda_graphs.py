@@ -204,7 +204,9 @@ class StageGraphs:
 
     def _wrapped(self, stage: Stage) -> Stage:
         self._stages += 1
-        return replace(stage, module=GraphedStage(self, self._stages - 1, stage.module))
+        # A graph does the same work wherever in the frame its tile is.
+        module = GraphedStage(self, self._stages - 1, stage.module)
+        return replace(stage, module=module, asks_sides=False)
 
     def _recorded(
         self, key: _Key, module: nn.Module, inputs: Sequence[torch.Tensor]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from sdr2hdr.networks.stages import INPUT, OUTPUT, Program, Stage
+from sdr2hdr.networks.stages import INPUT, OUTPUT, Program, Sides, Stage
 
 __all__ = ["add_curve"]
 
@@ -43,6 +43,7 @@ class _OnCurve(nn.Module):
         super().__init__()
         self.network = network
         self.curve = curve
+        self.copies_inputs = getattr(network, "copies_inputs", False)
 
-    def forward(self, pixels: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
-        return self.network(pixels, *others).add_(self.curve(pixels))
+    def forward(self, pixels: torch.Tensor, *others: torch.Tensor, **about: Sides) -> torch.Tensor:
+        return self.network(pixels, *others, **about).add_(self.curve(pixels))

@@ -59,7 +59,8 @@ def prepare_for_onnx(
         half = placement.precision == "fp16" and step.output != OUTPUT
         dtype = torch.float16 if half else torch.float32
         graph = _graph(step, examples[step.name], dtype, cache)
-        prepared.append(replace(step, module=_OnnxStage(graph, step.scale, placement, dtype)))
+        module = _OnnxStage(graph, step.scale, placement, dtype)
+        prepared.append(replace(step, module=module, asks_sides=False))
     return tuple(prepared)
 
 

@@ -19,7 +19,7 @@ import torch
 from sdr2hdr.engine.frame_statistics import ChannelStatistics, Moments, moments
 from sdr2hdr.engine.tile_workers import TileWorkers
 from sdr2hdr.frames import Rectangle
-from sdr2hdr.networks.stages import INPUT, OUTPUT, Program, Stage
+from sdr2hdr.networks.stages import INPUT, OUTPUT, Program, Sides, Stage
 
 __all__ = ["MapBuffers", "Tile", "VectorFilter", "run_program", "tiles"]
 
@@ -34,10 +34,12 @@ class Tile:
     Attributes:
         core: What the tile is to give; the cores of a frame's tiles cover it once.
         source: What it is computed from: the core and its halo, clipped to the frame.
+        sides: Which sides of `source` are the frame's.
     """
 
     core: Rectangle
     source: Rectangle
+    sides: Sides
 
     def core_in_source(self, scale: int = 1) -> Rectangle:
         """Where the core lies in a result computed from `source`, `scale` times as large."""
@@ -70,13 +72,20 @@ def tiles(height_px: int, width_px: int, tile_px: int, halo_px: int) -> Iterator
         )
     for top, bottom in _cuts(height_px, tile_px):
         for left, right in _cuts(width_px, tile_px):
+            source = Rectangle(
+                max(top - halo_px, 0),
+                max(left - halo_px, 0),
+                min(bottom + halo_px, height_px),
+                min(right + halo_px, width_px),
+            )
             yield Tile(
                 core=Rectangle(top, left, bottom, right),
-                source=Rectangle(
-                    max(top - halo_px, 0),
-                    max(left - halo_px, 0),
-                    min(bottom + halo_px, height_px),
-                    min(right + halo_px, width_px),
+                source=source,
+                sides=Sides(
+                    top=source.top == 0,
+                    bottom=source.bottom == height_px,
+                    left=source.left == 0,
+                    right=source.right == width_px,
                 ),
             )
 
@@ -214,7 +223,8 @@ def _run_stage(
         cut = [_part(maps[name], tile.source) for name in stage.maps]
         if not getattr(stage.module, "copies_inputs", False):
             cut = [part.contiguous(memory_format=buffers.memory_format) for part in cut]
-        result = _part(stage.module(*cut, *conditions), tile.core_in_source(stage.scale))
+        about = {"sides": tile.sides} if stage.asks_sides else {}
+        result = _part(stage.module(*cut, *conditions, **about), tile.core_in_source(stage.scale))
         if stage.output is not None:
             with allocation:
                 # Only a result tells how many channels the map has.

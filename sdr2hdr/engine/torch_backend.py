@@ -11,7 +11,7 @@ from torch import nn
 
 from sdr2hdr.engine.placement import Placement
 from sdr2hdr.engine.torch_layers import has_fast_layers, replace_layers
-from sdr2hdr.networks.stages import GIVES_OUTPUT, OUTPUT, FrameStep, Program, Stage
+from sdr2hdr.networks.stages import GIVES_OUTPUT, OUTPUT, FrameStep, Program, Sides, Stage
 
 __all__ = ["MAP_DTYPES", "prepare_for_torch", "reproducible_kernels"]
 
@@ -76,8 +76,8 @@ class _InSinglePrecision(nn.Module):
         super().__init__()
         self.module = module
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.module(*(_single(value) for value in inputs))
+    def forward(self, *inputs: torch.Tensor, **about: Sides) -> torch.Tensor:
+        return self.module(*(_single(value) for value in inputs), **about)
 
 
 def _single(value: torch.Tensor) -> torch.Tensor:
@@ -95,7 +95,7 @@ class _InHalfPrecision(nn.Module):
         self.module = module
         self.dtype = dtype
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+    def forward(self, *inputs: torch.Tensor, **about: Sides) -> torch.Tensor:
         # No cache: it would keep halves of the weights alive for as long as an outer context holds.
         with torch.autocast(inputs[0].device.type, self.dtype, cache_enabled=False):
-            return self.module(*inputs)
+            return self.module(*inputs, **about)

@@ -31,7 +31,15 @@ from sdr2hdr.networks.gpgmnet import (
     bicubic_upscale,
 )
 from sdr2hdr.networks.priors import StructureFeatures
-from sdr2hdr.networks.stages import INPUT, OUTPUT, FrameStep, Program, Stage
+from sdr2hdr.networks.stages import (
+    INPUT,
+    OUTPUT,
+    WHOLE_FRAME,
+    FrameStep,
+    Program,
+    Sides,
+    Stage,
+)
 
 __all__ = ["collapse_gpgmnet"]
 
@@ -59,10 +67,12 @@ def collapse_gpgmnet(network: GPGMNet) -> Program:
         elif step.output is None:
             steps.append(_with(step, prior))
         elif step.output == OUTPUT:
-            steps.append(_with(step, CollapsedReconstruction(network)))
+            made = _with(step, CollapsedReconstruction(network))
+            steps.append(replace(made, asks_sides=True))
         else:
             head = network.head if step.maps == (INPUT,) else None
-            steps.append(_with(step, CollapsedModule(head, modules[index])))
+            made = _with(step, CollapsedModule(head, modules[index]))
+            steps.append(replace(made, asks_sides=head is not None))
             index += 1
     return tuple(steps)
 
@@ -184,11 +194,18 @@ class CollapsedModule(nn.Module):
         self.modulated = Modulation()
 
     def forward(
-        self, features: torch.Tensor, colour: torch.Tensor, structure: torch.Tensor
+        self,
+        features: torch.Tensor,
+        colour: torch.Tensor,
+        structure: torch.Tensor,
+        **about: Sides,
     ) -> torch.Tensor:
-        """Take the features, (N, C, H, W), or the picture, and both priors, (N, 6)."""
+        """Take the features, (N, C, H, W), or the picture, and both priors, (N, 6).
+
+        The first module alone takes the keyword `sides`.
+        """
         priors = torch.cat((colour, structure), dim=1)
-        base = self.second(F.relu(self.first(features)))
+        base = self.second(F.relu(self.first(features, **about)))
         if self.head is not None:
             features = self.head(features)
         spatial = self.pyramid(base)
@@ -240,10 +257,12 @@ class CollapsedReconstruction(nn.Module):
         self.rest = ConvolutionChain([*upsampling, network.tail])
         self.enlarged = BicubicPhases(network.scale, network.tail.weight.dtype)
 
-    def forward(self, pixels: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, pixels: torch.Tensor, features: torch.Tensor, sides: Sides = WHOLE_FRAME
+    ) -> torch.Tensor:
         """Map (N, 3, H, W) and (N, C, H, W) to (N, 3, H x scale, W x scale)."""
         gathered = self.second(F.relu(self.first(features)))
-        result = self.rest.unshuffled(gathered.to(pixels.dtype))
+        result = self.rest.unshuffled(gathered.to(pixels.dtype), sides)
         return F.pixel_shuffle(result + self.enlarged(pixels), self.rest.scale)
 
 

@@ -30,7 +30,15 @@ from sdr2hdr.networks.irnet import (
     ImprovedResidualBlock,
     IRNet,
 )
-from sdr2hdr.networks.stages import INPUT, OUTPUT, Program, Stage, Summary
+from sdr2hdr.networks.stages import (
+    INPUT,
+    OUTPUT,
+    WHOLE_FRAME,
+    Program,
+    Sides,
+    Stage,
+    Summary,
+)
 
 __all__ = ["collapse_irnet"]
 
@@ -69,6 +77,7 @@ def collapse_irnet(network: IRNet) -> Program:
             halo_px=_RECONSTRUCTION_HALO_PX[network.scale],
             vectors=gates,
             scale=network.scale,
+            asks_sides=True,
         )
     )
     return tuple(stages)
@@ -182,17 +191,19 @@ class _Reconstruction(nn.Module):
         self.refine = convolution(refine.weight, refine.bias)
         self.pair = LinearPair(upsample, _before_shuffle(rgb))
 
-    def forward(self, pixels: torch.Tensor, *previous: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, pixels: torch.Tensor, *previous: torch.Tensor, sides: Sides = WHOLE_FRAME
+    ) -> torch.Tensor:
         extended = _with_ones(pixels)
         count = len(previous) // 2
         fused = self.fused([*previous[:count], extended], previous[count:])
         if self.skip is not None:
-            return self.pair(fused).add_(self.skip(extended))
+            return self.pair(fused, sides).add_(self.skip(extended))
         assert self.body is not None
         features = self.body([fused, extended])
         if self.refine is not None:
             features = self.refine(features)
-        return F.pixel_shuffle(self.pair(features), self.scale)
+        return F.pixel_shuffle(self.pair(features, sides), self.scale)
 
 
 def _with_ones(pixels: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from sdr2hdr.networks.stages import WHOLE_FRAME, Sides
+
 __all__ = ["ConvolutionChain", "chain_macs"]
 
 _NEGLIGIBLE = 1e-13
@@ -108,30 +110,27 @@ class ConvolutionChain(nn.Module):
             else slice(middle + 1 - self.depth_px, middle + 1)
         )
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Map (N, C, H, W) to (N, C', H x scale, W x scale)."""
-        return F.pixel_shuffle(self.unshuffled(features), self.scale)
+    def forward(self, features: torch.Tensor, sides: Sides = WHOLE_FRAME) -> torch.Tensor:
+        """Map (N, C, H, W) to (N, C', H x scale, W x scale), with a border on those sides."""
+        return F.pixel_shuffle(self.unshuffled(features, sides), self.scale)
 
-    def unshuffled(self, features: torch.Tensor) -> torch.Tensor:
+    def unshuffled(self, features: torch.Tensor, sides: Sides = WHOLE_FRAME) -> torch.Tensor:
         """Map (N, C, H, W) to (N, C' x scale x scale, H, W), to be shuffled by `scale`."""
         result = self.convolution(features)
         if not self.depth_px:
             return result
-        top = self._at(features, 0, 1)
-        bottom = self._at(features, 2, 1)
-        left = self._at(features, 1, 0)
-        right = self._at(features, 1, 2)
-        corners = [self._at(features, row, column) for row in (0, 2) for column in (0, 2)]
         if torch.compiler.is_exporting():
-            return _added_by_padding(result, top, bottom, left, right, corners)
-        result[:, :, :1] += top
-        result[:, :, -1:] += bottom
-        result[:, :, :, :1] += left
-        result[:, :, :, -1:] += right
-        result[:, :, :1, :1] += corners[0]
-        result[:, :, :1, -1:] += corners[1]
-        result[:, :, -1:, :1] += corners[2]
-        result[:, :, -1:, -1:] += corners[3]
+            return self._added_by_padding(result, features)
+        first, last = slice(None, 1), slice(-1, None)
+        rows = [place for place in ((0, first, sides.top), (2, last, sides.bottom)) if place[2]]
+        columns = [place for place in ((0, first, sides.left), (2, last, sides.right)) if place[2]]
+        for row, at_row, _ in rows:
+            result[:, :, at_row] += self._at(features, row, 1)
+        for column, at_column, _ in columns:
+            result[..., at_column] += self._at(features, 1, column)
+        for row, at_row, _ in rows:
+            for column, at_column, _ in columns:
+                result[:, :, at_row, at_column] += self._at(features, row, column)
         return result
 
     def _at(self, features: torch.Tensor, row: int, column: int) -> torch.Tensor:
@@ -140,6 +139,19 @@ class ConvolutionChain(nn.Module):
         halo = (self.halo_px if row == 1 else 0, self.halo_px if column == 1 else 0)
         weight = self.get_buffer(f"edge_{row}{column}_weight")
         return F.conv2d(strip, weight, self.get_buffer(f"edge_{row}{column}_bias"), padding=halo)
+
+    def _added_by_padding(self, result: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Add all borders without writing into a tensor, which ONNX cannot express well."""
+        below, beside = result.shape[2] - 1, result.shape[3] - 1
+        top, bottom = (
+            self._at(features, row, 1)
+            + F.pad(self._at(features, row, 0), (0, beside))
+            + F.pad(self._at(features, row, 2), (beside, 0))
+            for row in (0, 2)
+        )
+        rows = F.pad(top, (0, 0, 0, below)) + F.pad(bottom, (0, 0, below, 0))
+        left, right = self._at(features, 1, 0), self._at(features, 1, 2)
+        return result + rows + F.pad(left, (0, beside)) + F.pad(right, (beside, 0))
 
 
 def chain_macs(layers: Sequence[nn.Module]) -> int:
@@ -272,20 +284,3 @@ def _margin(features: torch.Tensor, place: int, depth_px: int, axis: int) -> tor
     if axis == 2:
         return F.pad(features[:, :, first], (0, 0, before, after))[:, :, first]
     return F.pad(features[..., first], (before, after))[..., first]
-
-
-def _added_by_padding(
-    result: torch.Tensor,
-    top: torch.Tensor,
-    bottom: torch.Tensor,
-    left: torch.Tensor,
-    right: torch.Tensor,
-    corners: Sequence[torch.Tensor],
-) -> torch.Tensor:
-    """Add without writing into a tensor, which ONNX cannot express well."""
-    below, beside = result.shape[2] - 1, result.shape[3] - 1
-    top = top + F.pad(corners[0], (0, beside)) + F.pad(corners[1], (beside, 0))
-    bottom = bottom + F.pad(corners[2], (0, beside)) + F.pad(corners[3], (beside, 0))
-    rows = F.pad(top, (0, 0, 0, below)) + F.pad(bottom, (0, 0, below, 0))
-    columns = F.pad(left, (0, beside)) + F.pad(right, (beside, 0))
-    return result + rows + columns

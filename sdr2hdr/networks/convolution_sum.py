@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from sdr2hdr.networks.stages import WHOLE_FRAME, Sides
+
 __all__ = ["ConvolutionSum", "GatedSum", "LinearPair", "convolution"]
 
 
@@ -160,14 +162,18 @@ class LinearPair(nn.Module):
             )
         )
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Map (N, C, H, W) to (N, C', H, W)."""
+    def forward(self, features: torch.Tensor, sides: Sides = WHOLE_FRAME) -> torch.Tensor:
+        """Map (N, C, H, W) to (N, C', H, W), with a border on those sides."""
         result = self.inner(features if self.rows is None else self.rows(features))
         top, bottom, left, right = self.edges
-        result[:, :, :1] -= top(features[:, :, :1])
-        result[:, :, -1:] -= bottom(features[:, :, -1:])
-        result[:, :, :, :1] -= left(features[:, :, :, :1])
-        result[:, :, :, -1:] -= right(features[:, :, :, -1:])
+        if sides.top:
+            result[:, :, :1] -= top(features[:, :, :1])
+        if sides.bottom:
+            result[:, :, -1:] -= bottom(features[:, :, -1:])
+        if sides.left:
+            result[:, :, :, :1] -= left(features[:, :, :, :1])
+        if sides.right:
+            result[:, :, :, -1:] -= right(features[:, :, :, -1:])
         return result
 
     def _separated(

@@ -9,10 +9,21 @@ An engine runs the steps in order, whatever it computes with.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import nn
 
-__all__ = ["GIVES_OUTPUT", "INPUT", "OUTPUT", "FrameStep", "Program", "Stage", "Summary"]
+__all__ = [
+    "GIVES_OUTPUT",
+    "INPUT",
+    "OUTPUT",
+    "WHOLE_FRAME",
+    "FrameStep",
+    "Program",
+    "Sides",
+    "Stage",
+    "Summary",
+]
 
 INPUT = "input"
 """Name of the map a program starts from: R'G'B', (N, 3, H, W), [0, 1]."""
@@ -24,6 +35,18 @@ OUTPUT = "output"
 GIVES_OUTPUT = "gives_output"
 """Name of an attribute in which the module of a last stage may list those of its children whose
 results are added up to the output: rounding them would round the picture's codes."""
+
+
+class Sides(NamedTuple):
+    """Which sides of what a module is given are the frame's own border; the others are a tile's."""
+
+    top: bool
+    bottom: bool
+    left: bool
+    right: bool
+
+
+WHOLE_FRAME = Sides(True, True, True, True)
 
 
 @dataclass(frozen=True)
@@ -50,6 +73,8 @@ class Stage:
         output: Name of the map written, or None if only its summary is wanted.
         halo_px: Input samples around a tile that its result depends on.
         scale: Output samples per input sample, along each side.
+        asks_sides: Whether `module` takes the keyword `sides`: it does more at the frame's border
+            than pad with zeros, and may leave that out where a halo is cut off.
     """
 
     name: str
@@ -60,6 +85,7 @@ class Stage:
     vectors: tuple[str, ...] = ()
     scale: int = 1
     summary: Summary | None = None
+    asks_sides: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -26,6 +28,8 @@ def cache(tmp_path, monkeypatch):
 def test_the_cache_decides(cache_bytes, tile_px, monkeypatch):
     monkeypatch.setattr(tile_choice, "l2_cache_bytes", lambda: cache_bytes)
     assert choose_tile_px("irnet2", CPU) == tile_px
+    in_half = choose_tile_px("irnet2", replace(CPU, precision="bf16"))
+    assert in_half == (160 if tile_px == 128 else 64)
 
 
 def test_a_tuned_tile_goes_before_the_cache():

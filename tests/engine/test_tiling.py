@@ -10,6 +10,7 @@ from torch import nn
 
 from sdr2hdr.engine.tile_workers import TileWorkers
 from sdr2hdr.engine.tiling import MapBuffers, run_program, tiles
+from sdr2hdr.networks.collapse import collapse
 from sdr2hdr.networks.gpgmnet import GPGMNet
 from sdr2hdr.networks.irnet import IRNet
 from sdr2hdr.networks.network import Network
@@ -151,7 +152,30 @@ def test_cores_cover_the_frame_once(height_px, width_px, tile_px, halo_px):
         assert source.left == max(0, core.left - halo_px)
         assert source.bottom == min(height_px, core.bottom + halo_px)
         assert source.right == min(width_px, core.right + halo_px)
+        at_border = (source.top == 0, source.bottom == height_px, source.left == 0)
+        assert tile.sides == (*at_border, source.right == width_px)
     assert torch.equal(covered, torch.ones(height_px, width_px))
+
+
+def test_a_tile_inside_the_frame_is_spared_the_border(picture, workers):
+    network = IRNet(1, 16).double().eval()
+    asked = []
+    *blocks, last = collapse(network)
+    assert isinstance(last, Stage)
+
+    class Listening(nn.Module):
+        def forward(self, *inputs, sides):
+            asked.append(sides)
+            return last.module(*inputs, sides=sides)
+
+    program = (*blocks, replace(last, module=Listening()))
+    pixels = picture(30, 30).double()
+    with torch.inference_mode():
+        tiled = run(program, pixels, 10, workers)
+        whole = network(pixels)
+    assert asked.count((False, False, False, False)) == 1
+    assert sum(map(sum, asked)) == 4 * 3
+    assert (tiled - whole).abs().max() < 1e-10
 
 
 @pytest.mark.parametrize("arguments", [(0, 4, 4, 0), (4, 4, 0, 0), (4, 4, 4, -1)])
