@@ -13,7 +13,7 @@ import sdr2hdr
 
 PACKAGE = Path(sdr2hdr.__file__).parent
 
-BASE = {"signal", "frames", "options", "errors", "version"}
+BASE = {"signal", "frames", "options", "errors", "heap", "version"}
 BELOW = {
     "overlap": BASE,
     "colour": BASE,

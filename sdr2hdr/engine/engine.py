@@ -12,7 +12,6 @@ from sdr2hdr.curves import CURVES, CurveFunction, curve_names, load_curve
 from sdr2hdr.curves.down_conversion import load_down_conversion, way_back
 from sdr2hdr.engine.cuda_graphs import graphs_for
 from sdr2hdr.engine.curve_program import curve_program
-from sdr2hdr.engine.heap import return_large_blocks
 from sdr2hdr.engine.on_curve import add_curve
 from sdr2hdr.engine.out_of_memory import allocation_failures_named
 from sdr2hdr.engine.placement import Placement, resolve_placement
@@ -24,6 +23,7 @@ from sdr2hdr.engine.torch_backend import MAP_DTYPES, prepare_for_torch, reproduc
 from sdr2hdr.engine.vector_chain import vectors_in_chain
 from sdr2hdr.errors import FrameMemoryError, ModelError, Notice, UsageError
 from sdr2hdr.frames import RgbBatch
+from sdr2hdr.heap import keep_large_blocks, return_large_blocks
 from sdr2hdr.networks.card import Form
 from sdr2hdr.networks.collapse import collapse
 from sdr2hdr.networks.registry import NETWORKS, is_network, resolve
@@ -290,6 +290,8 @@ def load_engine(
     placement = resolve_placement(options)
     if options.max_memory_bytes is not None and placement.device.type == "cpu":
         return_large_blocks()
+    else:
+        keep_large_blocks()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     in_torch = Placement("torch", placement.device, "fp32", placement.threads)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from sdr2hdr.errors import OutputError, Sdr2HdrError
+from sdr2hdr.heap import keep_large_blocks
 from sdr2hdr.networks.card import Score
 from sdr2hdr.networks.network import Network
 from sdr2hdr.networks.registry import NetworkSpec, build
@@ -302,6 +303,7 @@ def train(job: TrainingJob, show: Callable[[Report], None]) -> Progress:
         OutputError: `job.out` cannot be written, or holds a training and `resume` is not set.
         Sdr2HdrError: The training diverged.
     """
+    keep_large_blocks()
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     try:

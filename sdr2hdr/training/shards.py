@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from sdr2hdr.errors import Sdr2HdrError
+from sdr2hdr.heap import keep_large_blocks
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import DataRecipe
 from sdr2hdr.training.scenes import Scene
@@ -242,6 +243,7 @@ def _produce(plan: PairPlan, folder: Path, wanted: Any, parent: int) -> None:
     """Make the shards that are wanted and not there, until the parent is gone."""
     if hasattr(os, "nice"):
         os.nice(max(0, _NICENESS - os.nice(0)))
+    keep_large_blocks()
     torch.set_num_threads(1)
     source = plan.source()
     while os.getppid() == parent:
