@@ -24,9 +24,6 @@ WHITE_CD_M2 = (203.0, 400.0)
 
 GraphicKind = Literal["caption", "panel", "card", "page"]
 
-_KINDS: tuple[GraphicKind, ...] = ("caption", "panel", "card", "page")
-_KIND_SHARES = (0.4, 0.3, 0.2, 0.1)
-
 
 def graphic_light(sdr: torch.Tensor, white_cd_m2: float) -> torch.Tensor:
     """Show SDR R'G'B', (N, 3, H, W), as PQ R'G'B' in proportion, its white at `white_cd_m2`."""
@@ -34,7 +31,7 @@ def graphic_light(sdr: torch.Tensor, white_cd_m2: float) -> torch.Tensor:
 
 
 def add_graphics(
-    sdr: torch.Tensor, hdr: torch.Tensor, rng: np.random.Generator, kind: GraphicKind | None = None
+    sdr: torch.Tensor, hdr: torch.Tensor, rng: np.random.Generator, kind: GraphicKind
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Put graphics into a pair, at the same places.
 
@@ -42,13 +39,11 @@ def add_graphics(
         sdr: (1, 3, H, W), float32, [0, 1], BT.709, gamma 2.4.
         hdr: (1, 3, H, W), float32, [0, 1], BT.2020, PQ.
         rng: Decides what and where.
-        kind: Text over the picture, a flat shape in it, a title card, or a page of text.
+        kind: Text over the picture, flat shapes in it, a title card, or a page of text.
 
     Returns:
         The pair with graphics, same shapes.
     """
-    if kind is None:
-        kind = _KINDS[int(rng.choice(len(_KINDS), p=_KIND_SHARES))]
     height, width = sdr.shape[2:]
     white_cd_m2 = uniform(rng, WHITE_CD_M2)
     if kind == "caption":

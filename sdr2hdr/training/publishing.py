@@ -132,7 +132,7 @@ def degradation_texts(recipe: Recipe) -> tuple[str, ...]:
             if data.phones
             else []
         ),
-        f"titles, captions, panels and pages with a white of 203 to 400 cd/m2: "
+        f"graphics ({', '.join(data.graphic_kinds)}) with a white of 203 to 400 cd/m2: "
         f"{100.0 * data.graphics:g} %",
         f"8 bits and 4:2:0, or 8-bit R'G'B' for {percent['full_chroma']} of what no codec touched",
         f"H.264 (CRF 18 to 40), JPEG or MPEG-2: {percent['compressed']}",

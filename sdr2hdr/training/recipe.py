@@ -45,6 +45,9 @@ class DataRecipe:
         camera_operators: Down-conversions that only cameras make: their look is always "camera".
         phones: Share of pictures developed as phones do, in the look "camera".
         graphics: Share of pictures with titles or panels, of those that are no phone's.
+        graphic_kinds: What graphics are (`GraphicKind`) and their weights. A network that sees few
+            px around a sample can know a whole card from a picture, but not a caption's white from
+            a lamp's.
         pairs: Share of samples from `--pairs` where there is `--data` too.
         shard: Pairs in a shard.
         window: Shards that samples are drawn from.
@@ -59,6 +62,9 @@ class DataRecipe:
     camera_operators: tuple[str, ...] = ()
     phones: float = 0.0
     graphics: float = 0.08
+    graphic_kinds: dict[str, float] = field(
+        default_factory=lambda: {"caption": 0.4, "panel": 0.3, "card": 0.2, "page": 0.1}
+    )
     pairs: float = 0.5
     shard: int = 384
     window: int = 12

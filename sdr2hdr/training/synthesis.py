@@ -23,7 +23,7 @@ from sdr2hdr.errors import InputError
 from sdr2hdr.training.anchor import AnchorKind, draw_look, draw_roll_off
 from sdr2hdr.training.degradation import degrade, draw_degradation
 from sdr2hdr.training.grade import apply_grade, draw_grade
-from sdr2hdr.training.graphics import add_graphics
+from sdr2hdr.training.graphics import GraphicKind, add_graphics
 from sdr2hdr.training.pictures import (
     REFERENCE_WHITE_CD_M2,
     read_hdr_pictures,
@@ -119,6 +119,7 @@ class SyntheticPairs:
         operators = recipe.operators or dict.fromkeys(OPERATORS, 1.0) | {"local_contrast": 2.0}
         self._operators, self._operator_shares = _weighted(operators)
         self._anchors, self._anchor_shares = _weighted(recipe.anchors)
+        self._graphics, self._graphic_shares = _weighted(recipe.graphic_kinds)
 
     def draw(self, rng: np.random.Generator) -> Pair:
         """One pair; see `PairSource`."""
@@ -140,7 +141,8 @@ class SyntheticPairs:
             draw_roll_off(rng),
         )
         if chance(rng, recipe.graphics):
-            sdr, hdr = add_graphics(sdr, hdr, rng)
+            drawn = self._graphics[int(rng.choice(len(self._graphics), p=self._graphic_shares))]
+            sdr, hdr = add_graphics(sdr, hdr, rng, cast(GraphicKind, drawn))
         degradation = draw_degradation(recipe.degradation, rng)
         return Pair(degrade(sdr, degradation, self._scale, rng), hdr)
 
