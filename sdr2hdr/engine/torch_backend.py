@@ -11,7 +11,15 @@ from torch import nn
 
 from sdr2hdr.engine.placement import Placement
 from sdr2hdr.engine.torch_layers import has_fast_layers, replace_layers
-from sdr2hdr.networks.stages import GIVES_OUTPUT, OUTPUT, FrameStep, Program, Sides, Stage
+from sdr2hdr.networks.stages import (
+    GIVES_OUTPUT,
+    OUTPUT,
+    READS_ONCE,
+    FrameStep,
+    Program,
+    Sides,
+    Stage,
+)
 
 __all__ = ["MAP_DTYPES", "prepare_for_torch", "reproducible_kernels"]
 
@@ -51,7 +59,9 @@ def prepare_for_torch(program: Program, placement: Placement) -> Program:
         if step.summary is not None:
             step.summary.module.to(placement.device)
         if half is None or (is_last and not (is_fast and is_half)):
-            step = replace(step, module=_InSinglePrecision(step.module))
+            reads_once = is_fast and getattr(step.module, READS_ONCE, False)
+            wrapper = _FromCutMaps if reads_once else _InSinglePrecision
+            step = replace(step, module=wrapper(step.module))
         elif not is_fast:
             step = replace(step, module=_InHalfPrecision(step.module, half))
         prepared.append(step)
@@ -78,6 +88,19 @@ class _InSinglePrecision(nn.Module):
 
     def forward(self, *inputs: torch.Tensor, **about: Sides) -> torch.Tensor:
         return self.module(*(_single(value) for value in inputs), **about)
+
+
+class _FromCutMaps(nn.Module):
+    """A stage whose own layers convert each map as they read it."""
+
+    copies_inputs = True
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: torch.Tensor, **about: Sides) -> torch.Tensor:
+        return self.module(*inputs, **about)
 
 
 def _single(value: torch.Tensor) -> torch.Tensor:

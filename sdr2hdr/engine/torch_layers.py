@@ -107,7 +107,10 @@ class _FusedSum(nn.Module):
                 else:
                     features = features * gate[:, :, None, None]
             bias = None if layer.bias is None else layer.bias.to(self.dtype)
-            operands = (features.to(self.dtype), weight.to(self.dtype), bias)
+            # One map at a time, and each let go before the next: in the cache there is no room for
+            # all of a tile's in float32.
+            features = features.to(self.dtype, memory_format=torch.channels_last)
+            operands = (features, weight.to(self.dtype), bias)
             geometry = (layer.padding, layer.stride, layer.dilation, layer.groups)
             if result is None:
                 name = "leaky_relu" if slopes else "none"

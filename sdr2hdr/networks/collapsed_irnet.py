@@ -58,7 +58,7 @@ def collapse_irnet(network: IRNet) -> Program:
         stages.append(
             Stage(
                 name=f"block {index + 1}",
-                module=_Block(network.head, block, is_first=index == 0),
+                module=_Block(network.head, block, index),
                 maps=maps,
                 output=f"block_{index}",
                 halo_px=_BLOCK_HALO_PX,
@@ -95,9 +95,13 @@ class _Gate(nn.Module):
 
 
 class _Block(nn.Module):
-    """A block up to its attention; takes the input, the k previous maps, then their k gates."""
+    """A block up to its attention; takes the input, the k previous maps, then their k gates.
 
-    def __init__(self, head: nn.Conv2d, block: ImprovedResidualBlock, is_first: bool) -> None:
+    What it starts from is the sum of the first convolution and the gated maps. With one map that
+    sum is never made: the layers that would read it take its two parts.
+    """
+
+    def __init__(self, head: nn.Conv2d, block: ImprovedResidualBlock, previous: int) -> None:
         super().__init__()
         dtype = head.weight.dtype
         half = block.conv1.out_channels
@@ -106,19 +110,24 @@ class _Block(nn.Module):
         inner, inner_bias = _double(block.conv2)
         out, out_bias = _double(block.out)
         entry, entry_bias = _double(block.conv1)
-        # What the block reads: pixels and ones, or the features it starts from.
-        self.features = None if is_first else GatedSum(convolution(first.to(dtype)))
-        read = first if is_first else torch.eye(first.shape[0], dtype=first.dtype)[:, :, None, None]
+        self.features = GatedSum(convolution(first.to(dtype))) if previous > 1 else None
+        itself = torch.eye(first.shape[0], dtype=first.dtype)[:, :, None, None]
+        read = [[first], [itself, first], [itself]][min(previous, 2)]
         self.entry = ConvolutionSum(
-            [convolution(_product(entry, read).to(dtype), entry_bias.to(dtype))], LEAKY_SLOPE
+            [
+                convolution(_product(entry, part).to(dtype), _if_first(index, entry_bias, dtype))
+                for index, part in enumerate(read)
+            ],
+            LEAKY_SLOPE,
         )
+        fused_bias = fuse[:, :, 0, 0] @ inner_bias + fuse_bias
         self.fused = ConvolutionSum(
             [
-                convolution(
-                    _after(fuse, inner).to(dtype),
-                    (fuse[:, :, 0, 0] @ inner_bias + fuse_bias).to(dtype),
+                *(
+                    convolution(_product(fuse, part).to(dtype), _if_first(index, fused_bias, dtype))
+                    for index, part in enumerate(read)
                 ),
-                convolution(_product(fuse, read).to(dtype)),
+                convolution(_after(fuse, inner).to(dtype)),
             ]
         )
         self.out = ConvolutionSum(
@@ -129,16 +138,18 @@ class _Block(nn.Module):
         )
 
     def forward(self, pixels: torch.Tensor, *previous: torch.Tensor) -> torch.Tensor:
-        features = _with_ones(pixels)
+        count = len(previous) // 2
+        maps, gates = [*previous[:count], _with_ones(pixels)], previous[count:]
         if self.features is not None:
-            count = len(previous) // 2
-            features = self.features(features, previous[:count], previous[count:])
-        inner = self.entry([features])
-        return self.out([inner, self.fused([inner, features])])
+            maps, gates = [self.features(maps[-1], maps[:-1], gates)], ()
+        inner = self.entry(maps, gates)
+        return self.out([inner, self.fused([*maps, inner], gates)])
 
 
 class _Reconstruction(nn.Module):
     """All after the blocks; takes the input, the n blocks' maps, then their n gates."""
+
+    reads_once = True
 
     def __init__(self, network: IRNet) -> None:
         super().__init__()
@@ -155,7 +166,7 @@ class _Reconstruction(nn.Module):
         self.fused = ConvolutionSum(
             [
                 *(
-                    convolution(share.to(dtype), fuse_bias.to(dtype) if index == 0 else None)
+                    convolution(share.to(dtype), _if_first(index, fuse_bias, dtype))
                     for index, share in enumerate(shares)
                 ),
                 convolution(_product(shares[0], first).to(dtype)),
@@ -213,6 +224,11 @@ def _with_ones(pixels: torch.Tensor) -> torch.Tensor:
 def _double(layer: nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor]:
     assert layer.bias is not None
     return layer.weight.double(), layer.bias.double()
+
+
+def _if_first(index: int, bias: torch.Tensor, dtype: torch.dtype) -> torch.Tensor | None:
+    """The bias for the first part of a sum alone."""
+    return bias.to(dtype) if index == 0 else None
 
 
 def _extended(head: nn.Conv2d) -> torch.Tensor:

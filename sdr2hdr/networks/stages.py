@@ -17,6 +17,7 @@ __all__ = [
     "GIVES_OUTPUT",
     "INPUT",
     "OUTPUT",
+    "READS_ONCE",
     "WHOLE_FRAME",
     "FrameStep",
     "Program",
@@ -47,6 +48,11 @@ class Sides(NamedTuple):
 
 
 WHOLE_FRAME = Sides(True, True, True, True)
+
+
+READS_ONCE = "reads_once"
+"""Name of an attribute that is true of a module which gives each map, besides the input, to one
+layer alone."""
 
 
 @dataclass(frozen=True)
