@@ -13,7 +13,7 @@ Between two activations, and between an activation and an attention, IRNet is li
   scale 1, refine and rgb at scale 2, upsample and rgb at scale 4 (whose pixel shuffle between is
   only another order of channels). See `LinearPair` for the border.
 
-For IRNet-2 that leaves 62 k multiply-adds a pixel of 133 k. What stays between stages is each
+For IRNet-2 that leaves 64 k multiply-adds a pixel of 133 k. What stays between stages is each
 attention's input, before its gate: gates multiply it as it is read.
 """
 
