@@ -111,6 +111,7 @@ class _Block(nn.Module):
         out, out_bias = _double(block.out)
         entry, entry_bias = _double(block.conv1)
         self.features = GatedSum(convolution(first.to(dtype))) if previous > 1 else None
+        # What the block starts from, by its parts: 1x1 layers before its own.
         itself = torch.eye(first.shape[0], dtype=first.dtype)[:, :, None, None]
         read = [[first], [itself, first], [itself]][min(previous, 2)]
         self.entry = ConvolutionSum(
