@@ -206,7 +206,7 @@ class StageGraphs:
         self._stages += 1
         # A graph does the same work wherever in the frame its tile is.
         module = GraphedStage(self, self._stages - 1, stage.module)
-        return replace(stage, module=module, asks_sides=False)
+        return replace(stage, module=module, asks_sides=False, copies_inputs=True)
 
     def _recorded(
         self, key: _Key, module: nn.Module, inputs: Sequence[torch.Tensor]
@@ -250,14 +250,7 @@ class StageGraphs:
 
 
 class GraphedStage(nn.Module):
-    """A stage's module, computed by a graph where there is one for the tile's shape.
-
-    Attributes:
-        copies_inputs: Inputs are copied before they are read: tiles may be given as they are cut
-            out of a map, rows apart from one another.
-    """
-
-    copies_inputs = True
+    """A stage's module, computed by a graph where there is one for the tile's shape."""
 
     def __init__(self, graphs: StageGraphs, number: int, module: nn.Module) -> None:
         """Wrap `module`, the stage of that number."""

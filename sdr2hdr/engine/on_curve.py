@@ -43,7 +43,6 @@ class _OnCurve(nn.Module):
         super().__init__()
         self.network = network
         self.curve = curve
-        self.copies_inputs = getattr(network, "copies_inputs", False)
 
     def forward(self, pixels: torch.Tensor, *others: torch.Tensor, **about: Sides) -> torch.Tensor:
         return self.network(pixels, *others, **about).add_(self.curve(pixels))

@@ -221,7 +221,7 @@ def _run_stage(
     def compute(tile: Tile) -> Moments | None:
         nonlocal output
         cut = [_part(maps[name], tile.source) for name in stage.maps]
-        if not getattr(stage.module, "copies_inputs", False):
+        if not stage.copies_inputs:
             cut = [part.contiguous(memory_format=buffers.memory_format) for part in cut]
         about = {"sides": tile.sides} if stage.asks_sides else {}
         result = _part(stage.module(*cut, *conditions, **about), tile.core_in_source(stage.scale))

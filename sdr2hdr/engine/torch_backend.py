@@ -14,7 +14,6 @@ from sdr2hdr.engine.torch_layers import has_fast_layers, replace_layers
 from sdr2hdr.networks.stages import (
     GIVES_OUTPUT,
     OUTPUT,
-    READS_ONCE,
     FrameStep,
     Program,
     Sides,
@@ -59,9 +58,10 @@ def prepare_for_torch(program: Program, placement: Placement) -> Program:
         if step.summary is not None:
             step.summary.module.to(placement.device)
         if half is None or (is_last and not (is_fast and is_half)):
-            reads_once = is_fast and getattr(step.module, READS_ONCE, False)
-            wrapper = _FromCutMaps if reads_once else _InSinglePrecision
-            step = replace(step, module=wrapper(step.module))
+            # Fast layers convert maps as they read them.
+            converts = is_fast and step.reads_once
+            module = step.module if converts else _InSinglePrecision(step.module)
+            step = replace(step, module=module, copies_inputs=True)
         elif not is_fast:
             step = replace(step, module=_InHalfPrecision(step.module, half))
         prepared.append(step)
@@ -80,27 +80,12 @@ def reproducible_kernels(device: torch.device) -> contextlib.AbstractContextMana
 class _InSinglePrecision(nn.Module):
     """A stage computed in fp32, whatever its maps are kept in, and however they were cut out."""
 
-    copies_inputs = True
-
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, *inputs: torch.Tensor, **about: Sides) -> torch.Tensor:
         return self.module(*(_single(value) for value in inputs), **about)
-
-
-class _FromCutMaps(nn.Module):
-    """A stage whose own layers convert each map as they read it."""
-
-    copies_inputs = True
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, *inputs: torch.Tensor, **about: Sides) -> torch.Tensor:
-        return self.module(*inputs, **about)
 
 
 def _single(value: torch.Tensor) -> torch.Tensor:

@@ -78,6 +78,7 @@ def collapse_irnet(network: IRNet) -> Program:
             vectors=gates,
             scale=network.scale,
             asks_sides=True,
+            reads_once=True,
         )
     )
     return tuple(stages)
@@ -149,8 +150,6 @@ class _Block(nn.Module):
 
 class _Reconstruction(nn.Module):
     """All after the blocks; takes the input, the n blocks' maps, then their n gates."""
-
-    reads_once = True
 
     def __init__(self, network: IRNet) -> None:
         super().__init__()

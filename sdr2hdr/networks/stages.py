@@ -17,7 +17,6 @@ __all__ = [
     "GIVES_OUTPUT",
     "INPUT",
     "OUTPUT",
-    "READS_ONCE",
     "WHOLE_FRAME",
     "FrameStep",
     "Program",
@@ -50,11 +49,6 @@ class Sides(NamedTuple):
 WHOLE_FRAME = Sides(True, True, True, True)
 
 
-READS_ONCE = "reads_once"
-"""Name of an attribute that is true of a module which gives each map, besides the input, to one
-layer alone."""
-
-
 @dataclass(frozen=True)
 class Summary:
     """A vector made from the whole-frame statistics of a stage's output.
@@ -81,6 +75,9 @@ class Stage:
         scale: Output samples per input sample, along each side.
         asks_sides: Whether `module` takes the keyword `sides`: it does more at the frame's border
             than pad with zeros, and may leave that out where a halo is cut off.
+        reads_once: Whether `module` gives each map, besides the input, to one layer alone.
+        copies_inputs: Whether whatever computes the stage copies its maps before it reads them:
+            they may then be given as they are cut out, rows apart from one another.
     """
 
     name: str
@@ -92,6 +89,8 @@ class Stage:
     scale: int = 1
     summary: Summary | None = None
     asks_sides: bool = False
+    reads_once: bool = False
+    copies_inputs: bool = False
 
 
 @dataclass(frozen=True)

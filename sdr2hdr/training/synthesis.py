@@ -117,9 +117,9 @@ class SyntheticPairs:
         self._recipe = recipe
         self._scale = scale
         operators = recipe.operators or dict.fromkeys(OPERATORS, 1.0) | {"local_contrast": 2.0}
-        self._operators, self._operator_shares = _weighted(operators)
-        self._anchors, self._anchor_shares = _weighted(recipe.anchors)
-        self._graphics, self._graphic_shares = _weighted(recipe.graphic_kinds)
+        self._operators = _Weighted(operators)
+        self._anchors = _Weighted(recipe.anchors)
+        self._graphics = _Weighted(recipe.graphic_kinds)
 
     def draw(self, rng: np.random.Generator) -> Pair:
         """One pair; see `PairSource`."""
@@ -130,8 +130,8 @@ class SyntheticPairs:
         graded = apply_grade(view, draw_grade(view, rng))
         if chance(rng, recipe.phones):
             return self._of_a_phone(graded, rng)
-        operator = self._operators[int(rng.choice(len(self._operators), p=self._operator_shares))]
-        kind = self._anchors[int(rng.choice(len(self._anchors), p=self._anchor_shares))]
+        operator = self._operators.draw(rng)
+        kind = self._anchors.draw(rng)
         if operator in recipe.camera_operators:
             kind = "camera"
         sdr, hdr = render(
@@ -141,8 +141,8 @@ class SyntheticPairs:
             draw_roll_off(rng),
         )
         if chance(rng, recipe.graphics):
-            drawn = self._graphics[int(rng.choice(len(self._graphics), p=self._graphic_shares))]
-            sdr, hdr = add_graphics(sdr, hdr, rng, cast(GraphicKind, drawn))
+            graphic = cast(GraphicKind, self._graphics.draw(rng))
+            sdr, hdr = add_graphics(sdr, hdr, rng, graphic)
         degradation = draw_degradation(recipe.degradation, rng)
         return Pair(degrade(sdr, degradation, self._scale, rng), hdr)
 
@@ -156,9 +156,16 @@ class SyntheticPairs:
         return Pair(degrade(sdr, sharpened, self._scale, rng), hdr)
 
 
-def _weighted(weights: dict[str, float]) -> tuple[list[str], np.ndarray]:
-    shares = np.array(list(weights.values()), dtype=np.float64)
-    return list(weights), shares / shares.sum()
+class _Weighted:
+    """Names, each drawn as often as its weight says."""
+
+    def __init__(self, weights: dict[str, float]) -> None:
+        self._names = list(weights)
+        shares = np.array(list(weights.values()), dtype=np.float64)
+        self._shares = shares / shares.sum()
+
+    def draw(self, rng: np.random.Generator) -> str:
+        return self._names[int(rng.choice(len(self._names), p=self._shares))]
 
 
 @dataclass(frozen=True)
