@@ -1,33 +1,38 @@
-"""Titles, captions and flat panels: white that is paper and not a lamp.
+"""Titles, captions and flat panels: white that is paper and not a lamp; and ramps of colours.
 
 BT.2446-A shows every white at 1000 cd/m2. Graphics are composited into both pictures of a pair
-with a white of 203 to 400 cd/m2, so that a network can learn the difference.
+with a white of 300 cd/m2, so that a network can learn the difference. Ramps are as BT.2446-A shows
+them: no photograph teaches what pure colours are.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from sdr2hdr.colour.transfer import pq_inverse_eotf
+from sdr2hdr.curves.bt2446a import bt2446a
 from sdr2hdr.curves.display_light import sdr_to_bt2020_linear
 from sdr2hdr.training.glyphs import ALPHABET, draw_line
 from sdr2hdr.training.randomness import chance, uniform
 
-__all__ = ["WHITE_CD_M2", "GraphicKind", "add_graphics", "graphic_light"]
+__all__ = ["GRAPHIC_KINDS", "WHITE_CD_M2", "GraphicKind", "add_graphics", "graphic_light"]
 
-WHITE_CD_M2 = (203.0, 400.0)
-"""Light of white graphics: HDR reference white of Rep. ITU-R BT.2408-8 and up to an octave more."""
+WHITE_CD_M2 = 300.0
+"""Light of white graphics: between HDR reference white (203 cd/m2, Rep. ITU-R BT.2408-8) and an
+octave more. One value and no range: nobody could know which of a range was meant."""
 
-GraphicKind = Literal["caption", "panel", "card", "page"]
+GraphicKind = Literal["caption", "panel", "card", "page", "ramps"]
+
+GRAPHIC_KINDS: tuple[GraphicKind, ...] = get_args(GraphicKind)
 
 
-def graphic_light(sdr: torch.Tensor, white_cd_m2: float) -> torch.Tensor:
-    """Show SDR R'G'B', (N, 3, H, W), as PQ R'G'B' in proportion, its white at `white_cd_m2`."""
-    return pq_inverse_eotf(sdr_to_bt2020_linear(sdr) * white_cd_m2)
+def graphic_light(sdr: torch.Tensor) -> torch.Tensor:
+    """Show SDR R'G'B', (N, 3, H, W), as PQ R'G'B' in proportion, its white at `WHITE_CD_M2`."""
+    return pq_inverse_eotf(sdr_to_bt2020_linear(sdr) * WHITE_CD_M2)
 
 
 def add_graphics(
@@ -39,23 +44,26 @@ def add_graphics(
         sdr: (1, 3, H, W), float32, [0, 1], BT.709, gamma 2.4.
         hdr: (1, 3, H, W), float32, [0, 1], BT.2020, PQ.
         rng: Decides what and where.
-        kind: Text over the picture, flat shapes in it, a title card, or a page of text.
+        kind: Text over the picture, flat shapes in it, or instead of it a title card, a page of
+            text, or ramps of colours.
 
     Returns:
         The pair with graphics, same shapes.
     """
     height, width = sdr.shape[2:]
-    white_cd_m2 = uniform(rng, WHITE_CD_M2)
+    if kind == "ramps":
+        ramps = _ramps(height, width, rng)
+        return ramps, bt2446a(ramps)
     if kind == "caption":
         mask = _text(height, width, rng, lines=int(rng.integers(1, 3)), at_bottom=True)
         colour = _light_colour(rng)
         if chance(rng, 0.4):
-            sdr, hdr = _composite(sdr, hdr, _widened(mask), (0.0, 0.0, 0.0), white_cd_m2)
-        return _composite(sdr, hdr, mask, colour, white_cd_m2)
+            sdr, hdr = _composite(sdr, hdr, _widened(mask), (0.0, 0.0, 0.0))
+        return _composite(sdr, hdr, mask, colour)
     if kind == "panel":
         for _ in range(int(rng.integers(1, 4))):
             mask = _shape(height, width, rng)
-            sdr, hdr = _composite(sdr, hdr, mask, _light_colour(rng), white_cd_m2)
+            sdr, hdr = _composite(sdr, hdr, mask, _light_colour(rng))
         return sdr, hdr
     whole = torch.ones(1, 1, height, width)
     ink = (0.0, 0.0, 0.0)
@@ -64,9 +72,9 @@ def add_graphics(
     else:
         paper, lines = _dark_colour(rng), int(rng.integers(1, 4))
         ink = _light_colour(rng)
-    sdr, hdr = _composite(sdr, hdr, whole, paper, white_cd_m2)
+    sdr, hdr = _composite(sdr, hdr, whole, paper)
     mask = _text(height, width, rng, lines=lines, at_bottom=False)
-    return _composite(sdr, hdr, mask, ink, white_cd_m2)
+    return _composite(sdr, hdr, mask, ink)
 
 
 def _composite(
@@ -74,10 +82,9 @@ def _composite(
     hdr: torch.Tensor,
     mask: torch.Tensor,
     colour: tuple[float, float, float],
-    white_cd_m2: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     ink = torch.tensor(colour, dtype=sdr.dtype).reshape(1, 3, 1, 1)
-    light = graphic_light(ink, white_cd_m2)
+    light = graphic_light(ink)
     return sdr + mask * (ink - sdr), hdr + mask * (light - hdr)
 
 
@@ -126,6 +133,31 @@ def _text(
         mask[:, :, row : row + drawn.shape[2], column : column + drawn.shape[3]] = drawn
     # Steeper edges than interpolation gives, so that strokes are flat inside.
     return ((mask - 0.5) * 2.0 + 0.5).clamp(0.0, 1.0)
+
+
+def _ramps(height: int, width: int, rng: np.random.Generator) -> torch.Tensor:
+    """Bands that each go from one colour to another, lying or standing; (1, 3, H, W), [0, 1]."""
+    stands = chance(rng, 0.5)
+    length, across = (height, width) if stands else (width, height)
+    share = torch.linspace(0.0, 1.0, length)
+    bands = []
+    for rows in torch.arange(across).tensor_split(int(rng.integers(1, 9))):
+        start, end = (torch.tensor(_ramp_end(rng))[:, None, None] for _ in range(2))
+        band = (start + (end - start) * share).clamp(0.0, 1.0)
+        bands.append(band.expand(3, len(rows), length))
+    ramps = torch.cat(bands, dim=1)[None]
+    return ramps.transpose(2, 3).contiguous() if stands else ramps
+
+
+def _ramp_end(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Black, a primary, a secondary or white more often than other colours."""
+    if chance(rng, 0.25):
+        return (0.0, 0.0, 0.0)
+    if chance(rng, 0.6):
+        first, second, third = (float(value) for value in rng.integers(0, 2, 3))
+        return (first, second, third)
+    first, second, third = rng.uniform(0.0, 1.0, 3)
+    return (float(first), float(second), float(third))
 
 
 def _widened(mask: torch.Tensor) -> torch.Tensor:

@@ -39,7 +39,7 @@ def total_loss(prediction: torch.Tensor, target: torch.Tensor, recipe: LossRecip
     if recipe.ictcp:
         loss = loss + recipe.ictcp * _ictcp_error(prediction, target)
     if recipe.logarithmic:
-        loss = torch.log(loss + _SMALLEST_LOSS)
+        loss = torch.log(loss + _SMALLEST_LOSS) + recipe.plain * loss
     return loss.mean()
 
 

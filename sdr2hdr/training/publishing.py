@@ -26,6 +26,7 @@ from sdr2hdr.networks.network import Network
 from sdr2hdr.networks.registry import NetworkSpec
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
 from sdr2hdr.training.anchor import ANCHOR_SIGNAL
+from sdr2hdr.training.graphics import WHITE_CD_M2
 from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.tone_curves import OPERATORS
 
@@ -132,7 +133,7 @@ def degradation_texts(recipe: Recipe) -> tuple[str, ...]:
             if data.phones
             else []
         ),
-        f"graphics ({', '.join(data.graphic_kinds)}) with a white of 203 to 400 cd/m2: "
+        f"graphics ({', '.join(data.graphic_kinds)}) with paper at {WHITE_CD_M2:g} cd/m2: "
         f"{100.0 * data.graphics:g} %",
         f"8 bits and 4:2:0, or 8-bit R'G'B' for {percent['full_chroma']} of what no codec touched",
         f"H.264 (CRF 18 to 40), JPEG or MPEG-2: {percent['compressed']}",

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from sdr2hdr.errors import UsageError
 from sdr2hdr.networks.card import Form
 from sdr2hdr.training.degradation import Shares
+from sdr2hdr.training.graphics import GRAPHIC_KINDS
 
 __all__ = [
     "CardTexts",
@@ -83,6 +84,9 @@ class LossRecipe:
         gradient: Absolute error of the differences between neighbours, in PQ R'G'B'.
         logarithmic: Take the logarithm of each picture's loss, as the mean of PSNR does: a picture
             that can be answered well then counts as much as one that nobody could.
+        plain: How much of the loss itself is added to the logarithm. The slope of the logarithm is
+            1 / loss, 50 for a picture and 6 for a title card taken for a lamp: this is added to
+            both.
     """
 
     l1: float = 1.0
@@ -90,6 +94,7 @@ class LossRecipe:
     ictcp: float = 0.5
     gradient: float = 0.2
     logarithmic: bool = False
+    plain: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -199,6 +204,12 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(
             f'Recipe {path}: "form" is "{recipe.form}"; expected {" or ".join(_FORMS)}.'
         )
+    for kind in recipe.data.graphic_kinds:
+        if kind not in GRAPHIC_KINDS:
+            raise UsageError(
+                f'Recipe {path}: "data.graphic_kinds" has "{kind}"; expected '
+                f"{', '.join(GRAPHIC_KINDS)}."
+            )
     return recipe
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from sdr2hdr.curves.bt2446a import bt2446a
 from sdr2hdr.media.planes import Planes
 from sdr2hdr.media.recompress import h264_round_trip, jpeg_round_trip, mpeg2_round_trip
 from sdr2hdr.training.degradation import (
@@ -110,8 +111,26 @@ def test_white_graphics_are_paper_and_not_lamps(kind):
         changed = (shown != sdr).any()
         assert changed or kind == "panel"
         white = (shown > 0.999).all(dim=1)
-        brightest = graphic_light(torch.ones(1, 3, 1, 1), 400.0).max()
-        dimmest = graphic_light(torch.ones(1, 3, 1, 1), 203.0).min()
-        assert target.max() <= max(float(brightest), 0.3) + 1e-5
+        brightest = float(graphic_light(torch.ones(1, 3, 1, 1)).max())
+        assert target.max() <= max(brightest, 0.3) + 1e-5
         if white.any():
-            assert target.amax(dim=1)[white].min() >= float(dimmest) - 1e-3
+            assert target.amax(dim=1)[white].min() >= brightest - 1e-3
+
+
+def test_ramps_are_as_the_curve_shows_them():
+    sdr, hdr = (torch.full((1, 3, 64, 96), level) for level in (0.2, 0.3))
+    lying = standing = 0
+    for seed in range(12):
+        shown, target = add_graphics(sdr, hdr, generator(seed, "ramps"), "ramps")
+        assert shown.shape == target.shape == sdr.shape
+        assert shown.min() >= 0.0
+        assert shown.max() <= 1.0
+        assert torch.equal(target, bt2446a(shown))
+        # Along a ramp each colour changes by the same step, across it not at all but at an edge.
+        along, down = shown.diff(dim=3), shown.diff(dim=2)
+        lies = bool((along - along[..., :1]).abs().max() < 1e-5)
+        stands = bool((down - down[..., :1, :]).abs().max() < 1e-5)
+        assert lies or stands
+        lying, standing = lying + lies, standing + stands
+    assert lying > 0
+    assert standing > 0

@@ -286,6 +286,7 @@ def test_every_network_has_a_recipe(spec):
         ("[optimiser]\nbatch = 1.5", "expected a int"),
         ('form = "other"', "expected residual or refinement or direct"),
         ("loss = 3", "expected a table"),
+        ("[data.graphic_kinds]\npannel = 1", 'has "pannel"; expected caption, panel'),
         ("[", "not TOML"),
     ],
 )
