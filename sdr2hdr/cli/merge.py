@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.jobs import Job, report
+from sdr2hdr.cli.conversion_words import report
 from sdr2hdr.cli.parameters import combined, output_options, weights_option
 from sdr2hdr.cli.signals import stop_on_signals
 from sdr2hdr.options import ConvertOptions, EncodeOptions, EngineOptions, JobOptions
@@ -91,4 +91,4 @@ def command(
         summary = merge_segments(conversion, made, how, listener, stop)
     for notice in summary.notices:
         console.notice(notice, given)
-    report(console, Job(given, output), summary)
+    report(console, given, output, summary)

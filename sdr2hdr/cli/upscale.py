@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.jobs import job_arguments, job_options, parse_convert, run_jobs
+from sdr2hdr.cli.job_options import job_arguments, job_options, parse_convert
+from sdr2hdr.cli.jobs import run_jobs
 from sdr2hdr.cli.look_options import look_options
 from sdr2hdr.cli.parameters import encode_options, engine_options, output_options, read_options
 
