@@ -21,9 +21,10 @@ SEGMENT_FRAMES = 8
 OPTIONS = ConvertOptions("bt2408", encode=EncodeOptions(preset="ultrafast", threads=1))
 
 
-def make_source(folder: Path, frames: int = FRAMES) -> Path:
+def make_source(folder: Path, frames: int = FRAMES, size_px: tuple[int, int] = (64, 48)) -> Path:
     """B-frames, closed groups of pictures of 5, sound."""
     recipe = ClipRecipe(
+        *size_px,
         pts=tuple(range(frames)),
         audio_seconds=frames / 25,
         codec_options=(("qp", "20"), ("g", "5")),

@@ -27,11 +27,11 @@ from long_clips import make_source
 
 from sdr2hdr.jobs.work_folder import WorkFolder
 
-KILLS = int(os.environ.get("SDR2HDR_KILLS", "10"))
+KILLS = int(os.environ.get("SDR2HDR_KILLS", "6"))
 SEED = int(os.environ.get("SDR2HDR_KILL_SEED", "1"))
 CLIPS = [Path(name) for name in os.environ.get("SDR2HDR_KILL_CLIPS", "").split(os.pathsep) if name]
 WORKERS = os.environ.get("SDR2HDR_KILL_WORKERS", "")
-FRAMES = 600
+FRAMES = 420
 FILM_PX = (256, 144)
 FILM_FRAMES_A_CLIP = 60
 MOST_KILLS_IN_A_ROW = 3
