@@ -38,7 +38,7 @@ def replace_layers(module: nn.Module, dtype: torch.dtype = torch.float32) -> Non
     for name, child in module.named_children():
         inside = torch.float32 if name in precise else dtype
         if isinstance(child, ConvolutionSum):
-            setattr(module, name, _FusedSum(child, inside))
+            setattr(module, name, _FusedSum(child, inside, is_last=bool(precise)))
         elif isinstance(child, GatedSum):
             setattr(module, name, _FusedGatedSum(child, inside))
         elif isinstance(child, Modulation):
@@ -87,8 +87,18 @@ class _FusedSum(nn.Module):
     rounded: a gate that was rounded itself would change a whole channel.
     """
 
-    def __init__(self, whole: ConvolutionSum, dtype: torch.dtype) -> None:
+    def __init__(self, whole: ConvolutionSum, dtype: torch.dtype, *, is_last: bool) -> None:
+        """Take a sum's layers.
+
+        Args:
+            whole: The sum.
+            dtype: What it is computed in.
+            is_last: Whether nothing but layers of the output reads the result. Then a map that
+                comes in float32, the picture, is read as two halves and their sum: rounded to one,
+                a ramp would have steps.
+        """
         super().__init__()
+        self.splits = is_last and dtype != torch.float32
         self.layers = whole.layers
         self.negative_slope = whole.negative_slope
         self.dtype = dtype
@@ -128,7 +138,7 @@ class _FusedSum(nn.Module):
     def _joined(
         self, group: Sequence[int], maps: Sequence[torch.Tensor], gates: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The maps of a group side by side, and the weights for them."""
+        """The maps of a group side by side, and the weights for them, in `self.dtype`."""
         parts, weights = [], []
         for index in group:
             layer, features = self.layers[index], maps[index]
@@ -140,9 +150,13 @@ class _FusedSum(nn.Module):
                     weight = weight * gate[:, :, None, None]
                 else:
                     features = features * gate[:, :, None, None]
-            parts.append(features.to(self.dtype, memory_format=torch.channels_last))
+            rounded = features.to(self.dtype, memory_format=torch.channels_last)
+            parts.append(rounded)
             weights.append(weight)
-        if len(group) == 1:
+            if self.splits and features.dtype == torch.float32:
+                parts.append((features - rounded).to(self.dtype))
+                weights.append(weight)
+        if len(parts) == 1:
             return parts[0], weights[0].to(self.dtype)
         return torch.cat(parts, dim=1), torch.cat(weights, dim=1).to(self.dtype)
 

@@ -151,12 +151,10 @@ class _Block(nn.Module):
 class _Reconstruction(nn.Module):
     """All after the blocks; takes the input, the n blocks' maps, then their n gates."""
 
+    gives_output = ("pair", "skip")
+
     def __init__(self, network: IRNet) -> None:
         super().__init__()
-        # Two blocks at scale 1 lose half a code of a grey ramp between themselves already; a third
-        # rounding would show. One block loses less, and enlarging takes most of its time here.
-        if network.scale > 1 or len(network.blocks) == 1:
-            self.gives_output = ("pair", "skip")
         dtype = network.head.weight.dtype
         first = _extended(network.head)
         fuse, fuse_bias = _double(network.fuse)
