@@ -93,9 +93,9 @@ class _FusedSum(nn.Module):
         Args:
             whole: The sum.
             dtype: What it is computed in.
-            is_last: Whether nothing but layers of the output reads the result. Then a map that
-                comes in float32, the picture, is read as two halves and their sum: rounded to one,
-                a ramp would have steps.
+            is_last: Whether it belongs to the last stage. Then a map that comes in float32, the
+                picture, is read as two halves and their sum: rounded to one, a ramp would have
+                steps.
         """
         super().__init__()
         self.splits = is_last and dtype != torch.float32

@@ -45,7 +45,7 @@ class DataRecipe:
         anchors: Looks ("bt2446a", "camera") and their weights.
         camera_operators: Down-conversions that only cameras make: their look is always "camera".
         phones: Share of pictures developed as phones do, in the look "camera".
-        graphics: Share of pictures with titles or panels, of those that are no phone's.
+        graphics: Share of pictures with graphics, or that are some, of those that are no phone's.
         graphic_kinds: What graphics are (`GraphicKind`) and their weights. A network that sees few
             px around a sample can know a whole card from a picture, but not a caption's white from
             a lamp's.
