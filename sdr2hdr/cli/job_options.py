@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,18 @@ from sdr2hdr.cli.parameters import combined, parse_encode, parse_engine, parse_r
 from sdr2hdr.cli.planned_jobs import SegmentsType
 from sdr2hdr.options import ConvertOptions, JobOptions
 
-__all__ = ["CONTAINERS", "job_arguments", "job_options", "parse_convert", "parse_job"]
+__all__ = [
+    "CONTAINERS",
+    "job_arguments",
+    "job_options",
+    "overwrite_option",
+    "parse_convert",
+    "parse_job",
+    "parse_picture",
+    "super_white_option",
+    "temporal_option",
+    "verify_option",
+]
 
 CONTAINERS = ("mkv", "mp4", "mov")
 
@@ -22,6 +34,31 @@ job_arguments = click.argument(
     required=True,
     metavar="INPUT OUTPUT | --out-dir DIR INPUT...",
     type=click.Path(path_type=Path),
+)
+
+verify_option = click.option(
+    "--verify/--no-verify",
+    default=True,
+    show_default=True,
+    help="Read the finished file again, and keep it only if it is as promised.",
+)
+
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+
+temporal_option = click.option(
+    "--temporal",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    show_default=True,
+    help="Keep what a network takes from the whole frame steady along a shot.",
+)
+
+super_white_option = click.option(
+    "--super-white",
+    type=click.Choice(["clip", "scale"]),
+    default="clip",
+    show_default=True,
+    help="Codes above nominal white: clip them, or scale the signal so that they stay.",
 )
 
 job_options = combined(
@@ -35,13 +72,8 @@ job_options = combined(
         type=click.Choice(CONTAINERS),
         help="With --out-dir: the outputs' container. [default: the input's if it can, else mkv]",
     ),
-    click.option(
-        "--verify/--no-verify",
-        default=True,
-        show_default=True,
-        help="Read the finished file again, and keep it only if it is as promised.",
-    ),
-    click.option("--overwrite", is_flag=True, help="Replace an existing output."),
+    verify_option,
+    overwrite_option,
     click.option("--dry-run", is_flag=True, help="Show what would be done, write nothing."),
     click.option(
         "--temp-dir",
@@ -81,13 +113,7 @@ job_options = combined(
         metavar="N",
         help="Convert in N processes, each with its share of the threads.",
     ),
-    click.option(
-        "--temporal",
-        type=click.Choice(["on", "off"]),
-        default="on",
-        show_default=True,
-        help="Keep what a network takes from the whole frame steady along a shot.",
-    ),
+    temporal_option,
     click.option(
         "--max-flicker",
         type=float,
@@ -104,18 +130,12 @@ job_options = combined(
         is_flag=True,
         help="Store MaxCLL and MaxFALL that a few odd pixels cannot move. [default: exact]",
     ),
-    click.option(
-        "--super-white",
-        type=click.Choice(["clip", "scale"]),
-        default="clip",
-        show_default=True,
-        help="Codes above nominal white: clip them, or scale the signal so that they stay.",
-    ),
+    super_white_option,
 )
 
 
-def parse_convert(given: dict[str, Any], model: str, scale: int) -> ConvertOptions:
-    """Everything one conversion needs, from the values of all options."""
+def parse_picture(given: dict[str, Any], model: str, scale: int) -> ConvertOptions:
+    """What a plan pins of a conversion: how it is read, computed and encoded."""
     return ConvertOptions(
         model=model,
         scale=scale,
@@ -126,12 +146,19 @@ def parse_convert(given: dict[str, Any], model: str, scale: int) -> ConvertOptio
         look=parse_look(given),
         dither=given["dither"],
         verify_roundtrip=given["verify_roundtrip"],
+        temporal=given["temporal"] == "on",
+    )
+
+
+def parse_convert(given: dict[str, Any], model: str, scale: int) -> ConvertOptions:
+    """Everything one conversion needs, from the values of all options."""
+    return replace(
+        parse_picture(given, model, scale),
         light_log=given["light_log"],
         robust_light_levels=given["robust_light_levels"],
         verify=given["verify"],
         overwrite=given["overwrite"],
         temp_dir=given["temp_dir"],
-        temporal=given["temporal"] == "on",
         max_flicker=given["max_flicker"],
     )
 

@@ -8,6 +8,7 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.conversion_words import report
+from sdr2hdr.cli.job_options import overwrite_option, verify_option
 from sdr2hdr.cli.parameters import combined, output_options, weights_option
 from sdr2hdr.cli.signals import stop_on_signals
 from sdr2hdr.options import ConvertOptions, EncodeOptions, EngineOptions, JobOptions
@@ -21,13 +22,8 @@ merge_options = combined(
         help="Where the input lies here. [default: where the plan says]",
     ),
     click.option("--temp-dir", type=click.Path(path_type=Path), help="As the segments had it."),
-    click.option(
-        "--verify/--no-verify",
-        default=True,
-        show_default=True,
-        help="Read the finished file again, and keep it only if it is as promised.",
-    ),
-    click.option("--overwrite", is_flag=True, help="Replace an existing output."),
+    verify_option,
+    overwrite_option,
     click.option(
         "--light-log", type=click.Path(dir_okay=False, path_type=Path), help="See convert."
     ),

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.look_options import look_options, parse_look
-from sdr2hdr.cli.parameters import (
-    encode_options,
-    engine_options,
-    output_options,
-    parse_encode,
-    parse_engine,
-    parse_read,
-    read_options,
+from sdr2hdr.cli.job_options import (
+    CONTAINERS,
+    parse_picture,
+    super_white_option,
+    temporal_option,
 )
+from sdr2hdr.cli.look_options import look_options
+from sdr2hdr.cli.parameters import encode_options, engine_options, output_options, read_options
 from sdr2hdr.errors import OutputError
-from sdr2hdr.options import ConvertOptions
 
 if TYPE_CHECKING:
     from sdr2hdr.jobs.plan import Plan, Segment
@@ -47,26 +45,14 @@ __all__ = ["command"]
 )
 @click.option(
     "--container",
-    type=click.Choice(["mkv", "mp4", "mov"]),
+    type=click.Choice(CONTAINERS),
     default="mkv",
     show_default=True,
     help="Of the output that the plan is for.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing plan.")
-@click.option(
-    "--temporal",
-    type=click.Choice(["on", "off"]),
-    default="on",
-    show_default=True,
-    help="Keep what a network takes from the whole frame steady along a shot.",
-)
-@click.option(
-    "--super-white",
-    type=click.Choice(["clip", "scale"]),
-    default="clip",
-    show_default=True,
-    help="Codes above nominal white: clip them, or scale the signal so that they stay.",
-)
+@temporal_option
+@super_white_option
 @read_options
 @look_options
 @encode_options
@@ -91,19 +77,7 @@ def command(
 
     if plan_path.exists() and not overwrite:
         raise OutputError(f"{plan_path} exists already; --overwrite replaces it.")
-    options = ConvertOptions(
-        model=model,
-        scale=int(scale),
-        super_white=given["super_white"],
-        read=parse_read(given),
-        encode=parse_encode(given),
-        engine=parse_engine(given),
-        look=parse_look(given),
-        dither=given["dither"],
-        verify_roundtrip=given["verify_roundtrip"],
-        temporal=given["temporal"] == "on",
-        overwrite=True,
-    )
+    options = replace(parse_picture(given, model, int(scale)), overwrite=True)
     # The plan is for any output of this kind; its name is not known yet.
     target = plan_path.with_name(f"{source.stem}_hdr.{container}")
     conversion = prepare(source, target, options)
