@@ -106,7 +106,7 @@ class Overlap:
         self._queues = [_Queue(self._changed, depth) for depth in depths]
         names = (source_name, *(stage.name for stage in self._stages), sink_name)
         self._clocks = [_Clock(name) for name in names]
-        self._threads: list[Thread] = []
+        self._threads: list[tuple[Thread, Event]] = []
         self._error: BaseException | None = None
 
     @property
@@ -122,11 +122,13 @@ class Overlap:
         works = [self._run_source, *(self._stage_runner(i) for i in range(len(self._stages)))]
         try:
             for work, clock in zip(works, self._clocks, strict=False):
-                is_set_up = Event()
+                is_set_up, has_ended = Event(), Event()
                 thread = Thread(
-                    target=self._guarded, args=(work, clock.name, is_set_up), name=clock.name
+                    target=self._guarded,
+                    args=(work, clock.name, is_set_up, has_ended),
+                    name=clock.name,
                 )
-                self._threads.append(thread)
+                self._threads.append((thread, has_ended))
                 thread.start()
                 is_set_up.wait()
         except BaseException:
@@ -204,7 +206,9 @@ class Overlap:
 
         return run
 
-    def _guarded(self, work: Callable[[], None], name: str, is_set_up: Event) -> None:
+    def _guarded(
+        self, work: Callable[[], None], name: str, is_set_up: Event, has_ended: Event
+    ) -> None:
         try:
             try:
                 self._started(name)
@@ -215,6 +219,8 @@ class Overlap:
             pass
         except BaseException as error:
             self._stop(error)
+        finally:
+            has_ended.set()
 
     def _stop(self, error: BaseException | None = None) -> None:
         with self._changed:
@@ -228,13 +234,19 @@ class Overlap:
         """Stop everything, and come back when every thread has ended, however impatient one is."""
         self._stop()
         interruption: BaseException | None = None
-        for thread in self._threads:
-            while thread.is_alive():
+        for thread, has_ended in self._threads:
+            if thread.ident is None:
+                # It could not be started.
+                continue
+            # No join until then: up to Python 3.12, one that is interrupted takes the thread for
+            # dead while it runs.
+            while not has_ended.is_set():
                 try:
-                    thread.join()
+                    has_ended.wait()
                 except BaseException as again:
                     # A second Ctrl-C. What the threads use is closed next: they must have ended.
                     interruption = again
+            thread.join()
         if interruption is not None:
             raise interruption
 

@@ -258,6 +258,15 @@ def interrupt() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.fixture
+def ctrl_c_raises():
+    """As in a terminal: what a shell starts in the background ignores Ctrl-C, tests included."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_raises")
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_while_the_caller_waits_for_a_slow_stage(times):
     """The item in hand is ended, then everything; a second Ctrl-C does not leave threads behind."""
