@@ -1,8 +1,9 @@
-"""Titles, captions and flat panels: white that is paper and not a lamp; and ramps of colours.
+"""Titles, captions and flat panels: white that is paper and not a lamp; ramps; and black bars.
 
 BT.2446-A shows every white at 1000 cd/m2. Graphics are composited into both pictures of a pair
 with a white of 300 cd/m2, so that a network can learn the difference. Ramps are as BT.2446-A shows
-them: no photograph teaches what pure colours are.
+them: no photograph teaches what pure colours are. Bars, as films of other shapes have them, teach
+that black at the edge of a frame is black, and what the statistics of a frame with bars mean.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ WHITE_CD_M2 = 300.0
 """Light of white graphics: between HDR reference white (203 cd/m2, Rep. ITU-R BT.2408-8) and an
 octave more. One value and no range: nobody could know which of a range was meant."""
 
-GraphicKind = Literal["caption", "panel", "card", "page", "ramps"]
+_LARGEST_BAR = 0.6
+"""Of a frame's height or width, drawn; from a half on nothing is left of the picture."""
+
+_SLOWEST_RAMP = 4.0
+"""Power of a ramp that stays near its first colour for long."""
+
+GraphicKind = Literal["caption", "panel", "card", "page", "ramps", "bars"]
 
 GRAPHIC_KINDS: tuple[GraphicKind, ...] = get_args(GraphicKind)
 
@@ -44,8 +51,8 @@ def add_graphics(
         sdr: (1, 3, H, W), float32, [0, 1], BT.709, gamma 2.4.
         hdr: (1, 3, H, W), float32, [0, 1], BT.2020, PQ.
         rng: Decides what and where.
-        kind: Text over the picture, flat shapes in it, or instead of it a title card, a page of
-            text, or ramps of colours.
+        kind: Text over the picture, flat shapes in it, black bars at two of its sides, or instead
+            of it a title card, a page of text, or ramps of colours.
 
     Returns:
         The pair with graphics, same shapes.
@@ -54,6 +61,8 @@ def add_graphics(
     if kind == "ramps":
         ramps = _ramps(height, width, rng)
         return ramps, bt2446a(ramps)
+    if kind == "bars":
+        return _composite(sdr, hdr, _bars(height, width, rng), (0.0, 0.0, 0.0))
     if kind == "caption":
         mask = _text(height, width, rng, lines=int(rng.integers(1, 3)), at_bottom=True)
         colour = _light_colour(rng)
@@ -139,10 +148,11 @@ def _ramps(height: int, width: int, rng: np.random.Generator) -> torch.Tensor:
     """Bands that each go from one colour to another, lying or standing; (1, 3, H, W), [0, 1]."""
     stands = chance(rng, 0.5)
     length, across = (height, width) if stands else (width, height)
-    share = torch.linspace(0.0, 1.0, length)
+    steps = torch.linspace(0.0, 1.0, length)
     bands = []
     for rows in torch.arange(across).tensor_split(int(rng.integers(1, 9))):
         start, end = (torch.tensor(_ramp_end(rng))[:, None, None] for _ in range(2))
+        share = steps ** uniform(rng, (1.0, _SLOWEST_RAMP))
         band = (start + (end - start) * share).clamp(0.0, 1.0)
         bands.append(band.expand(3, len(rows), length))
     ramps = torch.cat(bands, dim=1)[None]
@@ -158,6 +168,17 @@ def _ramp_end(rng: np.random.Generator) -> tuple[float, float, float]:
         return (first, second, third)
     first, second, third = rng.uniform(0.0, 1.0, 3)
     return (float(first), float(second), float(third))
+
+
+def _bars(height: int, width: int, rng: np.random.Generator) -> torch.Tensor:
+    """Equal bars above and below or left and right, as a mask; (1, 1, H, W)."""
+    stands = chance(rng, 0.5)
+    length = width if stands else height
+    bar = min(uniform(rng, (0.02, _LARGEST_BAR)), 0.5) * length
+    from_end = torch.arange(length) + 0.5
+    is_bar = torch.minimum(from_end, length - from_end) <= bar
+    mask = is_bar.float()[None, :] if stands else is_bar.float()[:, None]
+    return mask.expand(1, 1, height, width)
 
 
 def _widened(mask: torch.Tensor) -> torch.Tensor:

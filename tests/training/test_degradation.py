@@ -126,11 +126,30 @@ def test_ramps_are_as_the_curve_shows_them():
         assert shown.min() >= 0.0
         assert shown.max() <= 1.0
         assert torch.equal(target, bt2446a(shown))
-        # Along a ramp each colour changes by the same step, across it not at all but at an edge.
-        along, down = shown.diff(dim=3), shown.diff(dim=2)
-        lies = bool((along - along[..., :1]).abs().max() < 1e-5)
-        stands = bool((down - down[..., :1, :]).abs().max() < 1e-5)
+        # Along a ramp each colour rises or falls all the way, across it there are edges.
+        lies, stands = (
+            bool(((step.amin(dim) >= 0.0) | (step.amax(dim) <= 0.0)).all())
+            for step, dim in ((shown.diff(dim=3), 3), (shown.diff(dim=2), 2))
+        )
         assert lies or stands
         lying, standing = lying + lies, standing + stands
     assert lying > 0
     assert standing > 0
+
+
+def test_bars_are_black_in_both_and_leave_the_rest():
+    sdr, hdr = (torch.full((1, 3, 64, 96), level) for level in (0.2, 0.3))
+    lying = standing = whole = 0
+    for seed in range(48):
+        shown, target = add_graphics(sdr, hdr, generator(seed, "bars"), "bars")
+        black = shown == 0.0
+        assert torch.equal(black, target == 0.0)
+        assert torch.equal(shown[~black], sdr[~black])
+        assert torch.equal(target[~black], hdr[~black])
+        assert torch.equal(black, black.flip(2, 3))
+        assert black[..., 0, 0].all()
+        whole += bool(black.all())
+        lying += bool(black[..., 0, :].all() and not black[..., :, 0].all())
+        standing += bool(black[..., :, 0].all() and not black[..., 0, :].all())
+    assert lying + standing + whole == 48
+    assert min(lying, standing, whole) > 0
