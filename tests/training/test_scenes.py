@@ -108,6 +108,7 @@ def test_exr_is_read_exactly(tmp_path):
     write_exr(tmp_path / "scene.exr", pixels, BT2020)
     picture = read_linear_picture(tmp_path / "scene.exr")
     np.testing.assert_array_equal(picture.pixels, pixels)
+    assert picture.chromaticities is not None
     np.testing.assert_allclose(picture.chromaticities, BT2020, atol=1e-6)
 
 
