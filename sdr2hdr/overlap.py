@@ -238,15 +238,16 @@ class Overlap:
             if thread.ident is None:
                 # It could not be started.
                 continue
-            # No join until then: up to Python 3.12, one that is interrupted takes the thread for
-            # dead while it runs.
-            while not has_ended.is_set():
+            while True:
                 try:
+                    # No join before: up to Python 3.12, one that is interrupted takes the thread
+                    # for dead while it runs.
                     has_ended.wait()
+                    thread.join()
+                    break
                 except BaseException as again:
                     # A second Ctrl-C. What the threads use is closed next: they must have ended.
                     interruption = again
-            thread.join()
         if interruption is not None:
             raise interruption
 

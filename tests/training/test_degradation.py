@@ -126,12 +126,21 @@ def test_ramps_are_as_the_curve_shows_them():
         assert shown.min() >= 0.0
         assert shown.max() <= 1.0
         assert torch.equal(target, bt2446a(shown))
-        # Along a ramp each colour rises or falls all the way, across it there are edges.
+        # Across a ramp nothing changes but at the edges of up to 8 bands.
         lies, stands = (
-            bool(((step.amin(dim) >= 0.0) | (step.amax(dim) <= 0.0)).all())
-            for step, dim in ((shown.diff(dim=3), 3), (shown.diff(dim=2), 2))
+            int((step != 0).flatten(0, 1).any(0).any(other).sum()) <= 7
+            for step, other in ((shown.diff(dim=2), 1), (shown.diff(dim=3), 0))
         )
         assert lies or stands
+        along = (shown if lies else shown.transpose(2, 3)).flatten(0, 2)
+        change = along[:, -1:] - along[:, :1]
+        changes = change.abs()[:, 0] > 0.05
+        share = ((along - along[:, :1]) / change)[changes, along.shape[1] // 2]
+        # Half-way along, a power between 1 and 4 of the way has been gone.
+        way = (along.shape[1] // 2) / (along.shape[1] - 1)
+        assert bool(((share >= way**4 - 1e-4) & (share <= way + 1e-4)).all())
+        steps = along.diff(dim=1)
+        assert bool(((steps.amin(1) >= 0.0) | (steps.amax(1) <= 0.0)).all())
         lying, standing = lying + lies, standing + stands
     assert lying > 0
     assert standing > 0
