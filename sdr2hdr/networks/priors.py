@@ -33,8 +33,8 @@ STRUCTURE_HALO_PX = len(STRUCTURE_WIDTHS) + 1
 _FILTER_RADIUS_PX = 5
 _FILTER_EPSILON = 0.01
 _COLOUR_SLOPE = 0.2
-_COLOUR_DROPOUT = 0.5
-_STRUCTURE_DROP = 0.1
+_COLOUR_DROPOUT = 0.1
+_STRUCTURE_DROP = 0.02
 _NORM_EPSILON = 1e-5
 
 
@@ -45,7 +45,7 @@ class ColourPrior(nn.Module):
     own shift, whatever the picture. The frame is smoothed channel by channel, and each block
     averages before it convolves, which for a 1x1 convolution is the same and needs a quarter of
     the memory. The guided filter's radius, 5, and epsilon, 0.01, the leaky ReLU's slope, 0.2, the
-    dropout, 0.5, and pooling 3x3 windows at every other sample are our choices. A frame of 32 x 32
+    dropout, 0.1, and pooling 3x3 windows at every other sample are our choices. A frame of 32 x 32
     or less is pooled to a single sample right after a norm, and has the same prior as any other.
     """
 
@@ -84,7 +84,7 @@ class ColourPrior(nn.Module):
 class StructureFeatures(nn.Module):
     """The local part of the structural similarity prior (equations 4 and 5).
 
-    The prior is the mean of its output over the whole frame. DropBlock's probability, 0.1, is our
+    The prior is the mean of its output over the whole frame. DropBlock's probability, 0.02, is our
     choice; its side, 3, the paper's.
     """
 

@@ -23,8 +23,10 @@ from sdr2hdr.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from sdr2hdr.training.forms import keep_last_layer_exact, predict, zero_last_layer
+from sdr2hdr.training.forms import keep_last_layer_exact, predict
+from sdr2hdr.training.initialisation import start_as_curve
 from sdr2hdr.training.losses import total_loss
+from sdr2hdr.training.optimiser import make_optimiser, set_rate
 from sdr2hdr.training.publishing import Run, load_start_weights, publish
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import Recipe
@@ -131,11 +133,7 @@ class _Training:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
         self.network = _fresh_network(job, self.device)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=recipe.optimiser.learning_rate,
-            weight_decay=recipe.optimiser.weight_decay,
-        )
+        self.optimiser = make_optimiser(self.network, recipe.optimiser)
         self.average = WeightAverage(self.network, recipe.optimiser.ema)
         self.progress = Progress(job.spec.name, job.fingerprint())
         if job.resume:
@@ -203,8 +201,7 @@ class _Training:
         # Dropout's choices belong to the step, so that resuming repeats them.
         torch.manual_seed(int(generator(recipe.seed, "step", progress.step).integers(2**62)))
         done = self.job.budget.share_done(progress.step, progress.seconds)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(recipe.optimiser, progress.step, done)
+        set_rate(self.optimiser, learning_rate(recipe.optimiser, progress.step, done))
         sdr = sdr.to(self.device, memory_format=torch.channels_last)
         hdr = hdr.to(self.device, memory_format=torch.channels_last)
         prediction = predict(self.network, sdr, recipe.output_form)
@@ -390,7 +387,7 @@ def _fresh_network(job: TrainingJob, device: torch.device) -> Network:
     if job.start_from is not None:
         load_start_weights(job.start_from, network)
     elif job.recipe.form != "direct":
-        zero_last_layer(network)
+        start_as_curve(network)
     return network
 
 

@@ -104,6 +104,7 @@ class OptimiserRecipe:
     Attributes:
         batch: Pairs a step.
         learning_rate: Highest.
+        last_layer_rate: Times as high for the last layer, whose every step moves the picture.
         final_learning_rate: Where the cosine ends.
         warm_up_steps: Steps in which the rate rises from zero.
         weight_decay: AdamW's.
@@ -113,6 +114,7 @@ class OptimiserRecipe:
 
     batch: int = 3
     learning_rate: float = 5e-4
+    last_layer_rate: float = 1.0
     final_learning_rate: float = 1e-6
     warm_up_steps: int = 300
     weight_decay: float = 0.0

@@ -20,6 +20,7 @@ from sdr2hdr.networks.weights import load_network
 from sdr2hdr.training import checkpoint, loop
 from sdr2hdr.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from sdr2hdr.training.forms import base_picture, keep_last_layer_exact, predict, zero_last_layer
+from sdr2hdr.training.initialisation import start_as_curve
 from sdr2hdr.training.loop import TrainingJob, train
 from sdr2hdr.training.losses import total_loss
 from sdr2hdr.training.randomness import generator
@@ -307,7 +308,7 @@ def precision(request, monkeypatch):
 @pytest.mark.usefixtures("precision")
 def test_residual_networks_start_as_the_curve():
     network = build(resolve_exactly("irnet2"))
-    zero_last_layer(network)
+    start_as_curve(network)
     keep_last_layer_exact(network)
     sdr = torch.rand(1, 3, 16, 24)
     expected = base_picture(sdr, Form.RESIDUAL_BT2446A, 1)
@@ -320,7 +321,7 @@ def test_residual_networks_start_as_the_curve():
 @pytest.mark.parametrize("scale", [2, 4])
 def test_refining_networks_start_as_the_curve_enlarged(scale):
     network = build(resolve_exactly(f"gpgmnet-x{scale}")).eval()
-    zero_last_layer(network)
+    start_as_curve(network)
     keep_last_layer_exact(network)
     sdr = torch.rand(1, 3, 40, 48)
     found = predict(network, sdr, Form.REFINEMENT_BT2446A)
