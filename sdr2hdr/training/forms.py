@@ -15,13 +15,7 @@ from sdr2hdr.networks.irnet import IRNet
 from sdr2hdr.networks.network import Network
 from sdr2hdr.training.folding import folded_forward
 
-__all__ = [
-    "base_picture",
-    "keep_last_layer_exact",
-    "last_layer",
-    "predict",
-    "zero_last_layer",
-]
+__all__ = ["base_picture", "keep_last_layer_exact", "predict", "zero_last_layer"]
 
 
 def base_picture(sdr: torch.Tensor, form: Form, scale: int) -> torch.Tensor | None:
@@ -67,7 +61,7 @@ def predict(network: Network, sdr: torch.Tensor, form: Form) -> torch.Tensor:
 
 def zero_last_layer(network: Network) -> None:
     """Let a network start as the curve it adds to, or as its own enlargement of the curve."""
-    last = last_layer(network)
+    last = _last_layer(network)
     nn.init.zeros_(last.weight)
     if last.bias is not None:
         nn.init.zeros_(last.bias)
@@ -75,7 +69,7 @@ def zero_last_layer(network: Network) -> None:
 
 def keep_last_layer_exact(network: Network) -> None:
     """Compute the last layer in float32 under autocast: PQ codes need more than 8 bits."""
-    last = last_layer(network)
+    last = _last_layer(network)
     # An attribute of the object hides the method of its class; keys of the state stay as they are.
     setattr(last, "forward", partial(_exact, last))  # noqa: B010
 
@@ -85,7 +79,6 @@ def _exact(layer: nn.Conv2d, features: torch.Tensor) -> torch.Tensor:
         return nn.Conv2d.forward(layer, features.to(torch.float32))
 
 
-def last_layer(network: Network) -> nn.Conv2d:
-    """The convolution that gives the picture, or what is added to one."""
+def _last_layer(network: Network) -> nn.Conv2d:
     tail = network.get_submodule("tail")
     return [layer for layer in tail.modules() if isinstance(layer, nn.Conv2d)][-1]

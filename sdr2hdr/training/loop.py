@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,15 +25,15 @@ from sdr2hdr.training.checkpoint import (
 from sdr2hdr.training.forms import keep_last_layer_exact, predict
 from sdr2hdr.training.initialisation import start_as_curve
 from sdr2hdr.training.losses import total_loss
-from sdr2hdr.training.optimiser import make_optimiser, set_rate
 from sdr2hdr.training.publishing import Run, load_start_weights, publish
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.records import Table, plot_lines
 from sdr2hdr.training.scenes import Scene
-from sdr2hdr.training.schedule import Budget, learning_rate
+from sdr2hdr.training.schedule import Budget, LapClock, learning_rate
 from sdr2hdr.training.shards import PairPlan, Shards
 from sdr2hdr.training.synthesis import PairFiles, read_pair
+from sdr2hdr.training.teacher import load_teacher
 from sdr2hdr.training.validation import (
     CURVES,
     Frame,
@@ -46,9 +45,6 @@ from sdr2hdr.training.validation import (
 from sdr2hdr.training.weight_average import WeightAverage
 
 __all__ = ["Report", "TrainingJob", "train"]
-
-_LONGEST_STEP_SECONDS = 60.0
-"""A step that seems longer was a pause of the process, and is not training time."""
 
 _STEPS_BETWEEN_ROWS = 50
 
@@ -133,7 +129,13 @@ class _Training:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
         self.network = _fresh_network(job, self.device)
-        self.optimiser = make_optimiser(self.network, recipe.optimiser)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=recipe.optimiser.learning_rate,
+            weight_decay=recipe.optimiser.weight_decay,
+        )
+        teacher = recipe.loss.teacher
+        self.teacher = load_teacher(teacher, job.spec, self.device) if teacher else None
         self.average = WeightAverage(self.network, recipe.optimiser.ema)
         self.progress = Progress(job.spec.name, job.fingerprint())
         if job.resume:
@@ -201,11 +203,13 @@ class _Training:
         # Dropout's choices belong to the step, so that resuming repeats them.
         torch.manual_seed(int(generator(recipe.seed, "step", progress.step).integers(2**62)))
         done = self.job.budget.share_done(progress.step, progress.seconds)
-        set_rate(self.optimiser, learning_rate(recipe.optimiser, progress.step, done))
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(recipe.optimiser, progress.step, done)
         sdr = sdr.to(self.device, memory_format=torch.channels_last)
-        hdr = hdr.to(self.device, memory_format=torch.channels_last)
+        target = hdr if self.teacher is None else self.teacher(sdr)
+        target = target.to(self.device, memory_format=torch.channels_last)
         prediction = predict(self.network, sdr, recipe.output_form)
-        loss = total_loss(prediction, hdr, recipe.loss)
+        loss = total_loss(prediction, target, recipe.loss)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         length = torch.nn.utils.clip_grad_norm_(
@@ -329,7 +333,7 @@ def _run(training: _Training, shards: Shards) -> None:
     losses: list[float] = []
     lengths: list[float] = []
     measured_seconds = 0.0
-    clock = _Clock()
+    clock = LapClock()
     training.network.train()
     while job.budget.share_done(progress.step, progress.seconds) < 1.0:
         sdr, hdr = shards.batch(progress.step, waiting=lambda: training.tell(""))
@@ -364,18 +368,6 @@ def _run(training: _Training, shards: Shards) -> None:
             training.save()
             saved_seconds = progress.seconds
     training.validate()
-
-
-class _Clock:
-    """Measures laps; one that seems too long was a pause of the process and counts as short."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-
-    def lap_seconds(self) -> float:
-        now = time.monotonic()
-        lap, self._last = now - self._last, now
-        return min(lap, _LONGEST_STEP_SECONDS)
 
 
 def _fresh_network(job: TrainingJob, device: torch.device) -> Network:

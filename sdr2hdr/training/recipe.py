@@ -87,6 +87,9 @@ class LossRecipe:
         plain: How much of the loss itself is added to the logarithm. The slope of the logarithm is
             1 / loss, 50 for a picture and 6 for a title card taken for a lamp: this is added to
             both.
+        teacher: A network of the same scale that comes with weights: its answer is the target
+            instead of the HDR picture. What it answers can be told from SDR, which of many pictures
+            made the same SDR cannot. "" is the HDR picture.
     """
 
     l1: float = 1.0
@@ -95,6 +98,7 @@ class LossRecipe:
     gradient: float = 0.2
     logarithmic: bool = False
     plain: float = 0.0
+    teacher: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,6 @@ class OptimiserRecipe:
     Attributes:
         batch: Pairs a step.
         learning_rate: Highest.
-        last_layer_rate: Times as high for the last layer, whose every step moves the picture.
         final_learning_rate: Where the cosine ends.
         warm_up_steps: Steps in which the rate rises from zero.
         weight_decay: AdamW's.
@@ -114,7 +117,6 @@ class OptimiserRecipe:
 
     batch: int = 3
     learning_rate: float = 5e-4
-    last_layer_rate: float = 1.0
     final_learning_rate: float = 1e-6
     warm_up_steps: int = 300
     weight_decay: float = 0.0

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 from sdr2hdr.training.recipe import OptimiserRecipe
 
-__all__ = ["Budget", "learning_rate"]
+__all__ = ["Budget", "LapClock", "learning_rate"]
+
+_LONGEST_LAP_SECONDS = 60.0
+"""A step that seems longer was a pause of the process, and is not training time."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,20 @@ class Budget:
             return min(1.0, step / max(1, self.steps))
         assert self.seconds is not None
         return min(1.0, seconds / max(1e-9, self.seconds))
+
+
+class LapClock:
+    """Measures laps; one that seems too long was a pause of the process and counts as short."""
+
+    def __init__(self) -> None:
+        """Start the first lap."""
+        self._last = time.monotonic()
+
+    def lap_seconds(self) -> float:
+        """End a lap and start the next."""
+        now = time.monotonic()
+        lap, self._last = now - self._last, now
+        return min(lap, _LONGEST_LAP_SECONDS)
 
 
 def learning_rate(recipe: OptimiserRecipe, step: int, share_done: float) -> float:

@@ -1,14 +1,15 @@
-"""What a network is before its first step, and how far that step goes."""
+"""What a network is before its first step, and whom it learns from."""
 
 import pytest
 import torch
 
+from sdr2hdr.errors import UsageError
 from sdr2hdr.networks.gpgmnet import GPGMNet
-from sdr2hdr.networks.registry import build, resolve_exactly
-from sdr2hdr.training.forms import last_layer
+from sdr2hdr.networks.registry import resolve_exactly
+from sdr2hdr.networks.weights import load_network
+from sdr2hdr.training.forms import keep_last_layer_exact, predict
 from sdr2hdr.training.initialisation import start_as_curve
-from sdr2hdr.training.optimiser import make_optimiser, set_rate
-from sdr2hdr.training.recipe import OptimiserRecipe
+from sdr2hdr.training.teacher import load_teacher
 
 
 def _seen_by_the_last_layer(network, pixels):
@@ -49,18 +50,16 @@ def test_a_new_gpgmnet_keeps_its_features_at_one_size(scale):
     assert max(sizes) < 3.0 * min(sizes)
 
 
-@pytest.mark.parametrize("name", ["irnet1", "gpgmnet-x2"])
-def test_the_last_layer_learns_at_its_own_rate(name):
-    network = build(resolve_exactly(name))
-    optimiser = make_optimiser(network, OptimiserRecipe(last_layer_rate=0.125))
-    set_rate(optimiser, 1e-3)
-    before = {name: value.detach().clone() for name, value in network.named_parameters()}
-    for parameter in network.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    optimiser.step()
-    last = {id(parameter) for parameter in last_layer(network).parameters()}
-    assert len(last) == 2
-    for name, value in network.named_parameters():
-        expected = 1e-3 * (0.125 if id(value) in last else 1.0)
-        step = (before[name] - value.detach()).double()
-        torch.testing.assert_close(step, torch.full_like(step, expected), rtol=1e-2, atol=1e-7)
+def test_a_teacher_answers_as_its_own_weights_do():
+    network, card = load_network("irnet5-x2")
+    sdr = torch.rand(2, 3, 16, 24)
+    teacher = load_teacher("irnet5-x2", resolve_exactly("gpgmnet-x2"), torch.device("cpu"))
+    answer = teacher(sdr)
+    keep_last_layer_exact(network)
+    assert torch.equal(answer, predict(network, sdr, card.form).clamp(0.0, 1.0))
+    assert answer.shape == (2, 3, 32, 48)
+
+
+def test_a_teacher_of_another_scale_is_refused():
+    with pytest.raises(UsageError, match=r"irnet2, of scale 1; expected one of scale 2"):
+        load_teacher("irnet2", resolve_exactly("gpgmnet-x2"), torch.device("cpu"))

@@ -237,6 +237,21 @@ def test_fine_tuning_on_own_pairs(tmp_path):
         find_pair_files(tmp_path / "sdr", tmp_path / "out")
 
 
+def test_a_network_has_nothing_to_learn_from_itself(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_STEPS_BETWEEN_ROWS", 1)
+    own = Path(__file__).parents[2] / "weights" / "irnet1.safetensors"
+
+    def first_loss(teacher: str) -> float:
+        recipe = dataclasses.replace(SMALL, loss=LossRecipe(teacher=teacher))
+        out = tmp_path / (teacher or "picture")
+        train(job(data, out, steps=1, recipe=recipe, start_from=own), silent)
+        with (out / "log.csv").open() as file:
+            return float(next(csv.DictReader(file))["loss"])
+
+    assert first_loss("irnet1") < 0.002
+    assert first_loss("") > 0.01
+
+
 def test_shards_depend_on_plan_and_index_alone(data, tmp_path):
     split = job(data, tmp_path).training
     plan = PairPlan(split, (), SMALL.data, 2, seed=4)
