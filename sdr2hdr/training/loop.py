@@ -134,7 +134,8 @@ class _Training:
             lr=recipe.optimiser.learning_rate,
             weight_decay=recipe.optimiser.weight_decay,
         )
-        teacher = recipe.loss.teacher
+        # The user's own HDR pictures are what is to be learned.
+        teacher = "" if job.pairs else recipe.loss.teacher
         self.teacher = load_teacher(teacher, job.spec, self.device) if teacher else None
         self.average = WeightAverage(self.network, recipe.optimiser.ema)
         self.progress = Progress(job.spec.name, job.fingerprint())

@@ -127,6 +127,11 @@ def degradation_texts(recipe: Recipe) -> tuple[str, ...]:
         f"SDR made from HDR by random down-conversions: {operators}",
         "gamut clipped or softly mapped",
         f"targets anchored to {_listed(data.anchors)} up to a signal of {ANCHOR_SIGNAL:g}",
+        *(
+            [f"in their place, what {recipe.loss.teacher} answers to the same SDR"]
+            if recipe.loss.teacher
+            else []
+        ),
         "random view, exposure, white balance, contrast, saturation, flare and vignette",
         *(
             [f"developed as phones do, in their look (local contrast, sharpened): {phones}"]

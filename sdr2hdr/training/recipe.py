@@ -89,7 +89,8 @@ class LossRecipe:
             both.
         teacher: A network of the same scale that comes with weights: its answer is the target
             instead of the HDR picture. What it answers can be told from SDR, which of many pictures
-            made the same SDR cannot. "" is the HDR picture.
+            made the same SDR cannot. "" is the HDR picture, as is anything where the user's own
+            pairs are trained on.
     """
 
     l1: float = 1.0
