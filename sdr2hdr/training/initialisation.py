@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import nn
 
 from sdr2hdr.networks.gpgmnet import GPGMNet, ModulatedResidualModule
-from sdr2hdr.networks.network import Network
+from sdr2hdr.networks.network import Network, initialise_kaiming
 from sdr2hdr.training.forms import zero_last_layer
 
 __all__ = ["start_as_curve"]
+
+_RELU, _LINEAR = 0.0, 1.0
+"""What follows a layer, by the slope of what is below zero."""
 
 _BRANCH_FACTOR = 0.1
 """Times Kaiming's deviation for what is added to a module's input, and for the map that it is
@@ -32,30 +33,28 @@ def start_as_curve(network: Network) -> None:
 
 def _initialise(network: GPGMNet) -> None:
     """Keep features at one size, let modules be residual blocks, and the priors not speak yet."""
-    _draw(network.head, "linear")
+    _draw(network.head, _LINEAR)
     for module in network.body:
         assert isinstance(module, ModulatedResidualModule)
-        _draw(module.base[0], "relu")
-        _draw(module.base[2], "linear", _BRANCH_FACTOR)
+        _draw(module.base[0], _RELU)
+        _draw(module.base[2], _LINEAR, _BRANCH_FACTOR)
         for branch in module.pyramid.branches:
-            _draw(branch, "linear")
-        _draw(module.pyramid.narrow, "linear")
-        _draw(module.pyramid.fuse, "linear", _BRANCH_FACTOR)
+            _draw(branch, _LINEAR)
+        _draw(module.pyramid.narrow, _LINEAR)
+        _draw(module.pyramid.fuse, _LINEAR, _BRANCH_FACTOR)
         for layer in (module.factor, module.shift):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         nn.init.ones_(module.factor.bias)
-    _draw(network.gather[0], "relu")
-    _draw(network.gather[2], "linear")
+    _draw(network.gather[0], _RELU)
+    _draw(network.gather[2], _LINEAR)
     for step in network.upsample:
         assert isinstance(step, nn.Sequential)
-        _draw(step[0], "linear")
+        _draw(step[0], _LINEAR)
 
 
-def _draw(layer: nn.Module, followed_by: Literal["relu", "linear"], factor: float = 1.0) -> None:
-    """Kaiming's normal distribution, times a factor, and no bias."""
+def _draw(layer: nn.Module, slope: float, factor: float = 1.0) -> None:
+    """Kaiming's normal distribution for what follows the layer, times a factor, and no bias."""
     assert isinstance(layer, nn.Conv2d)
-    nn.init.kaiming_normal_(layer.weight, nonlinearity=followed_by)
+    initialise_kaiming(layer, slope)
     layer.weight.data.mul_(factor)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)

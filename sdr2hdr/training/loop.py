@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +134,7 @@ class _Training:
             lr=recipe.optimiser.learning_rate,
             weight_decay=recipe.optimiser.weight_decay,
         )
-        # The user's own HDR pictures are what is to be learned.
-        teacher = "" if job.pairs else recipe.loss.teacher
+        teacher = recipe.loss.teacher
         self.teacher = load_teacher(teacher, job.spec, self.device) if teacher else None
         self.average = WeightAverage(self.network, recipe.optimiser.ema)
         self.progress = Progress(job.spec.name, job.fingerprint())
@@ -306,6 +305,10 @@ def train(job: TrainingJob, show: Callable[[Report], None]) -> Progress:
         Sdr2HdrError: The training diverged.
     """
     keep_large_blocks()
+    if job.pairs:
+        # The user's own HDR pictures are what is to be learned.
+        loss = replace(job.recipe.loss, teacher="")
+        job = replace(job, recipe=replace(job.recipe, loss=loss))
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     try:

@@ -231,6 +231,8 @@ def test_fine_tuning_on_own_pairs(tmp_path):
     progress = train(tuning, silent)
     assert progress.step == 4
     assert progress.best_psnr_db is not None
+    _, card = load_network("irnet1", tmp_path / "out" / "weights")
+    assert not any("irnet5-x2" in text for text in card.degradations)
     with (tmp_path / "out" / "validation.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert float(row["watch_psnr_db"]) > 5.0
