@@ -16,7 +16,13 @@ from threading import Lock
 
 import torch
 
-from sdr2hdr.engine.frame_statistics import ChannelStatistics, Moments, moments
+from sdr2hdr.engine.frame_statistics import (
+    ChannelStatistics,
+    Moments,
+    band_moments,
+    bands,
+    moments,
+)
 from sdr2hdr.engine.tile_workers import TileWorkers
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.networks.stages import INPUT, OUTPUT, Program, Sides, Stage
@@ -237,12 +243,15 @@ def _run_stage(
                         else buffers.take(shape, like=pixels)
                     )
             _part(output, tile.core.scaled(stage.scale)).copy_(result)
-        return None if stage.summary is None else moments(result)
+        # A map that is kept is measured when it is whole.
+        return moments(result) if stage.output is None else None
 
     cuts = tiles(height_px, width_px, tile_px, stage.halo_px)
     parts = workers.map(compute, cuts)
     if stage.summary is None:
         return output, None
+    if output is not None:
+        parts = workers.map(band_moments, bands(output))
     statistics = ChannelStatistics.of(part for part in parts if part is not None)
     return output, stage.summary.module(
         statistics.mean.to(pixels.dtype), statistics.standard_deviation.to(pixels.dtype)

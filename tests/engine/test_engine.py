@@ -133,6 +133,19 @@ def test_a_memory_bound_that_is_too_low_is_refused(picture, batch):
         engine.memory_bytes(2160, 3840)
 
 
+def test_one_thread_gives_the_bits_of_two(picture, batch):
+    own = torch.get_num_threads()
+    try:
+        frame = batch(picture(101, 147))
+        one, two = (
+            load_engine("irnet2", 1, replace(CPU, threads=threads), tile_px=64).run(frame).pixels
+            for threads in (1, 2)
+        )
+    finally:
+        torch.set_num_threads(own)
+    assert torch.equal(one, two)
+
+
 def test_describe_names_all_that_was_decided():
     engine = load_engine("irnet2", 1, replace(CPU, threads=1), tile_px=64)
     assert engine.describe() == "irnet2, torch on cpu (1 thread), fp32, tiles of 64 px"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sdr2hdr.engine.frame_statistics import ChannelStatistics, moments
+from sdr2hdr.engine.frame_statistics import ChannelStatistics, band_moments, bands, moments
 from sdr2hdr.engine.tiling import tiles
 
 
@@ -31,6 +31,35 @@ def test_any_cut_gives_what_numpy_gives(tile_px, layout):
     np.testing.assert_allclose(statistics.standard_deviation, exact.std((2, 3)), rtol=2e-5)
 
 
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [
+        (torch.float64, 1e-12),
+        (torch.float32, 5e-6),
+        (torch.float16, 5e-6),
+        (torch.bfloat16, 5e-6),
+    ],
+)
+@pytest.mark.parametrize("size_px", [(1, 1), (9, 16), (83, 4000), (3, 9000)])
+def test_a_kept_map_is_measured_as_numpy_does(size_px, dtype, tolerance, layout):
+    values = 3.0 + torch.randn(2, 16, *size_px, generator=torch.Generator().manual_seed(8))
+    whole = values.to(dtype).contiguous(memory_format=layout)
+    statistics = ChannelStatistics.of(band_moments(band) for band in bands(whole))
+    exact = whole.double().numpy()
+    np.testing.assert_allclose(statistics.mean, exact.mean((2, 3)), rtol=tolerance)
+    np.testing.assert_allclose(
+        statistics.standard_deviation, exact.std((2, 3)), rtol=tolerance, atol=1e-12
+    )
+
+
+def test_bands_cover_a_map_once():
+    whole = torch.arange(3.0 * 700 * 300).reshape(1, 3, 700, 300)
+    parts = bands(whole)
+    assert len(parts) > 1
+    assert torch.equal(torch.cat(parts, dim=2), whole)
+
+
 def test_the_same_cuts_give_the_same_bits():
     features = torch.randn(1, 8, 90, 70, generator=torch.Generator().manual_seed(2))
     first, second = gathered(features, 32), gathered(features, 32)
@@ -53,6 +82,7 @@ def test_the_map_is_left_as_it_is():
     features = torch.randn(1, 3, 8, 8).contiguous(memory_format=torch.channels_last)
     before = features.clone()
     moments(features)
+    band_moments(features)
     assert torch.equal(features, before)
 
 

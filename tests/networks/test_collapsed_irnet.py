@@ -108,7 +108,7 @@ def test_any_tile_has_the_bits_of_any_other(map_dtype, network):
     single = Placement("torch", torch.device("cpu"), "fp32", 1)
     program = prepare_for_torch(collapse(network.float()), single)
     pixels = random_pixels(1, 90, 110).float()
-    whole = run_program(program, pixels, 512, MapBuffers(map_dtype), TileWorkers(1))
+    whole = run_program(program, pixels, 512, MapBuffers(map_dtype), TileWorkers(2))
     tiled = run_program(program, pixels, 40, MapBuffers(map_dtype), TileWorkers(2))
     network.double()
     code = float(whole.std()) * 4 / 1023
