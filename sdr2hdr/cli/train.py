@@ -46,7 +46,11 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     metavar="SDR_DIR HDR_DIR",
     help="Report the quality on these pairs; they are neither trained on nor choose weights.",
 )
-@click.option("--start-from", type=FILE, help="Begin with these weights (.safetensors).")
+@click.option(
+    "--start-from",
+    type=FILE,
+    help="Begin with these weights (.safetensors), of MODEL or of its other scale.",
+)
 @click.option("--cache", type=FOLDER, help="Folder of ready-made pairs; default OUT/cache.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the network.")
 @output_options

@@ -62,7 +62,7 @@ class TrainingJob:
         out: Folder of this training.
         cache: Folder of shards and validation frames.
         resume: Go on from the checkpoint in `out`.
-        start_from: Weights to begin with, instead of random ones.
+        start_from: Weights to begin with, of the network or its other scale; None is random ones.
         threads: Of the loop; None leaves torch's choice.
     """
 
@@ -380,10 +380,10 @@ def _fresh_network(job: TrainingJob, device: torch.device) -> Network:
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     keep_last_layer_exact(network)
+    if job.recipe.form != "direct":
+        start_as_curve(network)
     if job.start_from is not None:
         load_start_weights(job.start_from, network)
-    elif job.recipe.form != "direct":
-        start_as_curve(network)
     return network
 
 

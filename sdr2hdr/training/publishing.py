@@ -32,6 +32,10 @@ from sdr2hdr.training.tone_curves import OPERATORS
 
 __all__ = ["Run", "degradation_texts", "load_start_weights", "publish", "write_weights"]
 
+_TAIL = "tail."
+_ENLARGING_LAYERS = ("upsample.", _TAIL)
+"""Beginnings of the names of what differs between scales of a network."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -156,11 +160,20 @@ def _listed(weights: Mapping[str, float]) -> str:
 def load_start_weights(path: Path, network: Network) -> None:
     """Fill a network with the weights of an earlier training, to train on from them.
 
+    Weights of the same network at another scale fill what it has in common with that one; its tail,
+    which reads and writes other grids, and what only it has stay as they are.
+
     Raises:
         InputError: The file cannot be read, or is of another network.
     """
     try:
         tensors = safetensors.torch.load_file(path)
+        own = network.state_dict()
+        if tensors.keys() != own.keys() and all(
+            name in tensors for name in own if not name.startswith(_ENLARGING_LAYERS)
+        ):
+            common = tensors.keys() & {name for name in own if not name.startswith(_TAIL)}
+            tensors = {**own, **{name: tensors[name] for name in common}}
         network.load_state_dict(tensors)
     except (OSError, safetensors.SafetensorError, RuntimeError) as error:
         raise InputError(

@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from sdr2hdr.errors import UsageError
+from sdr2hdr.errors import InputError, UsageError
 from sdr2hdr.networks.gpgmnet import GPGMNet
-from sdr2hdr.networks.registry import resolve_exactly
+from sdr2hdr.networks.registry import build, resolve_exactly
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.training.forms import keep_last_layer_exact, predict
 from sdr2hdr.training.initialisation import start_as_curve
+from sdr2hdr.training.publishing import load_start_weights
 from sdr2hdr.training.teacher import load_teacher
 
 
@@ -48,6 +50,29 @@ def test_a_new_gpgmnet_keeps_its_features_at_one_size(scale):
     with torch.no_grad():
         network(torch.rand(1, 3, 24, 32))
     assert max(sizes) < 3.0 * min(sizes)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("gpgmnet-x2", "gpgmnet-x4"), ("gpgmnet-x4", "gpgmnet-x2"), ("irnet5-x2", "irnet5-x4")],
+)
+def test_a_network_may_start_from_its_other_scale(tmp_path, name, other):
+    known = build(resolve_exactly(other)).state_dict()
+    save_file(known, tmp_path / "other.safetensors")
+    network = build(resolve_exactly(name))
+    start_as_curve(network)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    load_start_weights(tmp_path / "other.safetensors", network)
+    for key, value in network.state_dict().items():
+        is_common = key in known and not key.startswith("tail.")
+        assert torch.equal(value, known[key] if is_common else before[key]), key
+
+
+@pytest.mark.parametrize("other", ["irnet2", "irnet5-x2", "gpgmnet-x2"])
+def test_weights_of_another_network_are_no_start(tmp_path, other):
+    save_file(build(resolve_exactly(other)).state_dict(), tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="--start-from"):
+        load_start_weights(tmp_path / "other.safetensors", build(resolve_exactly("irnet1")))
 
 
 def test_a_teacher_answers_as_its_own_weights_do():
