@@ -101,7 +101,7 @@ def band_moments(band: torch.Tensor) -> Moments:
     As tiles do not change these, neither do they change how sums in float32 are rounded. So a map
     that is channels last on a CPU is measured by what torch has for batch normalisation: in two
     passes, with such sums (float64 for float64), in less than half of the time of `moments`. More
-    threads of torch's own than one, which no worker has, would change the roundings.
+    threads of torch's own than one, which an engine's workers never have, would round otherwise.
 
     Args:
         band: (N, C, h, w), floating, not empty.

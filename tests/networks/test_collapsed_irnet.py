@@ -104,7 +104,10 @@ def test_the_fast_layers_give_the_same(network):
 
 @pytest.mark.parametrize("map_dtype", [torch.float32, torch.float16])
 def test_any_tile_has_the_bits_of_any_other(map_dtype, network):
-    """All but a few samples, where a vector unit takes the last columns another way."""
+    """All but a few samples, where a vector unit takes the last columns another way.
+
+    Both with workers of one thread, as an engine has: several of torch's own round sums otherwise.
+    """
     single = Placement("torch", torch.device("cpu"), "fp32", 1)
     program = prepare_for_torch(collapse(network.float()), single)
     pixels = random_pixels(1, 90, 110).float()
