@@ -1,9 +1,10 @@
-"""Titles, captions and flat panels: white that is paper and not a lamp; ramps; and black bars.
+"""Titles, captions and flat panels: white that is paper and not a lamp; ramps; bars; flat frames.
 
 BT.2446-A shows every white at 1000 cd/m2. Graphics are composited into both pictures of a pair
 with a white of 300 cd/m2, so that a network can learn the difference. Ramps are as BT.2446-A shows
 them: no photograph teaches what pure colours are. Bars, as films of other shapes have them, teach
-that black at the edge of a frame is black, and what the statistics of a frame with bars mean.
+that black at the edge of a frame is black, and what the statistics of a frame with bars mean. Flat
+frames, as between shots, teach that black is black when there is nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _LARGEST_BAR = 0.6
 _SLOWEST_RAMP = 4.0
 """Power of a ramp that stays near its first colour for long."""
 
-GraphicKind = Literal["caption", "panel", "card", "page", "ramps", "bars"]
+GraphicKind = Literal["caption", "panel", "card", "page", "ramps", "bars", "flat"]
 
 GRAPHIC_KINDS: tuple[GraphicKind, ...] = get_args(GraphicKind)
 
@@ -52,7 +53,7 @@ def add_graphics(
         hdr: (1, 3, H, W), float32, [0, 1], BT.2020, PQ.
         rng: Decides what and where.
         kind: Text over the picture, flat shapes in it, black bars at two of its sides, or instead
-            of it a title card, a page of text, or ramps of colours.
+            of it a title card, a page of text, ramps of colours, or one dark colour.
 
     Returns:
         The pair with graphics, same shapes.
@@ -61,6 +62,9 @@ def add_graphics(
     if kind == "ramps":
         ramps = _ramps(height, width, rng)
         return ramps, bt2446a(ramps)
+    if kind == "flat":
+        flat = torch.tensor(_dark_colour(rng)).reshape(1, 3, 1, 1).expand_as(sdr).contiguous()
+        return flat, bt2446a(flat)
     if kind == "bars":
         return _composite(sdr, hdr, _bars(height, width, rng), (0.0, 0.0, 0.0))
     if kind == "caption":

@@ -162,3 +162,18 @@ def test_bars_are_black_in_both_and_leave_the_rest():
         standing += bool(black[..., :, 0].all() and not black[..., 0, :].all())
     assert lying + standing + whole == 48
     assert min(lying, standing, whole) > 0
+
+
+def test_flat_frames_are_dark_and_as_the_curve_shows_them():
+    sdr, hdr = (torch.full((1, 3, 32, 48), level) for level in (0.9, 0.8))
+    black = 0
+    for seed in range(24):
+        shown, target = add_graphics(sdr, hdr, generator(seed, "flat"), "flat")
+        assert shown.shape == target.shape == sdr.shape
+        assert torch.equal(shown, shown[..., :1, :1].expand_as(shown))
+        assert shown.max() <= 0.5
+        assert torch.equal(target, bt2446a(shown))
+        if shown.max() == 0.0:
+            black += 1
+            assert target.max() == 0.0
+    assert 0 < black < 24
