@@ -33,7 +33,7 @@ NETWORKS = {
     "gpgmnet-x2": lambda: GPGMNet(2),
     "gpgmnet-x4": lambda: GPGMNet(4),
     # Exporting a graph takes seconds, and all blocks are alike.
-    "irnet2-x4": lambda: IRNet(2, 64, 4),
+    "irnet1-x4": lambda: IRNet(1, 64, 4),
     "gpgmnet-x4 of 1 module": lambda: GPGMNet(4, modules=1),
 }
 SHIPPED = list(NETWORKS)[:6]
