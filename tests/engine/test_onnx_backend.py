@@ -75,7 +75,7 @@ def test_irnet2_is_within_a_code_of_torch(known, picture, batch):
 
 def test_collapsed_gpgmnet_is_the_trained_one(picture, tmp_path):
     torch.manual_seed(3)
-    gpgmnet = GPGMNet(4, modules=1, channels=16).eval().requires_grad_(False)
+    gpgmnet = GPGMNet(4, modules=2, channels=16).eval().requires_grad_(False)
     program = prepare_for_onnx(collapse(gpgmnet), resolve_placement(ONNX), GraphCache(tmp_path))
     for height_px, width_px in ((61, 75), (2, 9)):
         pixels = picture(height_px, width_px)
