@@ -32,7 +32,11 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--out", type=FOLDER, required=True, help="Folder of this training.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @click.option("--hours", type=click.FloatRange(0, min_open=True), help="Train for so long in all.")
-@click.option("--steps", type=click.IntRange(1), help="Train for so many steps in all.")
+@click.option(
+    "--steps",
+    type=click.IntRange(0),
+    help="Train for so many steps in all; 0 only judges and writes what --start-from gives.",
+)
 @click.option("--recipe", "recipe_path", type=FILE, help="TOML file instead of MODEL's own recipe.")
 @click.option(
     "--pairs",
@@ -49,7 +53,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--start-from",
     type=FILE,
-    help="Begin with these weights (.safetensors), of MODEL or of its other scale.",
+    multiple=True,
+    help="Begin with these weights (.safetensors), of MODEL or of its other scale; given several "
+    "times, with their mean.",
 )
 @click.option("--cache", type=FOLDER, help="Folder of ready-made pairs; default OUT/cache.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the network.")
@@ -65,7 +71,7 @@ def command(
     recipe_path: Path | None,
     pairs: tuple[Path, Path] | None,
     watch: tuple[Path, Path] | None,
-    start_from: Path | None,
+    start_from: tuple[Path, ...],
     cache: Path | None,
     threads: int | None,
 ) -> None:

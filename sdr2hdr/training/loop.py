@@ -25,13 +25,14 @@ from sdr2hdr.training.checkpoint import (
 from sdr2hdr.training.forms import keep_last_layer_exact, predict
 from sdr2hdr.training.initialisation import start_as_curve
 from sdr2hdr.training.losses import total_loss
-from sdr2hdr.training.publishing import Run, load_start_weights, publish
+from sdr2hdr.training.publishing import Run, publish
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.records import Table, plot_lines
 from sdr2hdr.training.scenes import Scene
 from sdr2hdr.training.schedule import Budget, LapClock, learning_rate
 from sdr2hdr.training.shards import PairPlan, Shards
+from sdr2hdr.training.start_weights import load_start_weights
 from sdr2hdr.training.synthesis import PairFiles, read_pair
 from sdr2hdr.training.teacher import load_teacher
 from sdr2hdr.training.validation import (
@@ -62,7 +63,8 @@ class TrainingJob:
         out: Folder of this training.
         cache: Folder of shards and validation frames.
         resume: Go on from the checkpoint in `out`.
-        start_from: Weights to begin with, of the network or its other scale; None is random ones.
+        start_from: Weights to begin with, of the network or its other scale: their mean; none are
+            random ones.
         threads: Of the loop; None leaves torch's choice.
     """
 
@@ -76,7 +78,7 @@ class TrainingJob:
     out: Path
     cache: Path
     resume: bool = False
-    start_from: Path | None = None
+    start_from: tuple[Path, ...] = ()
     threads: int | None = None
 
     def fingerprint(self) -> str:
@@ -382,7 +384,7 @@ def _fresh_network(job: TrainingJob, device: torch.device) -> Network:
     keep_last_layer_exact(network)
     if job.recipe.form != "direct":
         start_as_curve(network)
-    if job.start_from is not None:
+    if job.start_from:
         load_start_weights(job.start_from, network)
     return network
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-from sdr2hdr.errors import InputError
 from sdr2hdr.networks.card import (
     DataSource,
     ModelCard,
@@ -22,7 +21,6 @@ from sdr2hdr.networks.card import (
     read_card,
     write_card,
 )
-from sdr2hdr.networks.network import Network
 from sdr2hdr.networks.registry import NetworkSpec
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
 from sdr2hdr.training.anchor import ANCHOR_SIGNAL
@@ -30,11 +28,7 @@ from sdr2hdr.training.graphics import WHITE_CD_M2
 from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.tone_curves import OPERATORS
 
-__all__ = ["Run", "degradation_texts", "load_start_weights", "publish", "write_weights"]
-
-_TAIL = "tail."
-_ENLARGING_LAYERS = ("upsample.", _TAIL)
-"""Beginnings of the names of what differs between scales of a network."""
+__all__ = ["Run", "degradation_texts", "publish", "write_weights"]
 
 
 @dataclass(frozen=True)
@@ -155,30 +149,6 @@ def degradation_texts(recipe: Recipe) -> tuple[str, ...]:
 def _listed(weights: Mapping[str, float]) -> str:
     total = sum(weights.values())
     return ", ".join(f"{name} ({100.0 * w / total:g} %)" for name, w in weights.items())
-
-
-def load_start_weights(path: Path, network: Network) -> None:
-    """Fill a network with the weights of an earlier training, to train on from them.
-
-    Weights of the same network at another scale fill what it has in common with that one; its tail,
-    which reads and writes other grids, and what only it has stay as they are.
-
-    Raises:
-        InputError: The file cannot be read, or is of another network.
-    """
-    try:
-        tensors = safetensors.torch.load_file(path)
-        own = network.state_dict()
-        if tensors.keys() != own.keys() and all(
-            name in tensors for name in own if not name.startswith(_ENLARGING_LAYERS)
-        ):
-            common = tensors.keys() & {name for name in own if not name.startswith(_TAIL)}
-            tensors = {**own, **{name: tensors[name] for name in common}}
-        network.load_state_dict(tensors)
-    except (OSError, safetensors.SafetensorError, RuntimeError) as error:
-        raise InputError(
-            f"{path} does not hold weights of this network (--start-from): {error}"
-        ) from error
 
 
 def _architecture(spec: NetworkSpec) -> str:

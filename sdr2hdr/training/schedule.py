@@ -16,7 +16,7 @@ _LONGEST_LAP_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Budget:
-    """When a training is over: after a number of steps, or a time.
+    """When a training is over: after a number of steps, perhaps none, or a time.
 
     Attributes:
         steps: Steps in all; None if time decides.
@@ -33,7 +33,7 @@ class Budget:
     def share_done(self, step: int, seconds: float) -> float:
         """How much of the training lies behind, [0, 1]."""
         if self.steps is not None:
-            return min(1.0, step / max(1, self.steps))
+            return min(1.0, step / self.steps) if self.steps else 1.0
         assert self.seconds is not None
         return min(1.0, seconds / max(1e-9, self.seconds))
 

@@ -10,7 +10,7 @@ from sdr2hdr.networks.registry import build, resolve_exactly
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.training.forms import keep_last_layer_exact, predict
 from sdr2hdr.training.initialisation import start_as_curve
-from sdr2hdr.training.publishing import load_start_weights
+from sdr2hdr.training.start_weights import load_start_weights
 from sdr2hdr.training.teacher import load_teacher
 
 
@@ -62,7 +62,7 @@ def test_a_network_may_start_from_its_other_scale(tmp_path, name, other):
     network = build(resolve_exactly(name))
     start_as_curve(network)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    load_start_weights(tmp_path / "other.safetensors", network)
+    load_start_weights([tmp_path / "other.safetensors"], network)
     for key, value in network.state_dict().items():
         is_common = key in known and not key.startswith("tail.")
         assert torch.equal(value, known[key] if is_common else before[key]), key
@@ -72,7 +72,26 @@ def test_a_network_may_start_from_its_other_scale(tmp_path, name, other):
 def test_weights_of_another_network_are_no_start(tmp_path, other):
     save_file(build(resolve_exactly(other)).state_dict(), tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="--start-from"):
-        load_start_weights(tmp_path / "other.safetensors", build(resolve_exactly("irnet1")))
+        load_start_weights([tmp_path / "other.safetensors"], build(resolve_exactly("irnet1")))
+
+
+def test_a_file_that_is_not_weights_is_no_start(tmp_path):
+    (tmp_path / "weights.safetensors").write_bytes(b"not weights at all")
+    with pytest.raises(InputError, match="cannot be read as weights"):
+        load_start_weights([tmp_path / "weights.safetensors"], build(resolve_exactly("irnet1")))
+
+
+def test_several_weights_start_a_network_with_their_mean(tmp_path):
+    networks = [build(resolve_exactly("gpgmnet-x2")) for _ in range(3)]
+    for index, network in enumerate(networks):
+        save_file(network.state_dict(), tmp_path / f"{index}.safetensors")
+    mean = build(resolve_exactly("gpgmnet-x2"))
+    load_start_weights([tmp_path / f"{index}.safetensors" for index in range(3)], mean)
+    first, second, third = (network.state_dict() for network in networks)
+    assert not torch.equal(first["head.weight"], second["head.weight"])
+    for key, value in mean.state_dict().items():
+        expected = (first[key].double() + second[key].double() + third[key].double()) / 3
+        assert torch.equal(value, expected.to(value.dtype)), key
 
 
 def test_a_teacher_answers_as_its_own_weights_do():

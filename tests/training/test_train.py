@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from exr_files import scene_pixels, write_exr
+from safetensors.torch import load_file, save_file
 
 from sdr2hdr.cli import run
 from sdr2hdr.curves.bt2446a import bt2446a
@@ -81,8 +82,6 @@ def silent(report: loop.Report) -> None:
 
 
 def weights_of(out: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
     return load_file(out / "checkpoint" / "state.safetensors")
 
 
@@ -212,8 +211,6 @@ def test_fine_tuning_on_own_pairs(tmp_path):
     assert [files.sdr.stem for files in pairs] == ["shot_0", "shot_1", "shot_2"]
     start = build(resolve_exactly("irnet1"))
     zero_last_layer(start)
-    from safetensors.torch import save_file
-
     save_file(start.state_dict(), tmp_path / "start.safetensors")
     tuning = TrainingJob(
         spec=resolve_exactly("irnet1"),
@@ -226,7 +223,7 @@ def test_fine_tuning_on_own_pairs(tmp_path):
         watch=pairs,
         out=tmp_path / "out",
         cache=tmp_path / "out" / "cache",
-        start_from=tmp_path / "start.safetensors",
+        start_from=(tmp_path / "start.safetensors",),
     )
     progress = train(tuning, silent)
     assert progress.step == 4
@@ -240,6 +237,19 @@ def test_fine_tuning_on_own_pairs(tmp_path):
         find_pair_files(tmp_path / "sdr", tmp_path / "out")
 
 
+def test_no_steps_judge_and_write_the_start(data, tmp_path):
+    own = Path(__file__).parents[2] / "weights" / "irnet1.safetensors"
+    start = build(resolve_exactly("irnet1"))
+    save_file(start.state_dict(), tmp_path / "start.safetensors")
+    files = (own, tmp_path / "start.safetensors")
+    progress = train(job(data, tmp_path / "out", steps=0, start_from=files), silent)
+    assert progress.step == 0
+    assert progress.best_psnr_db is not None
+    found, shipped = load_file(tmp_path / "out" / "weights" / "irnet1.safetensors"), load_file(own)
+    for name, tensor in start.state_dict().items():
+        assert torch.allclose(found[name], (tensor + shipped[name].float()) / 2, atol=1e-6), name
+
+
 def test_a_network_has_nothing_to_learn_from_itself(data, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "_STEPS_BETWEEN_ROWS", 1)
     own = Path(__file__).parents[2] / "weights" / "irnet1.safetensors"
@@ -247,7 +257,7 @@ def test_a_network_has_nothing_to_learn_from_itself(data, tmp_path, monkeypatch)
     def first_loss(teacher: str) -> float:
         recipe = dataclasses.replace(SMALL, loss=LossRecipe(teacher=teacher))
         out = tmp_path / (teacher or "picture")
-        train(job(data, out, steps=1, recipe=recipe, start_from=own), silent)
+        train(job(data, out, steps=1, recipe=recipe, start_from=(own,)), silent)
         with (out / "log.csv").open() as file:
             return float(next(csv.DictReader(file))["loss"])
 
