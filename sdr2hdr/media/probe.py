@@ -32,10 +32,13 @@ FIELD_ORDERS: dict[int, Literal["progressive", "top", "bottom"]] = {
     1: "progressive",
     2: "top",
     3: "bottom",
-    4: "bottom",
-    5: "top",
+    4: "top",
+    5: "bottom",
 }
-"""libavcodec's AVFieldOrder, by the field that is shown first."""
+"""libavcodec's AVFieldOrder, by the field that is shown first. 4 and 5 are what it calls the orders
+of interleaved fields, 9 and 14 in QuickTime (Apple TN2162, `fiel`) and Matroska (RFC 9559,
+FieldOrder): top and bottom field first. Its header describes them the other way round, but its own
+decoder of raw video takes them as those files mean them."""
 
 
 def probe(path: Path, options: ReadOptions) -> SourceInfo:

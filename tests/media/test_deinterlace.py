@@ -154,9 +154,18 @@ def test_one_interlaced_frame(tmp_path):
     assert [(time.pts, time.duration) for time in times] == [(0, 40), (40, 40)]
 
 
-def test_container_word_counts_where_frames_carry_no_flag(tmp_path):
-    def say_top_first(stream) -> None:
-        stream.codec_context.field_order = 2
+@pytest.mark.parametrize(
+    ("order", "word"),
+    [
+        pytest.param("tff", 2, id="tff separated"),
+        pytest.param("bff", 3, id="bff separated"),
+        pytest.param("tff", 4, id="tff interleaved"),
+        pytest.param("bff", 5, id="bff interleaved"),
+    ],
+)
+def test_container_word_counts_where_frames_carry_no_flag(tmp_path, order, word):
+    def say_order(stream) -> None:
+        stream.codec_context.field_order = word
 
     clip = Clip(
         codec="rawvideo",
@@ -164,10 +173,14 @@ def test_container_word_counts_where_frames_carry_no_flag(tmp_path):
         height_px=HEIGHT,
         pts=range(FRAMES),
         pixel_format="yuv420p",
-        set_up=say_top_first,
+        set_up=say_order,
     )
-    path = write_clip(tmp_path / "a.mkv", clip, woven_planes("tff"))
-    if probe(path, ReadOptions()).video.field_order != "top":
-        pytest.fail("The muxer no longer keeps the field order of raw video.")
-    lumas, _, _ = read(path)
+    path = write_clip(tmp_path / "a.mkv", clip, woven_planes(order))
+    if probe(path, ReadOptions()).video.field_order == "unknown":
+        pytest.fail("The muxer no longer keeps the field order.")
+    lumas, _, _ = read(path, deinterlace="field")
     assert combing(lumas[4]) < 2
+    # The wrong field first makes the bar go back and forth.
+    centres = [bar_centre(luma) for luma in lumas]
+    assert len(centres) == 2 * FRAMES
+    assert np.all(np.diff(centres[2:-2]) > 0)
