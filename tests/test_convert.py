@@ -20,6 +20,7 @@ from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 
 LOSSLESS = EncodeOptions(preset="ultrafast", encoder_params="lossless=1")
 FAST = EncodeOptions(preset="ultrafast", quality=30)
+FFV1 = sdr2hdr.ConvertOptions(model="bt2446a", encode=EncodeOptions(codec="ffv1"))
 
 BARS = np.array(
     [
@@ -141,6 +142,28 @@ def test_every_frame_keeps_its_time(tmp_path: Path, container: str):
     else:
         assert times_in == times_out
     assert audio_packets(source) == audio_packets(target)
+
+
+DEFAULT_DURATION = bytes([0x23, 0xE3, 0x83])
+"""ID of Matroska's element for the usual duration of a frame (RFC 9559)."""
+
+
+@pytest.mark.parametrize("frames", [1, 2, 300])
+def test_matroska_names_a_constant_rate_however_many_frames(tmp_path: Path, frames: int):
+    """The first packets tell nothing if they are fewer than three, or not all."""
+    recipe = ClipRecipe(width_px=32, height_px=16, pts=range(frames))
+    target = tmp_path / "out.mkv"
+    sdr2hdr.convert(make_clip(tmp_path / "in.mkv", recipe), target, FFV1)
+    assert DEFAULT_DURATION in target.read_bytes()
+    with av.open(str(target)) as container:
+        assert container.streams.video[0].average_rate == 25
+
+
+def test_matroska_names_no_rate_that_does_not_last(tmp_path: Path):
+    recipe = ClipRecipe(width_px=32, height_px=16, pts=(*range(280), 300, 303))
+    target = tmp_path / "out.mkv"
+    sdr2hdr.convert(make_clip(tmp_path / "in.mkv", recipe), target, FFV1)
+    assert DEFAULT_DURATION not in target.read_bytes()
 
 
 def audio_packets(path: Path) -> list[bytes]:

@@ -26,6 +26,8 @@ from sdr2hdr.media.encoders import choose_encoder
 from sdr2hdr.media.mastering import mastering_display
 from sdr2hdr.media.merge_writer import MergeWriter
 from sdr2hdr.media.output_clock import OutputClock
+from sdr2hdr.media.output_video import OutputVideo
+from sdr2hdr.media.timing import has_uneven_steps
 from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.pipeline import flicker_of
 from sdr2hdr.quality.flicker import check_flicker
@@ -74,7 +76,7 @@ def merge(
             conversion.source,
             streams,
             options.encode,
-            conversion.video,
+            _video(conversion, _times(folder, segments)),
             _times(folder, segments),
         ) as writer:
             for segment in segments:
@@ -120,6 +122,16 @@ def _summaries(folder: WorkFolder, segments: Sequence[FinishedSegment]) -> Itera
 def _times(folder: WorkFolder, segments: Sequence[FinishedSegment]) -> Iterator[FrameTime]:
     for summary in _summaries(folder, segments):
         yield from summary.times
+
+
+def _video(conversion: Conversion, times: Iterator[FrameTime]) -> OutputVideo:
+    """The output's video; what the source's first packets do not tell, all frames' times do."""
+    video = conversion.video
+    if video.variable_rate is not None:
+        return video
+    rounding_ticks = int(conversion.source.video.time_base / video.time_base)
+    uneven = has_uneven_steps((time.pts for time in times), rounding_ticks)
+    return dataclasses.replace(video, variable_rate=uneven)
 
 
 def _expectation(

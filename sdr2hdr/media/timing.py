@@ -1,4 +1,4 @@
-"""Whether a stream's frames come at a constant rate, told without decoding."""
+"""Whether a stream's frames come at a constant rate."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sdr2hdr.errors import InputError
 from sdr2hdr.media.opening import open_input
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from av.video.stream import VideoStream
 
-__all__ = ["has_variable_rate"]
+__all__ = ["has_uneven_steps", "has_variable_rate"]
 
 PACKETS_LOOKED_AT = 240
 ROUNDING_TICKS = 1
@@ -25,7 +25,7 @@ REORDERED_PACKETS = 16
 
 
 def has_variable_rate(path: Path, stream: VideoStream) -> bool | None:
-    """Whether frame durations differ by more than the rounding of the time base.
+    """Whether frame durations differ by more than the rounding of the time base, not decoding any.
 
     Args:
         path: The file, which is opened once more if its index does not tell.
@@ -38,13 +38,32 @@ def has_variable_rate(path: Path, stream: VideoStream) -> bool | None:
     if len(stream.index_entries) == stream.frames and stream.frames > 2:
         # The index of MP4 and MOV holds every frame, by decoding time: its steps are the
         # frames' durations, if in another order.
-        return _differs([entry.timestamp for entry in stream.index_entries])
+        return has_uneven_steps(entry.timestamp for entry in stream.index_entries)
     times, seen_all = _first_times(path, stream.index)
     if len(times) < 3:
         return None
-    if _differs(times):
+    if has_uneven_steps(times):
         return True
     return False if seen_all else None
+
+
+def has_uneven_steps(times: Iterable[int], rounding_ticks: int = ROUNDING_TICKS) -> bool:
+    """Whether times do not follow each other at a constant rate.
+
+    Args:
+        times: In ticks, increasing; taken one by one.
+        rounding_ticks: How much steps may differ.
+
+    Returns:
+        False too for fewer than three: a single step differs from no other.
+    """
+    shortest: int | None = None
+    longest = 0
+    for earlier, later in pairwise(times):
+        step = later - earlier
+        shortest = step if shortest is None else min(shortest, step)
+        longest = max(longest, step)
+    return shortest is not None and longest - shortest > rounding_ticks
 
 
 def _first_times(path: Path, index: int) -> tuple[list[int], bool]:
@@ -62,8 +81,3 @@ def _first_times(path: Path, index: int) -> tuple[list[int], bool]:
         seen_all = False
     times.sort()
     return (times, True) if seen_all else (times[:-REORDERED_PACKETS], False)
-
-
-def _differs(times: Sequence[int]) -> bool:
-    steps = [later - earlier for earlier, later in pairwise(times)]
-    return max(steps) - min(steps) > ROUNDING_TICKS
