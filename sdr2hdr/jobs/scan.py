@@ -83,7 +83,7 @@ def scan_source(
     watch = SourceWatch(info.path)
     source = identify(info.path, info.video.duration_seconds)
     likely_picture = detect_active_picture(info, part.start_seconds, part.end_seconds)
-    shots, fades, letterbox = ShotDetector(), FadeFinder(), LetterboxFinder()
+    shots, fades, letterbox = ShotDetector(), FadeFinder(), LetterboxFinder(info)
     found = _Pass(rule, [], [], [], {}, deque())
     with VideoReader(info, read) as reader, _single_thread():
         for batch in reader:

@@ -70,7 +70,7 @@ def detect_active_picture(
         The smallest rectangle with even edges that holds all picture, in px of the decoded
         frame; None without bars, or if nothing but black was seen.
     """
-    duration = info.video.duration_seconds or info.duration_seconds
+    duration = _duration_seconds(info)
     if duration is None or duration < SHORTEST_SECONDS:
         return None
     start = start_seconds or 0.0
@@ -105,9 +105,14 @@ class LetterboxFinder:
 
     What `detect_active_picture` concludes from samples is certain here: `is_black_outside` holds
     for every frame and the result.
+
+    Args:
+        info: Of the source; in one that is too short none are found.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, info: SourceInfo) -> None:
+        duration = _duration_seconds(info)
+        self._is_too_short = duration is not None and duration < SHORTEST_SECONDS
         self._taken = 0
         self._picture: Rectangle | None = None
         self._lit: np.ndarray | None = None
@@ -118,6 +123,8 @@ class LetterboxFinder:
         Every frame is looked at outside of what is known to be picture, and all of it now and then,
         for where an edge is lit, and for the faintest of it.
         """
+        if self._is_too_short:
+            return
         size = (batch.luma.shape[1], batch.luma.shape[2])
         if self._lit is None:
             self._lit = np.zeros(size, bool)
@@ -171,6 +178,10 @@ def is_black_outside(batch: CodedBatch, active: Rectangle) -> list[bool]:
             for strip in _strips(plane.cpu().numpy(), hole, across, down):
                 seen |= _is_coloured(strip, signal, chroma_tolerance).any((1, 2))
     return [not value for value in seen.tolist()]
+
+
+def _duration_seconds(info: SourceInfo) -> float | None:
+    return info.video.duration_seconds or info.duration_seconds
 
 
 def _one_frame(batch: CodedBatch, number: int) -> CodedBatch:

@@ -15,6 +15,7 @@ from sdr2hdr.jobs.plan import Plan, Shot
 from sdr2hdr.jobs.scan import scan_source
 from sdr2hdr.jobs.segmentation import SegmentRule
 from sdr2hdr.media.frame_range import frame_fingerprint
+from sdr2hdr.media.letterbox import detect_active_picture
 from sdr2hdr.media.probe import probe
 from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.options import ReadOptions, TimeRange
@@ -99,6 +100,15 @@ def test_one_frame_outside_the_samples_makes_the_picture_larger(tmp_path: Path):
     lumas = [scene(1, BARS)] * 40
     lumas[17] = scene(1, whole)
     assert scanned(make(tmp_path / "clip.mkv", lumas), SegmentRule()).active_picture is None
+
+
+def test_a_clip_of_a_few_frames_has_no_bars(tmp_path: Path):
+    """All have one answer: what is planned, what is told, and what `check` measures by."""
+    for frames in (4, 12):
+        path = make(tmp_path / f"{frames}.mkv", [scene(1, BARS)] * frames)
+        found = detect_active_picture(probe(path, ReadOptions()))
+        assert scanned(path, SegmentRule()).active_picture == found
+        assert found == (None if frames == 4 else BARS)
 
 
 def test_progress_is_told_and_threads_are_given_back(tmp_path: Path):
