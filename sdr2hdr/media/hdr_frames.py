@@ -91,7 +91,7 @@ def open_hdr(path: Path, *, assume_pq: bool = False) -> Iterator[HdrFrames]:
         if _is_float(first):
             frames = iter((_linear_light(path),))
         else:
-            layout, is_big_endian = _layout(first)
+            layout = pixel_layout(first.format.name)
             signal, notices = read_hdr_colour(
                 path,
                 first,
@@ -101,7 +101,7 @@ def open_hdr(path: Path, *, assume_pq: bool = False) -> Iterator[HdrFrames]:
                 assume_pq=assume_pq,
             )
             frames = (
-                _batch(frame, layout, signal, stream.time_base, is_big_endian=is_big_endian)
+                _batch(frame, layout, signal, stream.time_base)
                 for frame in chain((first,), decoder.frames)
             )
         yield HdrFrames(
@@ -186,26 +186,10 @@ def _linear_light(path: Path) -> LinearLight:
     return LinearLight(pixels, chromaticities, exr_white_cd_m2(path))
 
 
-def _layout(frame: VideoFrame) -> tuple[PixelLayout, bool]:
-    """How the frame is taken apart, and whether its samples lie the other way round (PNG, DPX)."""
-    name = frame.format.name
-    if name.endswith("be"):
-        return pixel_layout(f"{name.removesuffix('be')}le"), True
-    return pixel_layout(name), False
-
-
 def _batch(
-    frame: VideoFrame,
-    layout: PixelLayout,
-    signal: CodedSignal,
-    time_base: Fraction | None,
-    *,
-    is_big_endian: bool,
+    frame: VideoFrame, layout: PixelLayout, signal: CodedSignal, time_base: Fraction | None
 ) -> CodedBatch:
     planes = frame_planes(frame, layout)
-    luma, cb, cr = (
-        torch.from_numpy(plane.byteswap() if is_big_endian else plane)[None]
-        for plane in (planes.luma, planes.cb, planes.cr)
-    )
+    luma, cb, cr = (torch.from_numpy(plane)[None] for plane in (planes.luma, planes.cb, planes.cr))
     times = FrameTime(frame.pts or 0, frame.duration or 0)
     return CodedBatch(luma, cb, cr, signal, Timeline(time_base or Fraction(1), (times,)))

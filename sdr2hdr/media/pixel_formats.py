@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from sdr2hdr.errors import InputError
@@ -36,6 +36,7 @@ class PixelLayout:
         order: For packed formats, the position of G', B', R' in a pixel.
         samples_per_pixel: For packed formats, with alpha or padding.
         is_full_range: For formats whose very name says so ("yuvj420p").
+        is_big_endian: The high byte of a sample comes first, as PNG and DPX store them.
     """
 
     arrangement: Arrangement
@@ -47,6 +48,7 @@ class PixelLayout:
     shift: int = 0
     order: tuple[int, int, int] = (0, 1, 2)
     samples_per_pixel: int = 1
+    is_big_endian: bool = False
 
 
 def _layouts() -> dict[str, PixelLayout]:
@@ -105,7 +107,12 @@ def _layouts() -> dict[str, PixelLayout]:
             order=(1, 2, 0),
             samples_per_pixel=4 if "a" in letters else 3,
         )
-    return layouts
+    swapped = {
+        f"{name.removesuffix('le')}be": replace(layout, is_big_endian=True)
+        for name, layout in layouts.items()
+        if name.endswith("le")
+    }
+    return layouts | swapped
 
 
 LAYOUTS = _layouts()

@@ -14,7 +14,7 @@ __all__ = ["Planes", "frame_planes"]
 
 @dataclass(frozen=True)
 class Planes:
-    """Copies of a frame's planes, uint8 for 8 bits, else uint16.
+    """Copies of a frame's planes, uint8 for 8 bits, else uint16 in the machine's own byte order.
 
     Attributes:
         luma: (H, W): Y', or G' of RGB.
@@ -55,7 +55,8 @@ def frame_planes(frame: VideoFrame, layout: PixelLayout) -> Planes:
     if layout.shift:
         luma, cb, cr = luma >> layout.shift, cb >> layout.shift, cr >> layout.shift
     # ascontiguousarray would hand back a view of libav's buffer where nothing has to move.
-    return Planes(*(np.array(plane, order="C", copy=True) for plane in (luma, cb, cr)))
+    native = luma.dtype.newbyteorder("=")
+    return Planes(*(np.array(plane, native, order="C", copy=True) for plane in (luma, cb, cr)))
 
 
 def _samples(
@@ -63,7 +64,8 @@ def _samples(
 ) -> np.ndarray:
     """View one plane as (rows, columns, per_pixel); valid as long as the frame is."""
     plane = frame.planes[index]
-    dtype = np.dtype(np.uint8 if layout.bit_depth == 8 else "<u2")
+    words = ">u2" if layout.is_big_endian else "<u2"
+    dtype = np.dtype(np.uint8 if layout.bit_depth == 8 else words)
     stride = plane.line_size
     # PyAV's buffer begins at the lowest address, a bottom-up picture's first row at the last.
     first = (rows - 1) * -stride if stride < 0 else 0
