@@ -43,7 +43,7 @@ def signalling_findings(said: Signalling, profile: Profile) -> list[Finding]:
     """Compare what a file says with itself and with a profile."""
     report = Reporter(profile)
     if said.container.fault:
-        report.add("container-damaged", "container", said.container.fault, "a readable track")
+        report.add("container-damaged", "container", said.container.fault, "a whole file")
     _colour(said, report)
     _form(said, profile, report)
     _mastering(said, report)

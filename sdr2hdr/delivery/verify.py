@@ -156,7 +156,7 @@ def _signalling(said: Signalling, expectation: Expectation, report: _Report) -> 
         report.expect("bit-depth", "stream", said.bit_depth, signal.bit_depth)
     report.expect("subsampling", "stream", said.subsampling, signal.subsampling.value)
     if said.container.fault:
-        report.add("container-damaged", "container", said.container.fault, "a readable track")
+        report.add("container-damaged", "container", said.container.fault, "a whole file")
     speaks = expectation.codec in CODECS_THAT_SPEAK
     if speaks:
         _place("stream", said.stream.facts, expectation, report, has_siting=True)

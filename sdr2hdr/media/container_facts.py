@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sdr2hdr.media.ebml import Element, elements_in
+from sdr2hdr.media.ebml import Element, elements_in, missing_bytes
 from sdr2hdr.media.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.isobmff import Box, boxes_in
 from sdr2hdr.media.stream_facts import mastering_from_st2086
@@ -37,7 +37,7 @@ class ContainerFacts:
         form: "mp4" (MP4 and MOV), "matroska", or "" for containers that say nothing read here.
         sample_entry: Four characters that name the codec in MP4 and MOV, "" elsewhere.
         boxes: Names of the boxes in the sample entry.
-        fault: Why the container could not be read, "" if it could.
+        fault: Why the container could not be read or is not whole, "" if it could and is.
     """
 
     form: str = ""
@@ -63,7 +63,9 @@ def read_container_facts(path: Path, container: str, track_id: int) -> Container
         try:
             if form == "mp4":
                 return _movie(data, track_id)
-            return ContainerFacts(form, _matroska(data, track_id))
+            missing = missing_bytes(path)
+            fault = f"cut short, {missing} bytes are missing" if missing else ""
+            return ContainerFacts(form, _matroska(data, track_id), fault=fault)
         except (ValueError, struct.error, IndexError, StopIteration) as error:
             return ContainerFacts(form, fault=str(error) or type(error).__name__)
 

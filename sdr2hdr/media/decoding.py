@@ -184,6 +184,9 @@ class Decoder:
             for frame in frames:
                 yield self._checked(frame)
         self._lose(self._expected)
+        if self._info.missing_bytes:
+            # The demuxer ends without a word where a Matroska file does.
+            self._counter.packet_failed(self._seconds(self._last_pts))
 
     def _demuxed(self) -> Iterator[Packet[Any]]:
         """Demux; a broken place in the file is counted and passed over if there is more."""
@@ -257,7 +260,7 @@ class Decoder:
             raise InputError(
                 f"The video changes{when} from {video.width_px}x{video.height_px} "
                 f"{video.pixel_format} to {frame.width}x{frame.height} {frame.format.name}; "
-                "expected one size and format throughout. --start and --end choose a part."
+                "expected one size and format throughout. --end can choose what comes before."
             )
 
     def _check_tags(self, frame: VideoFrame) -> None:
@@ -275,7 +278,7 @@ class Decoder:
             raise AlreadyHdrError(
                 f"The video becomes {transfer_name(tags[1])} at "
                 f"{self._seconds(frame.pts) or 0.0:.3f} s; expected SDR throughout. --transfer "
-                "says how to read it, --start and --end choose a part."
+                "says how to read it, --end can choose what comes before."
             )
 
     def _seconds(self, pts: int | None) -> float | None:

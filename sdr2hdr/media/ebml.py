@@ -8,8 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from mmap import mmap
+from os import SEEK_END
+from pathlib import Path
 
-__all__ = ["Element", "element_bytes", "elements_in", "find_element", "uint_bytes"]
+__all__ = [
+    "Element",
+    "element_bytes",
+    "elements_in",
+    "find_element",
+    "missing_bytes",
+    "uint_bytes",
+]
+
+_HEADER = 0x1A45DFA3
+"""RFC 8794, clause 11.2.1."""
+
+_LARGEST_HEAD_BYTES = 4096
+"""Of a file, within which its first two elements begin; a header takes some 40."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +49,8 @@ def elements_in(data: bytes | mmap, start: int = 0, end: int | None = None) -> I
     while position < end:
         identifier, after = _integer(data, position, keep_marker=True)
         size, content = _integer(data, after, keep_marker=False)
-        unknown = (1 << 7 * (content - after)) - 1
-        stop = end if size == unknown else min(end, content + size)
+        is_unknown = size == _unknown_size(content - after)
+        stop = end if is_unknown else min(end, content + size)
         yield Element(identifier, position, content, stop)
         position = stop
 
@@ -59,6 +74,28 @@ def find_element(data: bytes, *path: int) -> list[Element]:
     return found
 
 
+def missing_bytes(path: Path) -> int:
+    """How many bytes a file of EBML is shorter than its second element, the body, says.
+
+    Returns:
+        0 for a whole file, for one that does not say (written while it was streamed), and for what
+        is no EBML.
+    """
+    with path.open("rb") as file:
+        head = file.read(_LARGEST_HEAD_BYTES)
+        length = file.seek(0, SEEK_END)
+    try:
+        identifier, after = _integer(head, 0, keep_marker=True)
+        size, content = _integer(head, after, keep_marker=False)
+        _, after = _integer(head, content + size, keep_marker=True)
+        size, content = _integer(head, after, keep_marker=False)
+    except ValueError:
+        return 0
+    if identifier != _HEADER or size == _unknown_size(content - after):
+        return 0
+    return max(0, content + size - length)
+
+
 def element_bytes(identifier: int, content: bytes, size_width: int | None = None) -> bytes:
     """An element.
 
@@ -75,6 +112,11 @@ def element_bytes(identifier: int, content: bytes, size_width: int | None = None
 def uint_bytes(value: int) -> bytes:
     """The content of an unsigned integer element."""
     return value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
+
+
+def _unknown_size(width: int) -> int:
+    """What a size field of so many bytes holds if the size is not known: all ones."""
+    return (1 << 7 * width) - 1
 
 
 def _integer(data: bytes | mmap, position: int, *, keep_marker: bool) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from sdr2hdr.frames import CodedBatch
 from sdr2hdr.media.bits import HeaderColour
 from sdr2hdr.media.bitstream import header_colour
 from sdr2hdr.media.container_trial import codec_name
+from sdr2hdr.media.ebml import missing_bytes
 from sdr2hdr.media.hdr_frames import open_hdr
 from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
 from sdr2hdr.media.opening import open_input
@@ -82,6 +83,7 @@ def probe_hdr(path: Path, *, assume_pq: bool = False) -> HdrSource:
             streams=describe_streams(container),
             chapters=(),
             video=_video_info(path, stream, ordinal, frame, signal),
+            missing_bytes=missing_bytes(path),
             notices=(*dropped, *notices),
         )
         codec = codec_name(stream)

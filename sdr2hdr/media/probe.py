@@ -12,6 +12,7 @@ from sdr2hdr.media.colour_facts import ColourTags, PictureFacts
 from sdr2hdr.media.colour_tags import read_colour
 from sdr2hdr.media.container_colour import container_colour
 from sdr2hdr.media.deinterlace import deinterlace_notice
+from sdr2hdr.media.ebml import missing_bytes
 from sdr2hdr.media.first_frames import FirstFrames, look_at_first_frames
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.pixel_formats import PixelLayout, pixel_layout
@@ -59,6 +60,7 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
         duration = None
         if container.duration is not None:
             duration = container.duration / MICROSECONDS
+        missing = missing_bytes(path)
         return SourceInfo(
             path=path,
             container=container.format.name,
@@ -69,7 +71,8 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
             streams=describe_streams(container),
             chapters=_chapters(container),
             video=video,
-            notices=(*dropped, *notices, *video.colour.notices),
+            missing_bytes=missing,
+            notices=(*dropped, *_cut_notices(missing), *notices, *video.colour.notices),
         )
 
 
@@ -194,6 +197,13 @@ def _chapters(container: InputContainer) -> tuple[ChapterInfo, ...]:
             )
         )
     return tuple(chapters)
+
+
+def _cut_notices(missing_bytes: int) -> list[Notice]:
+    if not missing_bytes:
+        return []
+    text = f"The file is cut short: its last {missing_bytes} bytes are missing, and what they held."
+    return [Notice("warning", text)]
 
 
 def _picture_notices(first: FirstFrames, layout: PixelLayout) -> list[Notice]:

@@ -101,6 +101,12 @@ def test_broken_levels_are_found(mark, offset, new, rule, good, tmp_path: Path):
     assert rule in rules(checked(broken))
 
 
+def test_a_file_cut_short_is_found(good, tmp_path: Path):
+    whole = good["mkv"].read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) - len(whole) // 4])
+    assert "container-damaged" in rules(checked(tmp_path / "cut.mkv"), "error")
+
+
 def test_a_placeholder_left_in_the_stream_is_found(good, tmp_path: Path):
     levels = checked(good["mp4"]).signalling.stream.levels
     assert len(levels) == 1

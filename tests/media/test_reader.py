@@ -108,15 +108,30 @@ def test_high_bits_are_moved_down(pixel_format, shift):
 
 @pytest.mark.parametrize(
     ("pixel_format", "codec", "letters"),
-    [("bgr24", "rawvideo", "bgr"), ("rgb24", "png", "rgb"), ("rgba", "png", "rgba")],
+    [
+        ("bgr24", "rawvideo", "bgr"),
+        ("rgb24", "png", "rgb"),
+        ("rgba", "png", "rgba"),
+        ("rgb48be", "png", "rgb"),
+        ("rgba64be", "png", "rgba"),
+    ],
 )
 def test_packed_rgb_becomes_planes(tmp_path, pixel_format, codec, letters):
     clip = Clip(codec=codec, pixel_format=pixel_format, pts=range(2), tags=(1, 1, 2))
     (first, _) = read(write_clip(tmp_path / "a.avi", clip, random_planes))
     pixels = random_planes(clip, 0)[0].reshape(48, 64, len(letters))
+    if pixel_format.endswith("be"):
+        pixels = pixels.byteswap()
     for plane, letter in ((first.luma, "g"), (first.cb, "b"), (first.cr, "r")):
         np.testing.assert_array_equal(plane[0].numpy(), pixels[..., letters.index(letter)])
     assert first.signal.matrix is Matrix.RGB
+
+
+def test_high_bytes_that_come_first_are_high_bytes(tmp_path):
+    clip = Clip(codec="png", pixel_format="gray16be", pts=range(2))
+    (first, _) = read(write_clip(tmp_path / "a.avi", clip, random_planes))
+    np.testing.assert_array_equal(first.luma[0].numpy(), random_planes(clip, 0)[0].byteswap())
+    assert first.signal.bit_depth == 16
 
 
 @pytest.mark.parametrize(("pixel_format", "neutral"), [("gray", 128), ("gray10le", 512)])
@@ -282,6 +297,35 @@ class TestDamage:
             found = times(list(reader))
             assert 5 < len(found) < 40
             assert reader.damage.frames_lost == 40 - len(found)
+
+    def test_matroska_cut_short_is_told_and_refused_under_strict(self, tmp_path):
+        data = write_clip(tmp_path / "whole.mkv", H264).read_bytes()
+        assert probe(tmp_path / "whole.mkv", ReadOptions()).missing_bytes == 0
+        path = tmp_path / "cut.mkv"
+        path.write_bytes(data[: len(data) * 2 // 3])
+        options = ReadOptions()
+        info = probe(path, options)
+        missing = len(data) - len(data) * 2 // 3
+        assert info.missing_bytes == missing
+        assert any(f"last {missing} bytes" in notice.text for notice in info.notices)
+        with VideoReader(info, options) as reader:
+            assert 5 < len(times(list(reader))) < 40
+            assert reader.damage.packets_failed == 1
+        strict = ReadOptions(strict=True)
+        with VideoReader(info, strict) as reader, pytest.raises(InputError, match="--strict"):
+            list(reader)
+
+    def test_a_part_before_the_cut_is_whole(self, tmp_path):
+        data = write_clip(tmp_path / "whole.mkv", H264).read_bytes()
+        path = tmp_path / "cut.mkv"
+        path.write_bytes(data[: len(data) * 2 // 3])
+        options = in_seconds(None, 0.4, strict=True)
+        with VideoReader(probe(path, options), options) as reader:
+            assert len(times(list(reader))) == 10
+
+    def test_matroska_of_unknown_size_is_whole(self, tmp_path):
+        path = write_clip(tmp_path / "live.mkv", replace(H264, muxer_options={"live": "1"}))
+        assert probe(path, ReadOptions()).missing_bytes == 0
 
     def test_damage_before_a_range_is_not_counted(self, tmp_path):
         path = write_clip(tmp_path / "a.mp4", H264)
