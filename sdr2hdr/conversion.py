@@ -135,7 +135,7 @@ def prepare(
             *(() if streams is None else streams.notices),
             *engine.notices,
             *geometry_notices(info, active_picture),
-            *pictures_only_notices(info, kind),
+            *pictures_only_notices(info, options, kind),
         ),
     )
 
@@ -188,15 +188,18 @@ def geometry_notices(info: SourceInfo, active: Rectangle | None) -> list[Notice]
     return notices
 
 
-def pictures_only_notices(info: SourceInfo, kind: TargetKind) -> list[Notice]:
+def pictures_only_notices(
+    info: SourceInfo, options: ConvertOptions, kind: TargetKind
+) -> list[Notice]:
     """Say what a target that holds nothing but pictures leaves out."""
-    if kind == "container" or len(info.streams) == 1:
-        return []
-    what = "A sequence of pictures" if kind == "sequence" else "Y4M"
-    return [
-        Notice(
-            "warning",
-            f"{what} holds no sound, subtitles or chapters: {len(info.streams) - 1} other "
-            "streams are left out.",
-        )
-    ]
+    notices: list[Notice] = []
+    if kind == "sequence" and options.dither:
+        text = "--dither is left out: 16 bits and half floats have no steps that can be seen."
+        notices.append(Notice("notice", text))
+    others = len(info.streams) - 1
+    if kind != "container" and others:
+        what = "A sequence of pictures" if kind == "sequence" else "Y4M"
+        left_out = "1 other stream is" if others == 1 else f"{others} other streams are"
+        text = f"{what} holds no sound, subtitles or chapters: {left_out} left out."
+        notices.append(Notice("warning", text))
+    return notices

@@ -18,6 +18,7 @@ import sdr2hdr
 from sdr2hdr.delivery.light_patch import PatchSummary
 from sdr2hdr.errors import OutputError, VerificationError
 from sdr2hdr.options import ConvertOptions, EncodeOptions, Look, ReadOptions, TimeRange
+from sdr2hdr.pipeline import prepare
 from sdr2hdr.quality.light_levels import LightLevels
 
 SHORT = ReadOptions(time_range=TimeRange(None, 0.1))
@@ -120,6 +121,16 @@ def test_sequence_of_pictures_agrees_with_the_video(tmp_path: Path):
     luma = 64 + 876 * (rgb @ np.array([0.2627, 0.6780, 0.0593]))
     frames, _, _ = read_planes(tmp_path / "out.mkv")
     assert np.abs(luma - frames[0][0]).max() <= 0.51
+
+
+def test_what_pictures_leave_out_is_told(tmp_path: Path):
+    source = make_clip(tmp_path / "in.mkv", ClipRecipe(audio_seconds=0.2))
+    options = ConvertOptions("bt2446a", dither=True)
+    told = [notice.text for notice in prepare(source, tmp_path / "a_%03d.png", options).notices]
+    assert any("1 other stream is" in text for text in told)
+    assert any("--dither" in text for text in told)
+    told = [notice.text for notice in prepare(source, tmp_path / "a.mkv", options).notices]
+    assert not any("--dither" in text or "left out" in text for text in told)
 
 
 def test_pipe_gives_y4m(tmp_path: Path):
