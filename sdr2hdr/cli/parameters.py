@@ -219,7 +219,8 @@ engine_options = combined(
         type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
         default="auto",
         show_default=True,
-        help="Of the network's inside.",
+        help="Of the network's inside; auto is fp16 on CUDA, bf16 on a CPU that has it, else fp32. "
+        "Half precision moves single samples by up to 3 codes of 10 bits.",
     ),
     weights_option,
     click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of each stage."),
