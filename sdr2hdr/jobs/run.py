@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 
 from sdr2hdr.conversion import Conversion
@@ -93,7 +93,9 @@ def convert(
                 f"{conversion.target} is no video file, and only these are made in segments; leave "
                 "out --cluster and --workers."
             )
-        return _convert_in_one_go(conversion, listener)
+        # Nobody else can write to a pipe of ours.
+        with nullcontext() if conversion.kind == "pipe" else output_lock(conversion.target):
+            return _convert_in_one_go(conversion, listener)
     with output_lock(conversion.target):
         folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
         folder.remove_partials()

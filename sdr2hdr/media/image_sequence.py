@@ -59,7 +59,8 @@ class ImageSequenceWriter:
             count from 1.
         video: Size, padding, rotation and mastering display; its signal is not looked at.
         pq_eotf: From PQ, [0, 1], to cd/m2, same shape.
-        overwrite: Replace an older sequence of that name, all of it.
+        overwrite: Replace an older sequence of that name, all of it, and what has appeared of one
+            by the end.
 
     Raises:
         OutputError: The name has no place for a number, frames of that name are there already
@@ -77,14 +78,10 @@ class ImageSequenceWriter:
         self._target = target
         self._video = video
         self._pq_eotf = pq_eotf
-        pattern = frame_pattern(target)
+        self._overwrite = overwrite
+        self._pattern = frame_pattern(target)
         try:
-            self._older = [p for p in target.parent.iterdir() if pattern.fullmatch(p.name)]
-            if self._older and not overwrite:
-                raise OutputError(
-                    f"{self._older[0]} exists already, and {len(self._older) - 1} more of "
-                    f"{target.name}; --overwrite replaces them."
-                )
+            self._there_already("exists already")
             stem = target.stem.partition("%")[0]
             self._folder = Path(tempfile.mkdtemp(prefix=f".{stem}.", dir=target.parent))
         except OSError as error:
@@ -136,12 +133,13 @@ class ImageSequenceWriter:
         """Give the files their names.
 
         Raises:
-            OutputError: No frame was written, or the files cannot be renamed.
+            OutputError: No frame was written, frames of that name have appeared meanwhile without
+                `overwrite`, or the files cannot be renamed.
         """
         if self._frames == 0:
             raise OutputError("No frame was written; expected at least one in the time range.")
         try:
-            for older in self._older:
+            for older in self._there_already("has appeared meanwhile"):
                 older.unlink(missing_ok=True)
             for written in sorted(self._folder.iterdir()):
                 written.replace(self._target.parent / written.name)
@@ -171,6 +169,16 @@ class ImageSequenceWriter:
     def abort(self) -> None:
         """Remove what has no name yet; may be called at any time."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _there_already(self, how: str) -> list[Path]:
+        """The files of that name that are there; refused without `overwrite`."""
+        there = sorted(p for p in self._target.parent.iterdir() if self._pattern.fullmatch(p.name))
+        if there and not self._overwrite:
+            raise OutputError(
+                f"{there[0]} {how}, and {len(there) - 1} more of {self._target.name}; --overwrite "
+                "replaces them."
+            )
+        return there
 
     def _picture(self, pixels: torch.Tensor) -> bytes:
         """One file of R'G'B' (3, H, W)."""

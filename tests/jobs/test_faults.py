@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from clips import FLOWER
-from long_clips import OPTIONS, Ears, before_segment, make_source, use_short_segments
+from long_clips import FRAMES, OPTIONS, Ears, before_segment, make_source, use_short_segments
 
 from sdr2hdr.cli import run as run_command
 from sdr2hdr.errors import (
@@ -222,8 +222,9 @@ def test_a_disk_that_really_is_full(source: Path, tmp_path: Path, whole: bytes):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_two_runs_on_one_output_exclude_each_other(source: Path, tmp_path: Path):
-    target = tmp_path / "out.mkv"
+@pytest.mark.parametrize("name", ["out.mkv", "shot_%03d.png"])
+def test_two_runs_on_one_output_exclude_each_other(source: Path, tmp_path: Path, name: str):
+    target = tmp_path / name
     code = (
         "import sys, time; from pathlib import Path; from sdr2hdr.jobs.lock import output_lock\n"
         "with output_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
@@ -244,7 +245,8 @@ def test_two_runs_on_one_output_exclude_each_other(source: Path, tmp_path: Path)
     # The file is still there; the lock went with its process.
     assert lock_path(target).exists()
     run.convert(prepare(source, target, OPTIONS))
-    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
+    written = ["out.mkv"] if name == "out.mkv" else [name % (n + 1) for n in range(FRAMES)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == written
 
 
 def test_shared_locks_go_together_and_keep_others_out(tmp_path: Path):
