@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -24,11 +25,11 @@ from sdr2hdr.frames import RgbBatch
 from sdr2hdr.media.exr_attributes import float_attribute, floats_attribute, with_attributes
 from sdr2hdr.media.mastering import BT2020_1000, P3_D65_1000, MasteringDisplay
 from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.targets import frame_path, frame_pattern
+from sdr2hdr.media.targets import frame_path, frame_pattern, target_kind
 from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.signal import HDR_DISPLAY
 
-__all__ = ["FIRST_FRAME_NUMBER", "ImageSequenceWriter"]
+__all__ = ["FIRST_FRAME_NUMBER", "ImageSequenceWriter", "unfinished_sequences"]
 
 FIRST_FRAME_NUMBER = 1
 
@@ -38,6 +39,8 @@ EXR_WHITE_CD_M2 = 1.0
 _EXR_LINES_PER_BLOCK = 16
 """Of ZIP compression (OpenEXR File Layout)."""
 _LARGEST_CODE = 65535
+_UNFINISHED_NAME = re.compile(r"\.(?P<target>.+%.+)\.[a-z0-9_]{8}\.partial", re.DOTALL)
+"""As `ImageSequenceWriter` names its folder; the eight characters are `tempfile`'s."""
 _BT2020, _PQ, _RGB, _FULL_RANGE = 9, 16, 0, 2
 """Rec. ITU-T H.273 (07/2021), Tables 2 to 4; libav's code of full range."""
 
@@ -82,8 +85,8 @@ class ImageSequenceWriter:
         self._pattern = frame_pattern(target)
         try:
             self._there_already("exists already")
-            stem = target.stem.partition("%")[0]
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{stem}.", dir=target.parent))
+            name = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
+            self._folder = Path(name)
         except OSError as error:
             raise self._cannot_write(error) from error
         self._frames = 0
@@ -240,6 +243,24 @@ def _exr(light_cd_m2: np.ndarray, rate: Fraction | None) -> bytes:
         value = struct.pack("<iI", rate.numerator, rate.denominator)
         attributes += b"framesPerSecond\0rational\0" + struct.pack("<I", len(value)) + value
     return with_attributes(data, attributes, -(-red.shape[0] // _EXR_LINES_PER_BLOCK))
+
+
+def unfinished_sequences(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Find what is not a whole sequence yet: being written, or left by a kill.
+
+    Args:
+        folder: Where to look, not in those below it.
+
+    Yields:
+        The folder of the pictures, and the target that they would have become.
+    """
+    for path in sorted(folder.glob(".*.partial")):
+        name = _UNFINISHED_NAME.fullmatch(path.name)
+        if name is None or not path.is_dir() or path.is_symlink():
+            continue
+        target = folder / name["target"]
+        if target_kind(target) == "sequence":
+            yield path, target
 
 
 def _encoded(
