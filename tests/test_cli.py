@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -313,6 +314,47 @@ def test_a_fault_of_ours_leaves_the_traceback_in_a_file(
     assert code == 1
     assert "Traceback" not in err and str(log) in err
     assert "Traceback" in log.read_text()
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+UTF8 = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a name is any bytes on Linux alone")
+@pytest.mark.parametrize(
+    ("locale", "name"), [(UTF8, b"nu\xff"), (ASCII, b"nu\xff"), (ASCII, "é".encode())]
+)
+def test_names_that_are_no_text_are_names(
+    clip: Path, tmp_path: Path, locale: dict[str, str], name: bytes
+):
+    folder = os.fsencode(tmp_path)
+    source, target = folder + b"/in " + name + b".mp4", folder + b"/" + name + b".mkv"
+    shutil.copyfile(clip, source)
+    log = tmp_path / "run.log"
+
+    def done(*arguments: bytes | str | Path) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "sdr2hdr.cli", *arguments]
+        done = subprocess.run(command, capture_output=True, env=os.environ | locale)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    said = done("convert", source, target, *QUICK, "--json", "-v", "--log-file", log).stdout
+    last = json.loads(said.decode("utf-8").splitlines()[-1])
+    assert (os.fsencode(last["input"]), os.fsencode(last["output"])) == (source, target)
+    assert Path(os.fsdecode(target)).is_file()
+    assert ".mkv: 3 frames" in log.read_text(encoding="utf-8")
+    assert not list(tmp_path.glob(".*"))
+    assert done("info", source).stdout.isascii()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a name is any bytes on Linux alone")
+def test_work_folder_knows_a_target_that_is_no_text(tmp_path: Path):
+    from sdr2hdr.jobs.work_folder import WorkFolder
+
+    target = tmp_path / os.fsdecode(b"nu\xff.mkv")
+    folder = WorkFolder.of(target, None)
+    folder.make()
+    assert WorkFolder.target_of(folder.path) == target
 
 
 def test_module_and_script_are_one_command():

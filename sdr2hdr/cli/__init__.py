@@ -7,6 +7,7 @@ is instant.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -75,6 +76,9 @@ def group() -> None:
 def main() -> None:
     """Run the command line and exit with the code that belongs to what happened."""
     signal.signal(signal.SIGTERM, raise_terminated)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As standard error: a name that is no text in the terminal's encoding ends no command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
