@@ -357,6 +357,40 @@ def test_work_folder_knows_a_target_that_is_no_text(tmp_path: Path):
     assert WorkFolder.target_of(folder.path) == target
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+@pytest.mark.parametrize(
+    ("closed", "target", "options", "code", "lines_of_stdout"),
+    [
+        ("2>&-", "o.mkv", ["-v"], 0, 0),
+        ("2>&-", "-", [], 0, None),
+        (">&-", "o.mkv", ["--json"], 0, 0),
+        (">&-", "-", [], 5, 0),
+        ("<&- >&- 2>&-", "o.mkv", ["--workers", "1"], 0, 0),
+    ],
+)
+def test_closed_streams_end_no_command(
+    clip: Path,
+    tmp_path: Path,
+    closed: str,
+    target: str,
+    options: list[str],
+    code: int,
+    lines_of_stdout: int | None,
+):
+    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", clip, target, *QUICK, *options]
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh"]
+    done = subprocess.run([*shell, *command], capture_output=True, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    if lines_of_stdout is not None:
+        assert len(done.stdout.splitlines()) == lines_of_stdout
+    if target == "-" and code == 0:
+        assert done.stdout.startswith(b"YUV4MPEG2")
+        assert len(done.stdout) == done.stdout.index(b"\n") + 1 + 3 * (6 + 64 * 48 * 3)
+    if target == "-" and code == 5:
+        assert b"Standard output is closed" in done.stderr
+    assert (tmp_path / "o.mkv").is_file() == (target == "o.mkv" and code == 0)
+
+
 def test_module_and_script_are_one_command():
     done = subprocess.run(
         [sys.executable, "-m", "sdr2hdr.cli", "nosuch"], capture_output=True, text=True

@@ -7,7 +7,6 @@ is instant.
 from __future__ import annotations
 
 import importlib
-import io
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.signals import Terminated, raise_terminated
+from sdr2hdr.cli.standard_streams import prepare_standard_streams
 from sdr2hdr.errors import Sdr2HdrError, StoppedError
 from sdr2hdr.version import __version__
 
@@ -76,9 +76,7 @@ def group() -> None:
 def main() -> None:
     """Run the command line and exit with the code that belongs to what happened."""
     signal.signal(signal.SIGTERM, raise_terminated)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # As standard error: a name that is no text in the terminal's encoding ends no command.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    prepare_standard_streams()
     sys.exit(run(sys.argv[1:]))
 
 
