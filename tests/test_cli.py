@@ -243,6 +243,23 @@ def test_one_path_is_a_usage_error(clip: Path, capfd: pytest.CaptureFixture[str]
     assert "--out-dir" in err
 
 
+@pytest.mark.parametrize(
+    "wrong", [["--threads", "0"], ["--nonsense"], ["more.mkv"], ["--container", "mkv"]]
+)
+def test_usage_errors_are_events_too(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], wrong: list[str]
+):
+    code, out, err = call(capfd, "convert", clip, tmp_path / "o.mkv", "--json", *wrong)
+    (event,) = [json.loads(line) for line in out.splitlines()]
+    assert code == 2
+    assert event == {"event": "error", "text": event["text"], "exit_code": 2}
+    assert event["text"] in err
+    code, out, _ = call(capfd, "convert", clip, tmp_path / "o.mkv", *wrong)
+    assert (code, out) == (2, "")
+    code, out, _ = call(capfd, "--json", *wrong)
+    assert (code, json.loads(out)["event"]) == (2, "error")
+
+
 def test_quiet_says_nothing_and_log_file_everything(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):

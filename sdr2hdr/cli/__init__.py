@@ -84,12 +84,17 @@ def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; every error has been said when this returns."""
     console = Console()
     try:
-        with group.make_context("sdr2hdr", arguments, obj=console) as context:
+        # A copy, since Click takes out of the list what it has read.
+        with group.make_context("sdr2hdr", list(arguments), obj=console) as context:
             group.invoke(context)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
         error.show()
+        # Where Click does not understand the arguments, the console has not been told of --json.
+        if console.json or "--json" in arguments:
+            content = {"text": error.format_message(), "exit_code": error.exit_code}
+            console.event("error", content)
         return error.exit_code
     except Sdr2HdrError as error:
         console.error(error)
