@@ -408,6 +408,27 @@ def test_closed_streams_end_no_command(
     assert (tmp_path / "o.mkv").is_file() == (target == "o.mkv" and code == 0)
 
 
+@pytest.mark.parametrize("arguments", [["--json"], ["--json", "-q"], ["--dry-run"]])
+def test_reader_that_leaves_is_an_error_of_the_output(
+    clip: Path, tmp_path: Path, arguments: list[str]
+):
+    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", clip, tmp_path / "o.mkv", *QUICK]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        left = subprocess.run(
+            [*command, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True
+        )
+        deaf = subprocess.run([*command, *arguments], stdout=writing, stderr=writing)
+    finally:
+        os.close(writing)
+    (line,) = left.stderr.splitlines()
+    assert line.startswith("error: Standard output was closed") and "same command" in line
+    assert (left.returncode, deaf.returncode) == (5, 5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4"]
+    assert subprocess.run([*command, *arguments], capture_output=True).returncode == 0
+
+
 def test_module_and_script_are_one_command():
     done = subprocess.run(
         [sys.executable, "-m", "sdr2hdr.cli", "nosuch"], capture_output=True, text=True

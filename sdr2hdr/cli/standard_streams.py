@@ -6,8 +6,9 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
-__all__ = ["prepare_standard_streams"]
+__all__ = ["let_go", "prepare_standard_streams"]
 
 
 def prepare_standard_streams() -> None:
@@ -30,3 +31,10 @@ def prepare_standard_streams() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As standard error: a name that is no text in the terminal's encoding ends no command.
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def let_go(stream: TextIO) -> None:
+    """Send what is still to come on a stream nowhere, so that Python does not complain at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
