@@ -16,6 +16,7 @@ from sdr2hdr.colour import to_coded
 from sdr2hdr.colour.active_picture import place_on_black
 from sdr2hdr.colour.dither import Dither
 from sdr2hdr.colour.transfer import pq_eotf
+from sdr2hdr.errors import OutputError
 from sdr2hdr.frames import CodedBatch, Rectangle, RgbBatch
 from sdr2hdr.media.image_sequence import ImageSequenceWriter
 from sdr2hdr.media.output_video import OutputVideo
@@ -128,6 +129,11 @@ def open_direct_sink(
         with ImageSequenceWriter(target, video, pq_eotf, overwrite=options.overwrite) as pictures:
             yield _PictureSink(pictures, video)
     else:
+        if sys.stdout is None:
+            raise OutputError(
+                "Standard output is closed; expected a program that reads the video from it. Name "
+                "a file such as out.mkv instead of -."
+            )
         with Y4mWriter(sys.stdout.buffer, video) as pipe:
             yield _PipeSink(pipe, video, _dither(options))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -242,6 +243,23 @@ def test_one_path_is_a_usage_error(clip: Path, capfd: pytest.CaptureFixture[str]
     assert "--out-dir" in err
 
 
+@pytest.mark.parametrize(
+    "wrong", [["--threads", "0"], ["--nonsense"], ["more.mkv"], ["--container", "mkv"]]
+)
+def test_usage_errors_are_events_too(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], wrong: list[str]
+):
+    code, out, err = call(capfd, "convert", clip, tmp_path / "o.mkv", "--json", *wrong)
+    (event,) = [json.loads(line) for line in out.splitlines()]
+    assert code == 2
+    assert event == {"event": "error", "text": event["text"], "exit_code": 2}
+    assert event["text"] in err
+    code, out, _ = call(capfd, "convert", clip, tmp_path / "o.mkv", *wrong)
+    assert (code, out) == (2, "")
+    code, out, _ = call(capfd, "--json", *wrong)
+    assert (code, json.loads(out)["event"]) == (2, "error")
+
+
 def test_quiet_says_nothing_and_log_file_everything(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
@@ -313,6 +331,102 @@ def test_a_fault_of_ours_leaves_the_traceback_in_a_file(
     assert code == 1
     assert "Traceback" not in err and str(log) in err
     assert "Traceback" in log.read_text()
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+UTF8 = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a name is any bytes on Linux alone")
+@pytest.mark.parametrize(
+    ("locale", "name"), [(UTF8, b"nu\xff"), (ASCII, b"nu\xff"), (ASCII, "é".encode())]
+)
+def test_names_that_are_no_text_are_names(
+    clip: Path, tmp_path: Path, locale: dict[str, str], name: bytes
+):
+    folder = os.fsencode(tmp_path)
+    source, target = folder + b"/in " + name + b".mp4", folder + b"/" + name + b".mkv"
+    shutil.copyfile(clip, source)
+    log = tmp_path / "run.log"
+
+    def done(*arguments: bytes | str | Path) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "sdr2hdr.cli", *arguments]
+        done = subprocess.run(command, capture_output=True, env=os.environ | locale)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    said = done("convert", source, target, *QUICK, "--json", "-v", "--log-file", log).stdout
+    last = json.loads(said.decode("utf-8").splitlines()[-1])
+    assert (os.fsencode(last["input"]), os.fsencode(last["output"])) == (source, target)
+    assert Path(os.fsdecode(target)).is_file()
+    assert ".mkv: 3 frames" in log.read_text(encoding="utf-8")
+    assert not list(tmp_path.glob(".*"))
+    assert done("info", source).stdout.isascii()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a name is any bytes on Linux alone")
+def test_work_folder_knows_a_target_that_is_no_text(tmp_path: Path):
+    from sdr2hdr.jobs.work_folder import WorkFolder
+
+    target = tmp_path / os.fsdecode(b"nu\xff.mkv")
+    folder = WorkFolder.of(target, None)
+    folder.make()
+    assert WorkFolder.target_of(folder.path) == target
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+@pytest.mark.parametrize(
+    ("closed", "target", "options", "code", "lines_of_stdout"),
+    [
+        ("2>&-", "o.mkv", ["-v"], 0, 0),
+        ("2>&-", "-", [], 0, None),
+        (">&-", "o.mkv", ["--json"], 0, 0),
+        (">&-", "-", [], 5, 0),
+        ("<&- >&- 2>&-", "o.mkv", ["--workers", "1"], 0, 0),
+    ],
+)
+def test_closed_streams_end_no_command(
+    clip: Path,
+    tmp_path: Path,
+    closed: str,
+    target: str,
+    options: list[str],
+    code: int,
+    lines_of_stdout: int | None,
+):
+    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", clip, target, *QUICK, *options]
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh"]
+    done = subprocess.run([*shell, *command], capture_output=True, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    if lines_of_stdout is not None:
+        assert len(done.stdout.splitlines()) == lines_of_stdout
+    if target == "-" and code == 0:
+        assert done.stdout.startswith(b"YUV4MPEG2")
+        assert len(done.stdout) == done.stdout.index(b"\n") + 1 + 3 * (6 + 64 * 48 * 3)
+    if target == "-" and code == 5:
+        assert b"Standard output is closed" in done.stderr
+    assert (tmp_path / "o.mkv").is_file() == (target == "o.mkv" and code == 0)
+
+
+@pytest.mark.parametrize("arguments", [["--json"], ["--json", "-q"], ["--dry-run"]])
+def test_reader_that_leaves_is_an_error_of_the_output(
+    clip: Path, tmp_path: Path, arguments: list[str]
+):
+    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", clip, tmp_path / "o.mkv", *QUICK]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        left = subprocess.run(
+            [*command, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True
+        )
+        deaf = subprocess.run([*command, *arguments], stdout=writing, stderr=writing)
+    finally:
+        os.close(writing)
+    (line,) = left.stderr.splitlines()
+    assert line.startswith("error: Standard output was closed") and "same command" in line
+    assert (left.returncode, deaf.returncode) == (5, 5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4"]
+    assert subprocess.run([*command, *arguments], capture_output=True).returncode == 0
 
 
 def test_module_and_script_are_one_command():

@@ -7,7 +7,6 @@ is instant.
 from __future__ import annotations
 
 import importlib
-import os
 import signal
 import sys
 
@@ -15,7 +14,8 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.signals import Terminated, raise_terminated
-from sdr2hdr.errors import Sdr2HdrError, StoppedError
+from sdr2hdr.cli.standard_streams import let_go, prepare_standard_streams
+from sdr2hdr.errors import OutputError, Sdr2HdrError, StoppedError
 from sdr2hdr.version import __version__
 
 __all__ = ["main"]
@@ -75,6 +75,7 @@ def group() -> None:
 def main() -> None:
     """Run the command line and exit with the code that belongs to what happened."""
     signal.signal(signal.SIGTERM, raise_terminated)
+    prepare_standard_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -82,12 +83,19 @@ def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; every error has been said when this returns."""
     console = Console()
     try:
-        with group.make_context("sdr2hdr", arguments, obj=console) as context:
+        # A copy, since Click takes out of the list what it has read.
+        with group.make_context("sdr2hdr", list(arguments), obj=console) as context:
             group.invoke(context)
+        # A command has not ended well before all that it said is taken.
+        print(end="", flush=True)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
         error.show()
+        # Where Click does not understand the arguments, the console has not been told of --json.
+        if console.json or "--json" in arguments:
+            content = {"text": error.format_message(), "exit_code": error.exit_code}
+            console.event("error", content)
         return error.exit_code
     except Sdr2HdrError as error:
         console.error(error)
@@ -102,12 +110,25 @@ def run(arguments: list[str]) -> int:
         console.say("Terminated; nothing half written was left behind.")
         return EXIT_TERMINATED
     except BrokenPipeError:
-        # Whoever read standard output has left; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_TERMINATED
+        return lost_reader(console)
     except Exception as error:
         console.bug(error)
         return EXIT_BUG
     finally:
         console.close()
     return 0
+
+
+def lost_reader(console: Console) -> int:
+    """Say that nobody reads standard output any more, and give the exit code."""
+    let_go(sys.stdout)
+    error = OutputError(
+        "Standard output was closed by the program that reads it; expected it to read to the end. "
+        "An unfinished conversion goes on with the same command."
+    )
+    try:
+        console.error(error)
+    except BrokenPipeError:
+        # It read standard error too.
+        let_go(sys.stderr)
+    return error.exit_code

@@ -29,9 +29,9 @@ def command(
 ) -> None:
     """Remove what unfinished conversions have kept or left behind.
 
-    That is work folders, and what a kill leaves beside an output: half-copied files and locks. All
-    is named after an OUTPUT, or looked for in a folder, by default the present one. What belongs to
-    conversions that are running stays.
+    That is work folders, and what a kill leaves beside an output: half-copied files, unfinished
+    sequences of pictures, and locks. All is named after an OUTPUT, or looked for in a folder, by
+    default the present one. What belongs to conversions that are running stays.
     """
     from sdr2hdr.jobs.leftovers import find_leftovers, remove_leftover
 
@@ -78,6 +78,8 @@ def words(leftover: Leftover) -> str:
     """What it is."""
     if leftover.kind == "partial_file":
         return "a half-copied file"
+    if leftover.kind == "partial_sequence":
+        return "an unfinished sequence of pictures"
     if leftover.kind == "lock":
         return "the lock of a killed run"
     of_all = "" if leftover.segments is None else f" of {leftover.segments}"

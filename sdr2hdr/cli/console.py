@@ -49,7 +49,7 @@ class Console:
         self.json, self.quiet, self.verbose = json, quiet, verbose
         if log_file is not None:
             try:
-                self.log = log_file.open("a", encoding="utf-8")
+                self.log = log_file.open("a", encoding="utf-8", errors="backslashreplace")
             except OSError as error:
                 raise OutputError(
                     f"The log file {log_file} cannot be written: {error.strerror}; "
@@ -100,7 +100,12 @@ class Console:
             place = self.log.name
         else:
             with tempfile.NamedTemporaryFile(
-                "w", prefix="sdr2hdr-", suffix=".log", delete=False, encoding="utf-8"
+                "w",
+                prefix="sdr2hdr-",
+                suffix=".log",
+                delete=False,
+                encoding="utf-8",
+                errors="backslashreplace",
             ) as file:
                 file.write(trace)
             place = file.name
@@ -114,8 +119,12 @@ class Console:
         print(text)
 
     def event(self, kind: str, content: Mapping[str, object]) -> None:
-        """A result for scripts: one JSON object, one line."""
-        print(json.dumps({"event": kind, **content}, ensure_ascii=False), flush=True)
+        """A result for scripts: one JSON object, one line.
+
+        In ASCII, which every encoding of standard output holds: a name that is no text is escaped
+        too, byte for byte as `os.fsdecode` gives it.
+        """
+        print(json.dumps({"event": kind, **content}), flush=True)
 
     def record(self, text: str) -> None:
         """Repeat a message in the log file."""

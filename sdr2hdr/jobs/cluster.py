@@ -270,9 +270,23 @@ def _client(job: JobOptions, threads: int | None) -> Iterator[Client]:
             "dask.distributed is not installed; expected it for --cluster and --workers. Install "
             "it with: pip install 'sdr2hdr[cluster]'"
         ) from error
+
+    class ClosingClient(Client):
+        """Closes itself when it cannot start, because nobody else gets hold of it then.
+
+        Left open, it waits at the program's end for a thread that is gone, and prints that.
+        """
+
+        def start(self, **kwargs: Any) -> None:
+            try:
+                super().start(**kwargs)
+            except BaseException:
+                self.close()
+                raise
+
     if job.workers is None:
         try:
-            client = Client(job.cluster, timeout=CONNECT_SECONDS, set_as_default=False)
+            client = ClosingClient(job.cluster, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise BackendUnavailableError(
                 f"No Dask scheduler answers at {job.cluster}; expected one (--cluster "

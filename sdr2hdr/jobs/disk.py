@@ -22,6 +22,7 @@ __all__ = [
     "sync_folder",
     "told",
     "unfinished_name",
+    "write_bytes",
     "write_text",
 ]
 
@@ -43,14 +44,23 @@ def keep(unfinished: Path, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file in one step.
+    """Replace a text file, UTF-8, in one step.
+
+    Raises:
+        OSError: The disk does not take it.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file in one step.
 
     Raises:
         OSError: The disk does not take it.
     """
     unfinished = unfinished_name(path)
     try:
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_bytes(data)
         keep(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -77,6 +77,7 @@ class LocalExecutor:
 
 def is_failure_of_one_segment(error: BaseException) -> bool:
     """Whether the other segments may still be converted after this error."""
-    if isinstance(error, (SourceChangedError, DiskFullError)):
+    # A broken pipe is no file's: whoever was to be told of progress has left.
+    if isinstance(error, (SourceChangedError, DiskFullError, BrokenPipeError)):
         return False
     return isinstance(error, (InputError, OutputError, VerificationError, OSError))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,8 +13,9 @@ from sdr2hdr.delivery.target_file import abandoned_files
 from sdr2hdr.errors import InputError, OutputError
 from sdr2hdr.jobs.lock import LOCK_SUFFIX, is_stale, lock_path, output_lock
 from sdr2hdr.jobs.work_folder import WORK_FOLDER_SUFFIX, WorkFolder
+from sdr2hdr.media.image_sequence import unfinished_sequences
 
-__all__ = ["Leftover", "find_leftovers", "remove_leftover"]
+__all__ = ["Leftover", "find_leftovers", "remove_leftover", "remove_pictures_of"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Leftover:
         target: The output that it is for.
         size_bytes: Of all files in it.
         kind: "work_folder", to go on with; "partial_file", which a kill left beside the target
-            while the whole file was brought there; "lock" of a run that was killed.
+            while the whole file was brought there; "partial_sequence", the pictures of a sequence
+            that is not whole; "lock" of a run that was killed.
         finished_segments: How many there are in a work folder.
         segments: How many its plan has, None if there is none that can be read.
     """
@@ -32,7 +36,7 @@ class Leftover:
     path: Path
     target: Path
     size_bytes: int
-    kind: Literal["work_folder", "partial_file", "lock"] = "work_folder"
+    kind: Literal["work_folder", "partial_file", "partial_sequence", "lock"] = "work_folder"
     finished_segments: int = 0
     segments: int | None = None
 
@@ -49,7 +53,8 @@ def find_leftovers(place: Path, temp_dir: Path | None = None) -> list[Leftover]:
         InputError: There is nothing of that name.
     """
     if place.is_dir() and not place.name.endswith(WORK_FOLDER_SUFFIX):
-        return [*_work_folders(place), *_partial_files(place), *_locks(place)]
+        partials = [*_partial_files(place), *_partial_sequences(place)]
+        return [*_work_folders(place), *partials, *_locks(place)]
     if place.is_dir():
         found = _leftover(place)
         return [] if found is None else [found]
@@ -57,8 +62,9 @@ def find_leftovers(place: Path, temp_dir: Path | None = None) -> list[Leftover]:
         raise InputError(f"{place} does not exist; expected an output or a folder.")
     folders = {WorkFolder.of(place, lies_in).path for lies_in in (None, temp_dir)}
     found = [leftover for path in sorted(folders) if (leftover := _leftover(path)) is not None]
-    partials = [each for each in _partial_files(place.parent) if each.target.name == place.name]
-    return [*found, *partials, *_lock(lock_path(place), place)]
+    partials = [*_partial_files(place.parent), *_partial_sequences(place.parent)]
+    found += [each for each in partials if each.target.name == place.name]
+    return [*found, *_lock(lock_path(place), place)]
 
 
 def remove_leftover(leftover: Leftover) -> None:
@@ -72,6 +78,8 @@ def remove_leftover(leftover: Leftover) -> None:
     with output_lock(leftover.target):
         if leftover.kind == "work_folder":
             WorkFolder(leftover.path, leftover.target).clear()
+        elif leftover.kind == "partial_sequence":
+            _remove_pictures(leftover.path)
         elif leftover.kind == "partial_file":
             try:
                 leftover.path.unlink(missing_ok=True)
@@ -79,6 +87,26 @@ def remove_leftover(leftover: Leftover) -> None:
                 raise OutputError(
                     f"{leftover.path} cannot be removed: {error.strerror}."
                 ) from error
+
+
+def remove_pictures_of(target: Path) -> None:
+    """Remove what killed runs have left of a sequence; only for who holds its lock.
+
+    Raises:
+        OutputError: Something of it cannot be removed.
+    """
+    for path, other in unfinished_sequences(target.parent):
+        if other.name == target.name:
+            _remove_pictures(path)
+
+
+def _remove_pictures(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be removed: {error.strerror}.") from error
 
 
 def _work_folders(folder: Path) -> Iterator[Leftover]:
@@ -91,6 +119,11 @@ def _work_folders(folder: Path) -> Iterator[Leftover]:
 def _partial_files(folder: Path) -> Iterator[Leftover]:
     for path, target in abandoned_files(folder):
         yield Leftover(path, target, path.stat().st_size, "partial_file")
+
+
+def _partial_sequences(folder: Path) -> Iterator[Leftover]:
+    for path, target in unfinished_sequences(folder):
+        yield Leftover(path, target, _size_bytes(path), "partial_sequence")
 
 
 def _locks(folder: Path) -> Iterator[Leftover]:
@@ -115,7 +148,17 @@ def _leftover(path: Path) -> Leftover | None:
     return Leftover(
         path=path,
         target=target,
-        size_bytes=sum(file.stat().st_size for file in path.iterdir() if file.is_file()),
+        size_bytes=_size_bytes(path),
         finished_segments=folder.count_finished(),
         segments=None if plan is None else len(plan.segments),
     )
+
+
+def _size_bytes(folder: Path) -> int:
+    """Of all files in a folder that a run may be at work in, and take some of them away."""
+    total = 0
+    with suppress(FileNotFoundError):
+        for file in folder.iterdir():
+            with suppress(FileNotFoundError):
+                total += file.stat().st_size if file.is_file() else 0
+    return total

@@ -25,6 +25,7 @@ from sdr2hdr.errors import (
 )
 from sdr2hdr.jobs.cluster import cluster_executor
 from sdr2hdr.jobs.disk import sync_folder, told
+from sdr2hdr.jobs.leftovers import remove_pictures_of
 from sdr2hdr.jobs.listener import JobListener
 from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.jobs.merge import merge
@@ -93,7 +94,11 @@ def convert(
                 f"{conversion.target} is no video file, and only these are made in segments; leave "
                 "out --cluster and --workers."
             )
-        return _convert_in_one_go(conversion, listener)
+        if conversion.kind == "pipe":
+            return _convert_in_one_go(conversion, listener)
+        with output_lock(conversion.target):
+            remove_pictures_of(conversion.target)
+            return _convert_in_one_go(conversion, listener)
     with output_lock(conversion.target):
         folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
         folder.remove_partials()

@@ -15,7 +15,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdr2hdr.errors import InputError, OutputError
-from sdr2hdr.jobs.disk import UNFINISHED_SUFFIX, keep, sha256_of, told, unfinished_name, write_text
+from sdr2hdr.jobs.disk import (
+    UNFINISHED_SUFFIX,
+    keep,
+    sha256_of,
+    told,
+    unfinished_name,
+    write_bytes,
+    write_text,
+)
 from sdr2hdr.jobs.plan import Plan, Segment, read_plan
 from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord
 from sdr2hdr.range_summary import RangeSummary
@@ -70,7 +78,7 @@ class WorkFolder:
     def target_of(path: Path) -> Path | None:
         """The output that a folder is the work folder of; None if it is no work folder."""
         try:
-            return Path((path / _TARGET_FILE).read_text(encoding="utf-8"))
+            return Path(os.fsdecode((path / _TARGET_FILE).read_bytes()))
         except (OSError, UnicodeDecodeError):
             return None
 
@@ -82,7 +90,8 @@ class WorkFolder:
         """
         try:
             self.path.mkdir(exist_ok=True)
-            write_text(self.path / _TARGET_FILE, str(self._target.absolute()))
+            # The system's own bytes: a name need not be text in any encoding.
+            write_bytes(self.path / _TARGET_FILE, os.fsencode(self._target.absolute()))
         except OSError as error:
             raise OutputError(
                 f"The work folder {self.path} cannot be made: {error.strerror}. "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -24,11 +25,11 @@ from sdr2hdr.frames import RgbBatch
 from sdr2hdr.media.exr_attributes import float_attribute, floats_attribute, with_attributes
 from sdr2hdr.media.mastering import BT2020_1000, P3_D65_1000, MasteringDisplay
 from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.targets import frame_path, frame_pattern
+from sdr2hdr.media.targets import frame_path, frame_pattern, target_kind
 from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.signal import HDR_DISPLAY
 
-__all__ = ["FIRST_FRAME_NUMBER", "ImageSequenceWriter"]
+__all__ = ["FIRST_FRAME_NUMBER", "ImageSequenceWriter", "unfinished_sequences"]
 
 FIRST_FRAME_NUMBER = 1
 
@@ -38,6 +39,8 @@ EXR_WHITE_CD_M2 = 1.0
 _EXR_LINES_PER_BLOCK = 16
 """Of ZIP compression (OpenEXR File Layout)."""
 _LARGEST_CODE = 65535
+_UNFINISHED_NAME = re.compile(r"\.(?P<target>.+%.+)\.[a-z0-9_]{8}\.partial", re.DOTALL)
+"""As `ImageSequenceWriter` names its folder; the eight characters are `tempfile`'s."""
 _BT2020, _PQ, _RGB, _FULL_RANGE = 9, 16, 0, 2
 """Rec. ITU-T H.273 (07/2021), Tables 2 to 4; libav's code of full range."""
 
@@ -59,7 +62,8 @@ class ImageSequenceWriter:
             count from 1.
         video: Size, padding, rotation and mastering display; its signal is not looked at.
         pq_eotf: From PQ, [0, 1], to cd/m2, same shape.
-        overwrite: Replace an older sequence of that name, all of it.
+        overwrite: Replace an older sequence of that name, all of it, and what has appeared of one
+            by the end.
 
     Raises:
         OutputError: The name has no place for a number, frames of that name are there already
@@ -77,16 +81,12 @@ class ImageSequenceWriter:
         self._target = target
         self._video = video
         self._pq_eotf = pq_eotf
-        pattern = frame_pattern(target)
+        self._overwrite = overwrite
+        self._pattern = frame_pattern(target)
         try:
-            self._older = [p for p in target.parent.iterdir() if pattern.fullmatch(p.name)]
-            if self._older and not overwrite:
-                raise OutputError(
-                    f"{self._older[0]} exists already, and {len(self._older) - 1} more of "
-                    f"{target.name}; --overwrite replaces them."
-                )
-            stem = target.stem.partition("%")[0]
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{stem}.", dir=target.parent))
+            self._there_already("exists already")
+            name = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
+            self._folder = Path(name)
         except OSError as error:
             raise self._cannot_write(error) from error
         self._frames = 0
@@ -136,12 +136,13 @@ class ImageSequenceWriter:
         """Give the files their names.
 
         Raises:
-            OutputError: No frame was written, or the files cannot be renamed.
+            OutputError: No frame was written, frames of that name have appeared meanwhile without
+                `overwrite`, or the files cannot be renamed.
         """
         if self._frames == 0:
             raise OutputError("No frame was written; expected at least one in the time range.")
         try:
-            for older in self._older:
+            for older in self._there_already("has appeared meanwhile"):
                 older.unlink(missing_ok=True)
             for written in sorted(self._folder.iterdir()):
                 written.replace(self._target.parent / written.name)
@@ -171,6 +172,16 @@ class ImageSequenceWriter:
     def abort(self) -> None:
         """Remove what has no name yet; may be called at any time."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _there_already(self, how: str) -> list[Path]:
+        """The files of that name that are there; refused without `overwrite`."""
+        there = sorted(p for p in self._target.parent.iterdir() if self._pattern.fullmatch(p.name))
+        if there and not self._overwrite:
+            raise OutputError(
+                f"{there[0]} {how}, and {len(there) - 1} more of {self._target.name}; --overwrite "
+                "replaces them."
+            )
+        return there
 
     def _picture(self, pixels: torch.Tensor) -> bytes:
         """One file of R'G'B' (3, H, W)."""
@@ -232,6 +243,24 @@ def _exr(light_cd_m2: np.ndarray, rate: Fraction | None) -> bytes:
         value = struct.pack("<iI", rate.numerator, rate.denominator)
         attributes += b"framesPerSecond\0rational\0" + struct.pack("<I", len(value)) + value
     return with_attributes(data, attributes, -(-red.shape[0] // _EXR_LINES_PER_BLOCK))
+
+
+def unfinished_sequences(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Find what is not a whole sequence yet: being written, or left by a kill.
+
+    Args:
+        folder: Where to look, not in those below it.
+
+    Yields:
+        The folder of the pictures, and the target that they would have become.
+    """
+    for path in sorted(folder.glob(".*.partial")):
+        name = _UNFINISHED_NAME.fullmatch(path.name)
+        if name is None or not path.is_dir() or path.is_symlink():
+            continue
+        target = folder / name["target"]
+        if target_kind(target) == "sequence":
+            yield path, target
 
 
 def _encoded(

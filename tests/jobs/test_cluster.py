@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -215,6 +216,16 @@ def test_what_cannot_be_reached_is_said(source: Path, tmp_path: Path, monkeypatc
     pictures = prepare(source, tmp_path / "shot_%06d.png", TWO_THREADS)
     with pytest.raises(UsageError, match="--workers"):
         run.convert(pictures, JobOptions(workers=2))
+
+
+def test_a_wrong_address_is_said_in_one_line(source: Path, tmp_path: Path):
+    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", source, tmp_path / "out.mkv"]
+    done = subprocess.run(
+        [*command, "--model", "bt2408", "--cluster", "foo"], capture_output=True, text=True
+    )
+    assert done.returncode == 6
+    (line,) = done.stderr.splitlines()
+    assert "No Dask scheduler answers at foo" in line
 
 
 def test_the_disk_is_watched_for_workers_too(

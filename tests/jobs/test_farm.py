@@ -266,6 +266,53 @@ def test_clean_removes_what_a_kill_left_beside_the_target(
     assert code == 0 and "nothing" in err
 
 
+KILLED_WHILE_WRITING_PICTURES = """
+import os, signal, sys
+from pathlib import Path
+from sdr2hdr.jobs import run
+from sdr2hdr.media.image_sequence import ImageSequenceWriter
+from sdr2hdr.options import ConvertOptions
+from sdr2hdr.pipeline import prepare
+ImageSequenceWriter.finish = lambda writer: os.kill(os.getpid(), signal.SIGKILL)
+run.convert(prepare(Path(sys.argv[1]), Path(sys.argv[2]), ConvertOptions("bt2408")))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such kill")
+def test_pictures_that_a_kill_left_are_removed(
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    target, other = tmp_path / "shot_%03d.png", tmp_path / "shot_b_%03d.png"
+    strange = tmp_path / ".notes_%d.txt.abcdefgh.partial"
+    strange.mkdir()
+
+    def kill() -> Path:
+        code = [sys.executable, "-c", KILLED_WHILE_WRITING_PICTURES, source, target]
+        subprocess.run(code, check=False)
+        (left,) = tmp_path.glob(".shot_[%]*.partial")
+        assert len(list(left.iterdir())) == 3 * SEGMENT_FRAMES
+        return left
+
+    left = kill()
+    code, out, _ = call(capfd, "clean", tmp_path, "--dry-run", "--json")
+    found, lock = [json.loads(line) for line in out.splitlines()]
+    assert (code, found["kind"], lock["kind"]) == (0, "partial_sequence", "lock")
+    assert (found["path"], found["output"]) == (str(left), str(target))
+    assert found["size_bytes"] == sum(path.stat().st_size for path in left.iterdir())
+    code, _, err = call(capfd, "clean", other)
+    assert code == 0 and "nothing" in err and left.exists()
+    with output_lock(target):
+        code, _, err = call(capfd, "clean", tmp_path)
+        assert (code, left.exists()) == (0, True) and "another run" in err
+    code, out, _ = call(capfd, "clean", target)
+    assert code == 0 and "unfinished sequence of pictures" in out
+    assert list(tmp_path.iterdir()) == [strange]
+    kill()
+    run.convert(prepare(source, target, OPTIONS))
+    written = [f"shot_{number + 1:03d}.png" for number in range(3 * SEGMENT_FRAMES)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [strange.name, *written]
+
+
 def test_flicker_gate_fails_and_keeps_the_segments(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -15,7 +15,15 @@ from pathlib import Path
 
 import pytest
 from clips import FLOWER
-from long_clips import OPTIONS, Ears, before_segment, make_source, use_short_segments
+from long_clips import (
+    FRAMES,
+    OPTIONS,
+    SEGMENT_FRAMES,
+    Ears,
+    before_segment,
+    make_source,
+    use_short_segments,
+)
 
 from sdr2hdr.cli import run as run_command
 from sdr2hdr.errors import (
@@ -32,7 +40,7 @@ from sdr2hdr.jobs.segment_loop import ATTEMPTS
 from sdr2hdr.jobs.space import other_disk
 from sdr2hdr.jobs.stopping import Drain, StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
-from sdr2hdr.pipeline import prepare
+from sdr2hdr.pipeline import Progress, prepare
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +125,19 @@ def test_when_nothing_can_be_done_the_reason_is_the_error(
     with pytest.raises(InputError, match="damaged"):
         run.convert(prepare(source, tmp_path / "out.mkv", OPTIONS))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_listener_that_has_left_is_no_failure_of_a_segment(source: Path, tmp_path: Path):
+    class Deaf(Ears):
+        def progress(self, progress: Progress) -> None:
+            if progress.stage == "convert" and progress.frames > SEGMENT_FRAMES:
+                raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    target, ears = tmp_path / "out.mkv", Deaf()
+    with pytest.raises(BrokenPipeError):
+        run.convert(prepare(source, target, OPTIONS), listener=ears)
+    assert not any(news.error for news in ears.news)
+    assert WorkFolder.of(target, None).count_finished() == 1
 
 
 def test_full_disk_is_told_and_gone_on_with(
@@ -222,8 +243,9 @@ def test_a_disk_that_really_is_full(source: Path, tmp_path: Path, whole: bytes):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_two_runs_on_one_output_exclude_each_other(source: Path, tmp_path: Path):
-    target = tmp_path / "out.mkv"
+@pytest.mark.parametrize("name", ["out.mkv", "shot_%03d.png"])
+def test_two_runs_on_one_output_exclude_each_other(source: Path, tmp_path: Path, name: str):
+    target = tmp_path / name
     code = (
         "import sys, time; from pathlib import Path; from sdr2hdr.jobs.lock import output_lock\n"
         "with output_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
@@ -244,7 +266,8 @@ def test_two_runs_on_one_output_exclude_each_other(source: Path, tmp_path: Path)
     # The file is still there; the lock went with its process.
     assert lock_path(target).exists()
     run.convert(prepare(source, target, OPTIONS))
-    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
+    written = ["out.mkv"] if name == "out.mkv" else [name % (n + 1) for n in range(FRAMES)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == written
 
 
 def test_shared_locks_go_together_and_keep_others_out(tmp_path: Path):

@@ -141,6 +141,23 @@ def test_older_frames_are_kept_or_replaced_whole(tmp_path: Path):
     assert (tmp_path / "shot_0002.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_frames_that_have_appeared_meanwhile_are_kept_or_replaced_whole(tmp_path: Path):
+    target, appeared = tmp_path / "shot_%04d.png", tmp_path / "shot_0007.png"
+    with ImageSequenceWriter(target, VIDEO, pq_eotf) as writer:
+        writer.write(batch())
+        appeared.write_text("another run's")
+        with pytest.raises(OutputError, match=r"0007\.png has appeared meanwhile.*--overwrite"):
+            writer.finish()
+    assert list(tmp_path.iterdir()) == [appeared]
+    appeared.unlink()
+    with ImageSequenceWriter(target, VIDEO, pq_eotf, overwrite=True) as writer:
+        writer.write(batch())
+        appeared.write_text("another run's")
+        writer.finish()
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["shot_0001.png", "shot_0002.png"]
+
+
 @pytest.mark.parametrize("name", ["shot.png", "shot_%04d_%04d.png", "shot_%s.png", "a%%_%d.png"])
 def test_names_without_a_single_place_are_refused(tmp_path: Path, name: str):
     with pytest.raises(OutputError, match="no single place"):

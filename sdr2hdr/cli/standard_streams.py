@@ -1,0 +1,40 @@
+"""Standard output and standard error, in whatever state the caller hands them over."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+__all__ = ["let_go", "prepare_standard_streams"]
+
+
+def prepare_standard_streams() -> None:
+    """Make it safe to use standard streams that are closed or whose encoding lacks characters.
+
+    What is said on a closed one goes nowhere, and ends no command. Standard output stays None when
+    it is closed: a video that is to go there must know.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Else the next file that is opened gets the number, and a library's messages. The
+            # lowest free number is given first: this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stderr is None:
+        # `print` takes None for standard output, where a video or JSON may go.
+        nowhere = Path(os.devnull)
+        sys.stderr = nowhere.open("w", errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As standard error: a name that is no text in the terminal's encoding ends no command.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def let_go(stream: TextIO) -> None:
+    """Send what is still to come on a stream nowhere, so that Python does not complain at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
