@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,27 @@ def test_what_a_plan_says_is_not_said_twice(
         assert (code, word in err) == (expected, True), (arguments, err)
     code, _, err = call(capfd, "convert", source, tmp_path / "out.mp4", "--plan", plan)
     assert code == 2 and ".mkv" in err
+
+
+def test_a_plan_never_replaces_the_input(
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    own = tmp_path / "own.mp4"
+    shutil.copyfile(source, own)
+    content = own.read_bytes()
+    linked = tmp_path / "linked.json"
+    linked.hardlink_to(own)
+    for path in (own, linked):
+        code, _, err = call(capfd, "plan", own, "-o", path, "--overwrite")
+        assert (code, "input itself" in err) == (5, True), err
+    assert own.read_bytes() == linked.read_bytes() == content
+    # Nor is the input's name one that an unfinished plan might have.
+    hidden = own.rename(tmp_path / ".plan.json.part")
+    code, _, err = call(capfd, "plan", hidden, "-o", tmp_path / "plan.json")
+    assert code == 0, err
+    assert hidden.read_bytes() == content
+    code, _, err = call(capfd, "plan", hidden, "-o", tmp_path / "plan.json")
+    assert code == 5 and "--overwrite" in err
 
 
 def test_another_machine_is_refused_unless_allowed(
