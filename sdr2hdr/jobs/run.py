@@ -43,6 +43,7 @@ from sdr2hdr.jobs.settings import (
 from sdr2hdr.jobs.space import check_room
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.media.damage import strict_error
 from sdr2hdr.options import JobOptions
 from sdr2hdr.output import open_segment_sink
 from sdr2hdr.pipeline import (
@@ -201,12 +202,22 @@ def _check_encoder(run: JobRun) -> None:
 def finished_before(
     run: JobRun, plan: Plan, segments: Iterable[Segment]
 ) -> dict[int, FinishedSegment]:
-    """The segments that are there and whole, by index."""
+    """The segments that are there and whole, by index.
+
+    Raises:
+        InputError: One was converted from a damaged part of the source, and `--strict` is asked
+            for now. No byte depends on that option, so the segments fit; what an earlier run let
+            pass is in their records.
+    """
     finished = {}
     for segment in segments:
         run.stop.check()
         record = run.folder.finished(plan, segment)
         if record is not None:
+            if run.conversion.options.read.strict and record.summary.damage:
+                raise strict_error(
+                    f": {record.summary.damage} (segment {segment.index} of an earlier run)"
+                )
             finished[segment.index] = record.finished
         elif run.folder.has_traces_of(segment):
             text = f"Segment {segment.index} of an earlier run is damaged; it is converted again."

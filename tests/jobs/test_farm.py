@@ -18,6 +18,7 @@ from long_clips import (
     Killed,
     before_segment,
     make_source,
+    spoil,
     use_short_segments,
 )
 
@@ -126,6 +127,25 @@ def test_what_a_plan_says_is_not_said_twice(
         assert (code, word in err) == (expected, True), (arguments, err)
     code, _, err = call(capfd, "convert", source, tmp_path / "out.mp4", "--plan", plan)
     assert code == 2 and ".mkv" in err
+
+
+def test_strict_takes_no_damage_from_another_run(
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    own, target, plan = tmp_path / "own.mp4", tmp_path / "out.mkv", tmp_path / "plan.json"
+    shutil.copyfile(source, own)
+    spoil(own, SEGMENT_FRAMES + 3)
+    code, _, err = call(capfd, "plan", own, "-o", plan, "--model", "bt2408")
+    assert code == 0, err
+    some = ("convert", own, target, "--plan", plan, "--segments")
+    code, _, err = call(capfd, *some, "0-2")
+    assert code == 0, err
+    code, _, err = call(capfd, *some, "0-2", "--strict")
+    assert code == 3 and "expected none under --strict" in err
+    code, _, err = call(capfd, *some, "2", "--strict")
+    assert code == 0, err
+    code, _, err = call(capfd, "merge", plan, target)
+    assert code == 0, err
 
 
 def test_a_plan_never_replaces_the_input(

@@ -12,15 +12,18 @@ import pytest
 from long_clips import (
     FRAMES,
     OPTIONS,
+    SEGMENT_FRAMES,
     Ears,
     Killed,
     before_segment,
     make_source,
+    spoil,
     use_short_segments,
 )
 
 from sdr2hdr.errors import (
     FrameMemoryError,
+    InputError,
     PartialFailureError,
     SourceChangedError,
     StoppedError,
@@ -220,6 +223,22 @@ def test_options_that_change_no_byte_go_on(source: Path, tmp_path: Path):
     )
     ears = Ears()
     convert(source, target, ears, options)
+    assert ears.resumed == [3]
+
+
+def test_strict_takes_no_damage_from_an_earlier_run(source: Path, tmp_path: Path):
+    own = tmp_path / "own.mp4"
+    shutil.copyfile(source, own)
+    spoil(own, SEGMENT_FRAMES + 3)
+    target = tmp_path / "target.mkv"
+    kill_in(own, target, 3)
+    strict = dataclasses.replace(OPTIONS, read=dataclasses.replace(OPTIONS.read, strict=True))
+    with pytest.raises(InputError, match=r"damaged: 1 .*segment 1 .*none under --strict\. Without"):
+        convert(own, target, options=strict)
+    assert not target.exists()
+    # What is finished is kept for who takes the damage.
+    ears = Ears()
+    assert convert(own, target, ears).damage
     assert ears.resumed == [3]
 
 
