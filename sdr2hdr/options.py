@@ -32,6 +32,8 @@ SuperWhite = Literal["clip", "scale"]
 _PEAK_RANGE_CD_M2 = (100.0, 10_000.0)
 _WHITE_RANGE_CD_M2 = (10.0, 10_000.0)
 _LARGEST_EXPOSURE_STOPS = 10.0
+_LATEST_SECONDS = 1e9
+"""Some 30 years: what 64 bits hold of any clock's ticks, nanoseconds too."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,11 @@ class ColourOverrides:
 
 @dataclass(frozen=True)
 class TimeRange:
-    """The part of the source to convert, [start, end) in seconds from the start of the file."""
+    """The part of the source to convert, [start, end) in seconds from the start of the file.
+
+    Raises:
+        ValueError: It is empty, or begins or ends at no time that a file can have.
+    """
 
     start_seconds: float | None = None
     end_seconds: float | None = None
@@ -58,6 +64,9 @@ class TimeRange:
         start = self.start_seconds or 0.0
         if self.end_seconds is not None and self.end_seconds <= start:
             raise ValueError(f"End is {self.end_seconds} s; expected more than {start} s.")
+        for name, seconds in (("Start", self.start_seconds), ("End", self.end_seconds)):
+            if seconds is not None and not seconds <= _LATEST_SECONDS:
+                raise ValueError(f"{name} is {seconds:g} s; expected {_LATEST_SECONDS:g} at most.")
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,11 @@ def test_bad_input_gets_its_code_one_sentence_and_no_file(
         (["--model", "irnet2", "--device", "cuda:9"], 6, "cuda"),
         (["--model", "irnet2", "--precision", "fp16"], 6, "fp16"),
         (["--start", "9:00", "--end", "1:00"], 2, "--end"),
+        (["--start", "9" * 28], 2, "1e+09 at most"),
+        (["--end", "9" * 401], 2, "1e+09 at most"),
+        (["--max-memory", "9" * 401], 2, "64 bits"),
+        (["--temp-dir", "n" * 300], 5, "--temp-dir"),
+        (["--temp-dir", "{empty}/none"], 5, "--temp-dir"),
         (["--encoder-params", "nosuch=1"], 2, "nosuch"),
     ],
 )
@@ -165,11 +170,15 @@ def test_outputs_that_are_refused(clip: Path, tmp_path: Path, capfd: pytest.Capt
         tmp_path / "out.webm": "WebM",
         tmp_path / "out.xyz": "xyz",
         tmp_path: "folder",
+        tmp_path / f"{'n' * 296}.mkv": "name another",
+        tmp_path / ("n" * 300) / "out.mkv": "name another",
     }
     for target, word in targets.items():
         code, _, err = call(capfd, "convert", clip, target, *QUICK)
         assert (code, word in err) == (5, True), (target, err)
     assert existing.read_bytes() == b"precious"
+    code, _, err = call(capfd, "export", "bt2446a", tmp_path / f"{'n' * 295}.onnx")
+    assert (code, "name another" in err) == (5, True), err
 
 
 def test_overwrite_replaces_only_with_a_whole_file(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,10 +42,10 @@ class SegmentsType(click.ParamType):
         """First and last of "3", "0-7"."""
         if isinstance(value, tuple):
             return value
-        first, dash, last = str(value).partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", str(value))
+        if match is None:
             self.fail(f"{value!r} is not A-B; expected two segment numbers from 0.", param, ctx)
-        return int(first), int(last if dash else first)
+        return int(match[1]), int(match[2] or match[1])
 
 
 def open_plan(

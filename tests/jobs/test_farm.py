@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,7 @@ def test_what_a_plan_says_is_not_said_twice(
         ("--segments", "0-1"): (2, "--plan"),
         ("--plan", plan, "--segments", "2-9"): (2, "the plan has 0 to 2"),
         ("--plan", plan, "--segments", "x"): (2, "A-B"),
+        ("--plan", plan, "--segments", "9" * 5001): (2, "A-B"),
         ("--plan", tmp_path / "none.json"): (3, "none.json"),
         ("--plan", source): (3, "source.mp4"),
     }
@@ -127,6 +129,30 @@ def test_what_a_plan_says_is_not_said_twice(
         assert (code, word in err) == (expected, True), (arguments, err)
     code, _, err = call(capfd, "convert", source, tmp_path / "out.mp4", "--plan", plan)
     assert code == 2 and ".mkv" in err
+
+
+def test_a_record_with_an_absurd_number_counts_as_damaged(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str]
+):
+    target = tmp_path / "out.mkv"
+    code, _, err = call(capfd, "convert", source, target, "--plan", plan, "--segments", "0-2")
+    assert code == 0, err
+    record = WorkFolder.of(target, None).path / "000001.json"
+    text = record.read_text()
+    for name, digits in (
+        ("seconds", "9" * 401),
+        ("super_white", "9" * 5001),
+        ("super_white", "1e999"),
+        ("first_frame", "9" * 401),
+    ):
+        harmed = re.sub(rf'"{name}": [^,]+', f'"{name}": {digits}', text, count=1)
+        assert harmed != text
+        record.write_text(harmed)
+        code, _, err = call(capfd, "merge", plan, target)
+        assert code == 8 and "1 of 3 segments are not finished" in err, (name, err)
+    record.write_text(text.replace('"lights": [[', '"lights": [[' + "9" * 401 + ", "))
+    code, _, err = call(capfd, "merge", plan, target)
+    assert code == 8, err
 
 
 def test_strict_takes_no_damage_from_another_run(
