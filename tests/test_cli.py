@@ -107,6 +107,9 @@ def test_bad_input_gets_its_code_one_sentence_and_no_file(
         (["--temp-dir", "n" * 300], 5, "--temp-dir"),
         (["--temp-dir", "{empty}/none"], 5, "--temp-dir"),
         (["--encoder-params", "nosuch=1"], 2, "nosuch"),
+        (["--encoder-params", "nosuch"], 2, "key=value"),
+        (["--encoder-params", "keyint=5:nosuch"], 2, "key=value"),
+        (["--encoder-params", "nosuch", "--codec", "av1"], 2, "key=value"),
     ],
 )
 def test_bad_options_get_their_code(
