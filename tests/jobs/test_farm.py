@@ -195,6 +195,36 @@ def test_a_plan_never_replaces_the_input(
     assert code == 5 and "--overwrite" in err
 
 
+def test_dry_run_tells_what_the_plan_would_do(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str]
+):
+    target = tmp_path / "out.mkv"
+    before = sorted(tmp_path.iterdir())
+    dry = ("convert", source, target, "--dry-run")
+    code, out, err = call(capfd, *dry, "--plan", plan)
+    assert code == 0, err
+    assert "method: bt2408" in out
+    assert f"plan: {plan}, segments 0 to 2 of 3, {3 * SEGMENT_FRAMES} frames" in out
+    code, out, err = call(capfd, *dry, "--plan", plan, "--segments", "1", "--json")
+    content = json.loads(out)
+    assert code == 0 and content["plan"] == str(plan)
+    assert (content["segments"], content["frame_count"]) == ([1], SEGMENT_FRAMES)
+    refused = {
+        ("--plan", tmp_path / "none.json"): (3, "none.json"),
+        ("--plan", source): (3, "source.mp4"),
+        ("--plan", plan, "--segments", "2-9"): (2, "the plan has 0 to 2"),
+        ("--plan", plan, "--quality", 20): (2, "--quality"),
+    }
+    for arguments, (expected, word) in refused.items():
+        code, out, err = call(capfd, *dry, *arguments)
+        assert (code, word in err, out) == (expected, True, ""), (arguments, err)
+    other = make_source(tmp_path, 2 * SEGMENT_FRAMES)
+    code, _, err = call(capfd, "convert", other, target, "--dry-run", "--plan", plan)
+    assert code == 3 and "changed" in err
+    other.unlink()
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_another_machine_is_refused_unless_allowed(
     source: Path,
     tmp_path: Path,
