@@ -191,7 +191,7 @@ class ConvertOptions:
         light_log: Where to write the light of every frame (.csv or .json), None for nowhere.
         robust_light_levels: Store light levels that a few odd pixels cannot move.
         verify: Read the finished file again and keep it only if it is as promised.
-        overwrite: Replace an existing output once the new one is whole.
+        overwrite: Replace an existing output, and an existing light log, once the new one is whole.
         temp_dir: Folder of the work folder; None is the output's own folder.
         temporal: Keep what networks take from the whole frame steady along a shot.
         max_flicker: Refuse a result of which a shot flickers more than this many times what its

@@ -204,6 +204,44 @@ def test_input_is_never_overwritten(clip: Path, capfd: pytest.CaptureFixture[str
     assert clip.read_bytes() == content
 
 
+def test_light_logs_that_are_refused(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def work(*arguments: object) -> None:
+        raise AssertionError("The film is looked through.")
+
+    existing = written(tmp_path / "there.csv", b"precious")
+    linked = tmp_path / "linked.json"
+    linked.hardlink_to(clip)
+    content = clip.read_bytes()
+    refused = {
+        (existing,): (5, "--overwrite"),
+        (linked, "--overwrite"): (5, "the same command needs"),
+        (tmp_path / "no" / "log.csv",): (5, "does not exist"),
+        (tmp_path / f"{'n' * 300}.csv",): (5, "--light-log names another"),
+        (tmp_path / "log.txt",): (2, ".csv"),
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr("sdr2hdr.jobs.run.make_plan", work)
+        patch.setattr("sdr2hdr.jobs.run.convert_directly", work)
+        for arguments, (expected, word) in refused.items():
+            for more in ("out.mkv", "p_%02d.png"):
+                given = (clip, tmp_path / more, *QUICK, "--light-log", *arguments)
+                code, _, err = call(capfd, "convert", *given)
+                assert (code, word in err) == (expected, True), (given, err)
+                code, _, err = call(capfd, "convert", *given, "--dry-run")
+                assert (code, word in err) == (expected, True), (given, err)
+        several = (clip, linked, "--out-dir", tmp_path, *QUICK, "--light-log", tmp_path / "a.csv")
+        code, _, err = call(capfd, "convert", *several)
+        assert code == 2 and "2 inputs" in err and "--light-log" in err
+    assert (existing.read_bytes(), clip.read_bytes()) == (b"precious", content)
+    one = (clip, "--out-dir", tmp_path, *QUICK, "--light-log", existing, "--overwrite")
+    code, _, err = call(capfd, "convert", *one)
+    assert code == 0, err
+    assert existing.read_text().startswith("frame,")
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_dry_run_tells_and_writes_nothing(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):

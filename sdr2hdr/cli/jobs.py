@@ -86,6 +86,11 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
     """
     jobs = plan_jobs(given["paths"], given["out_dir"], given["container"], json=console.json)
     how = parse_job(given)
+    if given["light_log"] is not None and len(jobs) > 1:
+        raise click.UsageError(
+            f"Found {len(jobs)} inputs; expected one, since a light log is of one film. Leave out "
+            "--light-log, or convert one at a time."
+        )
     perform = partial(show_plan if given["dry_run"] else perform_job, how=how)
     if given["out_dir"] is None:
         perform(console, jobs[0], options)
@@ -150,6 +155,8 @@ def show_plan(
     """Say on stdout what a conversion would do, and refuse what it would refuse."""
     from sdr2hdr import pipeline
     from sdr2hdr.jobs.farm import chosen_segments
+    from sdr2hdr.jobs.job_log import check_job_log
+    from sdr2hdr.jobs.work_folder import WorkFolder
 
     how = how or JobOptions()
     if how.plan is None:
@@ -160,6 +167,8 @@ def show_plan(
         segments = chosen_segments(conversion, plan, how)
         content = plan_content(conversion) | planned_content(plan, segments, how.plan)
         lines = [*plan_lines(conversion), planned_line(plan, segments, how.plan)]
+    if how.segments is None:
+        check_job_log(conversion, WorkFolder.of(conversion.target, options.temp_dir))
     if console.json:
         console.event("plan", content)
         return

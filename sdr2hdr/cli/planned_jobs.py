@@ -57,6 +57,7 @@ def open_plan(
         UsageError: The command line says what the plan says too.
         Sdr2HdrError: The plan cannot be read, or the conversion not be prepared here.
     """
+    from sdr2hdr.delivery.light_log import check_log_place
     from sdr2hdr.jobs.plan import read_plan
     from sdr2hdr.jobs.settings import pinned_conversion
 
@@ -71,6 +72,8 @@ def open_plan(
     if said:
         raise click.UsageError(f"The plan says what {', '.join(said)} shall be; leave it out.")
     plan = read_plan(path)
+    if local.light_log is not None:
+        check_log_place(local.light_log, (path,))
     return plan, pinned_conversion(source, target, plan, local)
 
 

@@ -6,6 +6,7 @@ import time
 
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.errors import BackendUnavailableError, PartialFailureError, UsageError
+from sdr2hdr.jobs.job_log import make_way_for_log
 from sdr2hdr.jobs.listener import JobListener
 from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.jobs.perform import check_source
@@ -83,6 +84,7 @@ def merge_segments(
     """
     with output_lock(conversion.target):
         folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
+        make_way_for_log(conversion, folder)
         run = JobRun(conversion, folder, listener, stop, time.monotonic())
         with stops_told(folder):
             finished = finished_before(run, plan, plan.segments)

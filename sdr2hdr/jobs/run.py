@@ -25,6 +25,7 @@ from sdr2hdr.errors import (
 )
 from sdr2hdr.jobs.cluster import cluster_executor
 from sdr2hdr.jobs.disk import sync_folder, told
+from sdr2hdr.jobs.job_log import check_job_log, make_way_for_log
 from sdr2hdr.jobs.listener import JobListener
 from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.jobs.merge import merge
@@ -94,9 +95,11 @@ def convert(
                 f"{conversion.target} is no video file, and only these are made in segments; leave "
                 "out --cluster and --workers."
             )
+        check_job_log(conversion, WorkFolder.of(conversion.target, conversion.options.temp_dir))
         return _convert_in_one_go(conversion, listener)
     with output_lock(conversion.target):
         folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
+        make_way_for_log(conversion, folder)
         folder.remove_partials()
         run = JobRun(conversion, folder, listener, stop or StopRequest(), time.monotonic())
         with stops_told(folder), _kept_if_useful(folder):

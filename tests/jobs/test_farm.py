@@ -195,6 +195,28 @@ def test_a_plan_never_replaces_the_input(
     assert code == 5 and "--overwrite" in err
 
 
+def test_the_light_log_is_never_the_plan(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str]
+):
+    target, content = tmp_path / "out.mkv", plan.read_bytes()
+    log = ("--light-log", plan, "--overwrite")
+    code, _, err = call(capfd, "convert", source, target, "--plan", plan, *log)
+    assert code == 5 and "the same command needs" in err
+    code, _, err = call(capfd, "merge", plan, target, *log)
+    assert code == 5 and "the same command needs" in err
+    assert plan.read_bytes() == content
+    other = tmp_path / "there.csv"
+    other.write_text("precious")
+    code, _, err = call(capfd, "convert", source, target, "--plan", plan, "--segments", "0-2")
+    assert code == 0, err
+    code, _, err = call(capfd, "merge", plan, target, "--light-log", other)
+    assert code == 5 and "--overwrite" in err
+    assert other.read_text() == "precious" and not target.exists()
+    code, _, err = call(capfd, "merge", plan, target, "--light-log", other, "--overwrite")
+    assert code == 0, err
+    assert len(other.read_text().splitlines()) == 1 + 3 * SEGMENT_FRAMES
+
+
 def test_dry_run_tells_what_the_plan_would_do(
     source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str]
 ):

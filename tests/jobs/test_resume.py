@@ -24,6 +24,7 @@ from long_clips import (
 from sdr2hdr.errors import (
     FrameMemoryError,
     InputError,
+    OutputError,
     PartialFailureError,
     SourceChangedError,
     StoppedError,
@@ -130,6 +131,36 @@ def test_merge_that_was_ended_is_done_again(
     convert(source, target, ears)
     assert ears.resumed == [SEGMENTS]
     assert target.exists()
+
+
+@pytest.mark.parametrize("change", [{}, {"dither": True}])
+def test_run_that_was_ended_behind_its_light_log_goes_on(
+    source: Path, tmp_path: Path, change: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+):
+    target, log = tmp_path / "target.mkv", tmp_path / "light.csv"
+    options = dataclasses.replace(OPTIONS, light_log=log)
+
+    def killed(*arguments: object, **more: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sdr2hdr.jobs.merge.publish", killed)
+        with pytest.raises(Killed):
+            convert(source, target, options=options)
+    written = log.read_text()
+    assert len(written.splitlines()) == FRAMES + 1 and not target.exists()
+    # Somebody else's log is not taken for it.
+    log.write_text("precious")
+    with pytest.raises(OutputError, match="--overwrite"):
+        convert(source, target, options=options)
+    assert log.read_text() == "precious"
+    log.write_text(written)
+    ears = Ears()
+    convert(source, target, ears, dataclasses.replace(options, **change))
+    assert ears.resumed == [0 if change else SEGMENTS]
+    assert target.exists()
+    assert len(log.read_text().splitlines()) == FRAMES + 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [log.name, target.name]
 
 
 def damage_file(folder: Path) -> None:
