@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdr2hdr.delivery.light_log import check_log_name
-from sdr2hdr.delivery.target_file import check_target
+from sdr2hdr.delivery.light_log import check_log_place
+from sdr2hdr.delivery.target_file import check_target, check_temp_dir
 from sdr2hdr.engine import Engine, load_engine
 from sdr2hdr.errors import Notice, UsageError
 from sdr2hdr.frames import Rectangle
@@ -106,8 +106,10 @@ def prepare(
     kind = target_kind(target)
     if kind != "pipe":
         check_target(source, target, overwrite=options.overwrite)
+    if kind == "container" and options.temp_dir is not None:
+        check_temp_dir(options.temp_dir)
     if options.light_log is not None:
-        check_log_name(options.light_log)
+        check_log_place(options.light_log, (source, target))
     if options.verify_roundtrip and options.scale != 1:
         raise UsageError(
             f"A round trip compares pictures of one size; the scale is {options.scale}. Leave out "

@@ -32,6 +32,8 @@ SuperWhite = Literal["clip", "scale"]
 _PEAK_RANGE_CD_M2 = (100.0, 10_000.0)
 _WHITE_RANGE_CD_M2 = (10.0, 10_000.0)
 _LARGEST_EXPOSURE_STOPS = 10.0
+_LATEST_SECONDS = 1e9
+"""Some 30 years: what 64 bits hold of any clock's ticks, nanoseconds too."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,11 @@ class ColourOverrides:
 
 @dataclass(frozen=True)
 class TimeRange:
-    """The part of the source to convert, [start, end) in seconds from the start of the file."""
+    """The part of the source to convert, [start, end) in seconds from the start of the file.
+
+    Raises:
+        ValueError: It is empty, or begins or ends at no time that a file can have.
+    """
 
     start_seconds: float | None = None
     end_seconds: float | None = None
@@ -58,6 +64,9 @@ class TimeRange:
         start = self.start_seconds or 0.0
         if self.end_seconds is not None and self.end_seconds <= start:
             raise ValueError(f"End is {self.end_seconds} s; expected more than {start} s.")
+        for name, seconds in (("Start", self.start_seconds), ("End", self.end_seconds)):
+            if seconds is not None and not seconds <= _LATEST_SECONDS:
+                raise ValueError(f"{name} is {seconds:g} s; expected {_LATEST_SECONDS:g} at most.")
 
 
 @dataclass(frozen=True)
@@ -182,7 +191,7 @@ class ConvertOptions:
         light_log: Where to write the light of every frame (.csv or .json), None for nowhere.
         robust_light_levels: Store light levels that a few odd pixels cannot move.
         verify: Read the finished file again and keep it only if it is as promised.
-        overwrite: Replace an existing output once the new one is whole.
+        overwrite: Replace an existing output, and an existing light log, once the new one is whole.
         temp_dir: Folder of the work folder; None is the output's own folder.
         temporal: Keep what networks take from the whole frame steady along a shot.
         max_flicker: Refuse a result of which a shot flickers more than this many times what its

@@ -118,7 +118,7 @@ def convert_directly(
     if options.light_log is not None:
         log = LightLog()
         log.add(Timeline(conversion.video.time_base, done.times), done.lights)
-        log.write(options.light_log, totals.light)
+        log.write(options.light_log, totals.light, overwrite=options.overwrite)
     return ConversionSummary(
         target=conversion.target,
         frames=totals.frame_count,

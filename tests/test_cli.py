@@ -102,7 +102,15 @@ def test_bad_input_gets_its_code_one_sentence_and_no_file(
         (["--model", "irnet2", "--device", "cuda:9"], 6, "cuda"),
         (["--model", "irnet2", "--precision", "fp16"], 6, "fp16"),
         (["--start", "9:00", "--end", "1:00"], 2, "--end"),
+        (["--start", "9" * 28], 2, "1e+09 at most"),
+        (["--end", "9" * 401], 2, "1e+09 at most"),
+        (["--max-memory", "9" * 401], 2, "64 bits"),
+        (["--temp-dir", "n" * 300], 5, "--temp-dir"),
+        (["--temp-dir", "{empty}/none"], 5, "--temp-dir"),
         (["--encoder-params", "nosuch=1"], 2, "nosuch"),
+        (["--encoder-params", "nosuch"], 2, "key=value"),
+        (["--encoder-params", "keyint=5:nosuch"], 2, "key=value"),
+        (["--encoder-params", "nosuch", "--codec", "av1"], 2, "key=value"),
     ],
 )
 def test_bad_options_get_their_code(
@@ -166,11 +174,15 @@ def test_outputs_that_are_refused(clip: Path, tmp_path: Path, capfd: pytest.Capt
         tmp_path / "out.webm": "WebM",
         tmp_path / "out.xyz": "xyz",
         tmp_path: "folder",
+        tmp_path / f"{'n' * 296}.mkv": "name another",
+        tmp_path / ("n" * 300) / "out.mkv": "name another",
     }
     for target, word in targets.items():
         code, _, err = call(capfd, "convert", clip, target, *QUICK)
         assert (code, word in err) == (5, True), (target, err)
     assert existing.read_bytes() == b"precious"
+    code, _, err = call(capfd, "export", "bt2446a", tmp_path / f"{'n' * 295}.onnx")
+    assert (code, "name another" in err) == (5, True), err
 
 
 def test_overwrite_replaces_only_with_a_whole_file(
@@ -191,6 +203,44 @@ def test_input_is_never_overwritten(clip: Path, capfd: pytest.CaptureFixture[str
     code, _, _ = call(capfd, "convert", clip, clip, *QUICK, "--overwrite")
     assert code == 5
     assert clip.read_bytes() == content
+
+
+def test_light_logs_that_are_refused(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def work(*arguments: object) -> None:
+        raise AssertionError("The film is looked through.")
+
+    existing = written(tmp_path / "there.csv", b"precious")
+    linked = tmp_path / "linked.json"
+    linked.hardlink_to(clip)
+    content = clip.read_bytes()
+    refused = {
+        (existing,): (5, "--overwrite"),
+        (linked, "--overwrite"): (5, "the same command needs"),
+        (tmp_path / "no" / "log.csv",): (5, "does not exist"),
+        (tmp_path / f"{'n' * 300}.csv",): (5, "--light-log names another"),
+        (tmp_path / "log.txt",): (2, ".csv"),
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr("sdr2hdr.jobs.run.make_plan", work)
+        patch.setattr("sdr2hdr.jobs.run.convert_directly", work)
+        for arguments, (expected, word) in refused.items():
+            for more in ("out.mkv", "p_%02d.png"):
+                given = (clip, tmp_path / more, *QUICK, "--light-log", *arguments)
+                code, _, err = call(capfd, "convert", *given)
+                assert (code, word in err) == (expected, True), (given, err)
+                code, _, err = call(capfd, "convert", *given, "--dry-run")
+                assert (code, word in err) == (expected, True), (given, err)
+        several = (clip, linked, "--out-dir", tmp_path, *QUICK, "--light-log", tmp_path / "a.csv")
+        code, _, err = call(capfd, "convert", *several)
+        assert code == 2 and "2 inputs" in err and "--light-log" in err
+    assert (existing.read_bytes(), clip.read_bytes()) == (b"precious", content)
+    one = (clip, "--out-dir", tmp_path, *QUICK, "--light-log", existing, "--overwrite")
+    code, _, err = call(capfd, "convert", *one)
+    assert code == 0, err
+    assert existing.read_text().startswith("frame,")
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_dry_run_tells_and_writes_nothing(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from sdr2hdr.cli.console import Console
 
 if TYPE_CHECKING:
+    from sdr2hdr.jobs.plan import Plan, Segment
     from sdr2hdr.pipeline import Conversion, ConversionSummary
 
-__all__ = ["plan_content", "plan_lines", "report"]
+__all__ = ["plan_content", "plan_lines", "planned_content", "planned_line", "report"]
 
 
 def plan_lines(conversion: Conversion) -> list[str]:
@@ -67,6 +68,25 @@ def plan_content(conversion: Conversion) -> dict[str, object]:
         "notices": [
             {"severity": notice.severity, "text": notice.text} for notice in conversion.notices
         ],
+    }
+
+
+def planned_line(plan: Plan, segments: list[Segment], path: Path) -> str:
+    """What is done of a plan that was made before, for people."""
+    frames = sum(segment.frame_count for segment in segments)
+    return (
+        f"plan: {path}, segments {segments[0].index} to {segments[-1].index} of "
+        f"{len(plan.segments)}, {frames} frames"
+    )
+
+
+def planned_content(plan: Plan, segments: list[Segment], path: Path) -> dict[str, object]:
+    """The same for scripts; the frames are known now, not expected."""
+    return {
+        "plan": str(path),
+        "key": plan.key,
+        "segments": [segment.index for segment in segments],
+        "frame_count": sum(segment.frame_count for segment in segments),
     }
 
 

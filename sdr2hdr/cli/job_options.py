@@ -43,7 +43,9 @@ verify_option = click.option(
     help="Read the finished file again, and keep it only if it is as promised.",
 )
 
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace an existing output or light log."
+)
 
 temporal_option = click.option(
     "--temporal",

@@ -11,7 +11,13 @@ from typing import Any
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.conversion_words import plan_content, plan_lines, report
+from sdr2hdr.cli.conversion_words import (
+    plan_content,
+    plan_lines,
+    planned_content,
+    planned_line,
+    report,
+)
 from sdr2hdr.cli.job_options import CONTAINERS, parse_job
 from sdr2hdr.cli.planned_jobs import convert_planned_segments, open_plan
 from sdr2hdr.cli.signals import stop_on_signals
@@ -80,7 +86,12 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
     """
     jobs = plan_jobs(given["paths"], given["out_dir"], given["container"], json=console.json)
     how = parse_job(given)
-    perform = show_plan if given["dry_run"] else partial(perform_job, how=how)
+    if given["light_log"] is not None and len(jobs) > 1:
+        raise click.UsageError(
+            f"Found {len(jobs)} inputs; expected one, since a light log is of one film. Leave out "
+            "--light-log, or convert one at a time."
+        )
+    perform = partial(show_plan if given["dry_run"] else perform_job, how=how)
     if given["out_dir"] is None:
         perform(console, jobs[0], options)
         return
@@ -138,15 +149,30 @@ def perform_job(
     report(console, job.source, job.target, summary)
 
 
-def show_plan(console: Console, job: Job, options: ConvertOptions) -> None:
-    """Say on stdout what a conversion would do."""
+def show_plan(
+    console: Console, job: Job, options: ConvertOptions, how: JobOptions | None = None
+) -> None:
+    """Say on stdout what a conversion would do, and refuse what it would refuse."""
     from sdr2hdr import pipeline
+    from sdr2hdr.jobs.farm import chosen_segments
+    from sdr2hdr.jobs.job_log import check_job_log
+    from sdr2hdr.jobs.work_folder import WorkFolder
 
-    conversion = pipeline.prepare(job.source, job.target, options)
+    how = how or JobOptions()
+    if how.plan is None:
+        conversion = pipeline.prepare(job.source, job.target, options)
+        content, lines = plan_content(conversion), plan_lines(conversion)
+    else:
+        plan, conversion = open_plan(how.plan, job.source, job.target, options)
+        segments = chosen_segments(conversion, plan, how)
+        content = plan_content(conversion) | planned_content(plan, segments, how.plan)
+        lines = [*plan_lines(conversion), planned_line(plan, segments, how.plan)]
+    if how.segments is None:
+        check_job_log(conversion, WorkFolder.of(conversion.target, options.temp_dir))
     if console.json:
-        console.event("plan", plan_content(conversion))
+        console.event("plan", content)
         return
-    for line in plan_lines(conversion):
+    for line in lines:
         console.result(line)
     for notice in conversion.notices:
         console.notice(notice, job.source)

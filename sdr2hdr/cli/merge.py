@@ -63,11 +63,14 @@ def command(
     any machine that sees the folder of OUTPUT.
     """
     from sdr2hdr.cli.job_news import ConsoleListener
+    from sdr2hdr.delivery.light_log import check_log_place
     from sdr2hdr.jobs.farm import merge_segments
     from sdr2hdr.jobs.plan import read_plan
     from sdr2hdr.jobs.settings import pinned_conversion, planned_options
 
     made = read_plan(plan)
+    if light_log is not None:
+        check_log_place(light_log, (plan,))
     given = source or made.source_path
     local = ConvertOptions(
         planned_options(made.pinned).model,

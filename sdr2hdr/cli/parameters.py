@@ -85,7 +85,10 @@ class BytesType(click.ParamType):
         if match is None:
             self.fail(f"{value!r} is not a size; expected a number with K, M, G or T.", param, ctx)
         number, unit = match.groups()
-        return int(float(number) * 1024 ** " KMGT".index(unit.upper() or " "))
+        size_bytes = float(number) * 1024 ** " KMGT".index(unit.upper() or " ")
+        if not size_bytes < 1 << 63:
+            self.fail(f"{value!r} is more than 64 bits of bytes; expected less.", param, ctx)
+        return int(size_bytes)
 
 
 def combined(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:

@@ -73,10 +73,10 @@ def command(
     The plan is for `convert --plan` and `merge`. It is JSON, with one line for each of its fields.
     """
     from sdr2hdr.conversion import prepare
+    from sdr2hdr.delivery.target_file import check_target
     from sdr2hdr.jobs.planning import make_plan
 
-    if plan_path.exists() and not overwrite:
-        raise OutputError(f"{plan_path} exists already; --overwrite replaces it.")
+    check_target(source, plan_path, overwrite=overwrite)
     options = replace(parse_picture(given, model, int(scale)), overwrite=True)
     # The plan is for any output of this kind; its name is not known yet.
     target = plan_path.with_name(f"{source.stem}_hdr.{container}")
@@ -85,7 +85,7 @@ def command(
         console.notice(notice, source)
     with console.progress(source) as on_progress:
         plan = make_plan(conversion, on_progress)
-    write_plan(plan, plan_path)
+    write_plan(plan, plan_path, overwrite=overwrite)
     if console.json:
         console.event("plan", plan_content(plan, plan_path))
         return
@@ -93,21 +93,23 @@ def command(
         console.result(line)
 
 
-def write_plan(plan: Plan, path: Path) -> None:
+def write_plan(plan: Plan, path: Path, *, overwrite: bool) -> None:
     """Write a plan, all of it or nothing.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: It cannot be written, or has appeared meanwhile without `overwrite`.
     """
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_text(plan.to_json(), encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror}; -o names another."
-        ) from error
+    from sdr2hdr.delivery.target_file import publish, unfinished_file
+
+    # A drawn name: a fixed one beside the plan might be somebody's file, the input even.
+    with unfinished_file(path, None) as unfinished:
+        try:
+            unfinished.write_text(plan.to_json(), encoding="utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be written: {error.strerror}; -o names another."
+            ) from error
+        publish(unfinished, path, overwrite=overwrite)
 
 
 def plan_lines(plan: Plan) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ __all__ = ["SegmentsType", "convert_planned_segments", "open_plan"]
 ALLOWED_WITH_A_PLAN = frozenset(
     {
         *("paths", "plan", "segments", "allow_mixed", "resume", "temp_dir", "overwrite", "verify"),
-        *("cluster", "workers"),
+        *("cluster", "workers", "dry_run"),
         *("light_log", "robust_light_levels", "drop_unsupported", "strict", "threads"),
         *("weights_dir", "max_flicker", "json", "quiet", "verbose", "log_file"),
     }
@@ -41,10 +42,10 @@ class SegmentsType(click.ParamType):
         """First and last of "3", "0-7"."""
         if isinstance(value, tuple):
             return value
-        first, dash, last = str(value).partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", str(value))
+        if match is None:
             self.fail(f"{value!r} is not A-B; expected two segment numbers from 0.", param, ctx)
-        return int(first), int(last if dash else first)
+        return int(match[1]), int(match[2] or match[1])
 
 
 def open_plan(
@@ -56,6 +57,7 @@ def open_plan(
         UsageError: The command line says what the plan says too.
         Sdr2HdrError: The plan cannot be read, or the conversion not be prepared here.
     """
+    from sdr2hdr.delivery.light_log import check_log_place
     from sdr2hdr.jobs.plan import read_plan
     from sdr2hdr.jobs.settings import pinned_conversion
 
@@ -70,6 +72,8 @@ def open_plan(
     if said:
         raise click.UsageError(f"The plan says what {', '.join(said)} shall be; leave it out.")
     plan = read_plan(path)
+    if local.light_log is not None:
+        check_log_place(local.light_log, (path,))
     return plan, pinned_conversion(source, target, plan, local)
 
 

@@ -23,7 +23,7 @@ __all__ = ["command"]
 @click.command("retag")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output or light log.")
 @click.option(
     "--exact/--robust",
     "exact",

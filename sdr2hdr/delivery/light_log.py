@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import TextIO
 
+from sdr2hdr.delivery.target_file import is_same_file, publish, unfinished_file
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.frames import Timeline
 from sdr2hdr.quality.light_levels import FrameLight, LightLevels
 
-__all__ = ["LightLog", "LightLogRow", "check_log_name"]
+__all__ = ["LightLog", "LightLogRow", "check_log_is_new", "check_log_place"]
 
 SUFFIXES = (".csv", ".json")
 _DECIMALS = 4
@@ -68,29 +70,38 @@ class LightLog:
             seconds = float(time.pts * timeline.time_base)
             self._numbers.extend((seconds, *astuple(light)))
 
-    def write(self, path: Path, levels: LightLevels) -> None:
-        """Write the table, replacing what was there; JSON has the programme's levels as well.
+    def write(
+        self,
+        path: Path,
+        levels: LightLevels,
+        *,
+        overwrite: bool = False,
+        on_whole: Callable[[Path], None] = lambda unfinished: None,
+    ) -> None:
+        """Write the table, all of it or nothing; JSON has the programme's levels as well.
 
         Args:
             path: Ends in .csv or .json.
             levels: Of the programme.
+            overwrite: Replace what is there.
+            on_whole: Told the whole table's file before it gets its name.
 
         Raises:
             UsageError: Another suffix.
-            OutputError: The file cannot be written.
+            OutputError: The file cannot be written, or is there already without `overwrite`.
         """
-        check_log_name(path)
-        try:
-            with path.open("w", encoding="utf-8", newline="") as file:
-                if path.suffix.lower() == ".json":
-                    self._write_json(file, levels)
-                else:
-                    self._write_csv(file)
-        except OSError as error:
-            raise OutputError(
-                f"The light log {path} cannot be written: {error.strerror}; --light-log names "
-                "another."
-            ) from error
+        check_log_place(path)
+        with unfinished_file(path, None) as unfinished:
+            try:
+                with unfinished.open("w", encoding="utf-8", newline="") as file:
+                    if path.suffix.lower() == ".json":
+                        self._write_json(file, levels)
+                    else:
+                        self._write_csv(file)
+            except OSError as error:
+                raise _cannot_write(path, str(error.strerror)) from error
+            on_whole(unfinished)
+            publish(unfinished, path, overwrite=overwrite)
 
     def _write_csv(self, file: TextIO) -> None:
         names = ("frame", "pts_seconds", *FrameLight.__dataclass_fields__)
@@ -106,14 +117,52 @@ class LightLog:
         file.write("\n ]\n}\n")
 
 
-def check_log_name(path: Path) -> None:
-    """Refuse a name from which the format cannot be told.
+def check_log_place(path: Path, kept: Sequence[Path] = ()) -> None:
+    """Refuse a name that no log can or must have, before any work is done.
+
+    Args:
+        path: Of the log.
+        kept: Files that the work reads or writes itself.
 
     Raises:
         UsageError: It ends neither in .csv nor in .json.
+        OutputError: It is one of those files, a folder, or in a folder that does not exist or
+            cannot be written to.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(
             f"The light log is named {path.name}; expected a name that ends in "
             f"{' or '.join(SUFFIXES)} (--light-log)."
         )
+    for other in kept:
+        if is_same_file(path, other):
+            raise OutputError(
+                f"The light log {path} is {other}, which the same command needs; expected a file "
+                "of its own. --light-log names another."
+            )
+    try:
+        if not path.parent.is_dir():
+            raise _cannot_write(path, f"the folder {path.parent} does not exist")
+        if path.is_dir():
+            raise _cannot_write(path, "it is a folder")
+    except OSError as error:
+        raise _cannot_write(path, str(error.strerror)) from error
+    if not os.access(path.parent, os.W_OK):
+        raise _cannot_write(path, f"the folder {path.parent} is not writable")
+
+
+def check_log_is_new(path: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a log without being asked to.
+
+    Raises:
+        OutputError: It is there already, without `overwrite`.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(
+            f"The light log {path} exists already; --overwrite replaces it, --light-log names "
+            "another."
+        )
+
+
+def _cannot_write(path: Path, why: str) -> OutputError:
+    return OutputError(f"The light log {path} cannot be written: {why}; --light-log names another.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdr2hdr.delivery.file_light import measure_file
-from sdr2hdr.delivery.light_log import LightLog, check_log_name
+from sdr2hdr.delivery.light_log import LightLog, check_log_is_new, check_log_place
 from sdr2hdr.delivery.target_file import check_target, publish, unfinished_file
 from sdr2hdr.errors import Notice
 from sdr2hdr.frames import Rectangle
@@ -90,13 +90,15 @@ def retag(
 
     Raises:
         InputError: The source cannot be read to its end, or is not PQ.
-        OutputError: The target may not be written, or its container cannot hold the streams.
+        OutputError: The target or the light log may not be written, or the target's container
+            cannot hold the streams.
         UsageError: The light log has a name that says no format.
     """
     options = options or RetagOptions()
     check_target(source, target, overwrite=options.overwrite)
     if options.light_log is not None:
-        check_log_name(options.light_log)
+        check_log_place(options.light_log, (source, target))
+        check_log_is_new(options.light_log, overwrite=options.overwrite)
     found = probe_hdr(source, assume_pq=options.assume_pq)
     encode = EncodeOptions(drop_unsupported=options.drop_unsupported)
     plan = plan_streams(found.info, target, encode, TimeRange())
@@ -116,7 +118,7 @@ def retag(
         written = remux_hdr10(found, plan, unfinished, sei)
         publish(unfinished, target, overwrite=options.overwrite)
     if log is not None and options.light_log is not None:
-        log.write(options.light_log, levels)
+        log.write(options.light_log, levels, overwrite=options.overwrite)
     return RetagSummary(
         target=target,
         frames=written.frames,

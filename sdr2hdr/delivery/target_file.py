@@ -13,7 +13,14 @@ from pathlib import Path
 
 from sdr2hdr.errors import OutputError
 
-__all__ = ["abandoned_files", "check_target", "publish", "unfinished_file"]
+__all__ = [
+    "abandoned_files",
+    "check_target",
+    "check_temp_dir",
+    "is_same_file",
+    "publish",
+    "unfinished_file",
+]
 
 _UNFINISHED_NAME = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.partial(?P<suffix>(\.[^.]+)?)")
 """As `unfinished_file` names them: `tempfile` puts eight of these characters in the middle."""
@@ -24,20 +31,54 @@ def check_target(source: Path, target: Path, *, overwrite: bool) -> None:
 
     Raises:
         OutputError: The target is the source, a folder, there already without `overwrite`, or in
-            a folder that does not exist or cannot be written to.
+            a folder that does not exist or cannot be written to, or no file can have its name.
     """
+    try:
+        _check_place(source, target, overwrite=overwrite)
+    except OSError as error:
+        # A name that is too long for its file system, for one.
+        raise OutputError(
+            f"{target} cannot be written: {error.strerror}; name another output."
+        ) from error
+
+
+def _check_place(source: Path, target: Path, *, overwrite: bool) -> None:
     folder = target.parent
     if not folder.is_dir():
         raise OutputError(f"The folder {folder} does not exist; create it or name another output.")
     if target.is_dir():
         raise OutputError(f"{target} is a folder; expected the name of a file to write.")
     if target.exists():
-        if source.exists() and target.samefile(source):
+        if is_same_file(target, source):
             raise OutputError(f"{target} is the input itself; an input is never overwritten.")
         if not overwrite:
             raise OutputError(f"{target} exists already; --overwrite replaces it.")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"The folder {folder} is not writable; name another output.")
+
+
+def check_temp_dir(folder: Path) -> None:
+    """Refuse a folder for unfinished files that is not there.
+
+    Raises:
+        OutputError: It is not, or its name is none that the file system takes.
+    """
+    try:
+        if folder.is_dir():
+            return
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be a folder: {error.strerror}; --temp-dir names another."
+        ) from error
+    raise OutputError(f"The folder {folder} does not exist; create it or change --temp-dir.")
+
+
+def is_same_file(first: Path, second: Path) -> bool:
+    """Whether two names are of one file that is there; links of either kind count."""
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -52,10 +52,15 @@ def export_onnx(
         ModelError: There is no such method.
         WeightsError: Its weights are missing or corrupted.
     """
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already; --overwrite replaces it.")
-    if not target.parent.is_dir():
-        raise OutputError(f"Folder {target.parent} does not exist; expected one to write to.")
+    try:
+        if target.exists() and not overwrite:
+            raise OutputError(f"{target} exists already; --overwrite replaces it.")
+        if not target.parent.is_dir():
+            raise OutputError(f"Folder {target.parent} does not exist; expected one to write to.")
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be written: {error.strerror}; name another output."
+        ) from error
     method, metadata = _method(model, weights_dir)
     example = torch.rand((2, 3, 32, 48), generator=torch.Generator().manual_seed(0))
     graph = module_to_onnx(method, [example], ["sdr"], "hdr")

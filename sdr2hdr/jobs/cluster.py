@@ -335,7 +335,13 @@ def _order(conversion: Conversion, plan: Plan, job: JobOptions) -> Order:
         job=f"sdr2hdr-{uuid.uuid4().hex}",
         source=conversion.source.path.absolute(),
         target=conversion.target.absolute(),
-        options=replace(options, engine=engine, temp_dir=_absolute(options.temp_dir)),
+        options=replace(
+            options,
+            engine=engine,
+            temp_dir=_absolute(options.temp_dir),
+            # The client's business: its folder need not be there for workers.
+            light_log=None,
+        ),
         plan_key=plan.key,
         allow_mixed=job.allow_mixed,
     )

@@ -6,6 +6,7 @@ import time
 
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.errors import BackendUnavailableError, PartialFailureError, UsageError
+from sdr2hdr.jobs.job_log import make_way_for_log
 from sdr2hdr.jobs.listener import JobListener
 from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.jobs.perform import check_source
@@ -19,7 +20,7 @@ from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.options import JobOptions
 from sdr2hdr.pipeline import ConversionSummary
 
-__all__ = ["convert_segments", "merge_segments"]
+__all__ = ["chosen_segments", "convert_segments", "merge_segments"]
 
 
 def convert_segments(
@@ -48,10 +49,7 @@ def convert_segments(
         BackendUnavailableError: This machine would give other bytes than the plan's.
         Sdr2HdrError: As `sdr2hdr.jobs.run.convert`.
     """
-    segments = _chosen(plan, job.segments)
-    check_source(conversion, plan)
-    if not job.allow_mixed:
-        check_same_machine(plan, conversion)
+    segments = chosen_segments(conversion, plan, job)
     with output_lock(conversion.target, shared=True):
         folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
         folder.make()
@@ -86,6 +84,7 @@ def merge_segments(
     """
     with output_lock(conversion.target):
         folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
+        make_way_for_log(conversion, folder)
         run = JobRun(conversion, folder, listener, stop, time.monotonic())
         with stops_told(folder):
             finished = finished_before(run, plan, plan.segments)
@@ -96,13 +95,28 @@ def merge_segments(
             return merged(run, plan, segments, plan.frame_count)
 
 
-def _chosen(plan: Plan, numbers: tuple[int, int] | None) -> list[Segment]:
+def chosen_segments(conversion: Conversion, plan: Plan, job: JobOptions) -> list[Segment]:
+    """The segments of a plan that are asked for, once it is sure that they can be made here.
+
+    Args:
+        conversion: As the plan pins it.
+        plan: Made before.
+        job: Which segments, and whether this machine may differ from the plan's.
+
+    Raises:
+        UsageError: There are no such segments.
+        InputError: The source is not what was planned.
+        BackendUnavailableError: This machine would give other bytes than the plan's.
+    """
     last = len(plan.segments) - 1
-    first, end = (0, last) if numbers is None else numbers
+    first, end = (0, last) if job.segments is None else job.segments
     if not 0 <= first <= end <= last:
         raise UsageError(
             f"Segments {first} to {end} were asked for; the plan has 0 to {last} (--segments)."
         )
+    check_source(conversion, plan)
+    if not job.allow_mixed:
+        check_same_machine(plan, conversion)
     return list(plan.segments[first : end + 1])
 
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from pathlib import Path
 
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.delivery.findings import Finding
-from sdr2hdr.delivery.light_log import LightLog
 from sdr2hdr.delivery.light_patch import PatchSummary, patch_light_levels
 from sdr2hdr.delivery.target_file import publish
 from sdr2hdr.delivery.verify import Expectation, expected_streams, verify_output
 from sdr2hdr.errors import Notice, VerificationError
-from sdr2hdr.frames import FrameTime, PresentationTimes, Timeline
+from sdr2hdr.frames import FrameTime, PresentationTimes
+from sdr2hdr.jobs.job_log import write_job_log
 from sdr2hdr.jobs.records import FinishedSegment
 from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.media.encoders import choose_encoder
@@ -93,26 +92,11 @@ def merge(
             check_stop()
             written = _with_findings(conversion, folder, written, expectation)
         check_stop()
-        if options.light_log is not None:
-            # Before the output: who finds that need not look for the log.
-            _write_light_log(options.light_log, conversion, folder, segments, totals)
+        write_job_log(conversion, folder, _summaries(folder, segments), totals.light)
         publish(folder.merged, conversion.target, overwrite=options.overwrite)
     finally:
         folder.merged.unlink(missing_ok=True)
     return Merged(written, totals)
-
-
-def _write_light_log(
-    path: Path,
-    conversion: Conversion,
-    folder: WorkFolder,
-    segments: Sequence[FinishedSegment],
-    totals: RangeTotals,
-) -> None:
-    log = LightLog()
-    for summary in _summaries(folder, segments):
-        log.add(Timeline(conversion.video.time_base, summary.times), summary.lights)
-    log.write(path, totals.light)
 
 
 def _summaries(folder: WorkFolder, segments: Sequence[FinishedSegment]) -> Iterator[RangeSummary]:

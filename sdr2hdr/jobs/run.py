@@ -25,6 +25,7 @@ from sdr2hdr.errors import (
 )
 from sdr2hdr.jobs.cluster import cluster_executor
 from sdr2hdr.jobs.disk import sync_folder, told
+from sdr2hdr.jobs.job_log import check_job_log, make_way_for_log
 from sdr2hdr.jobs.leftovers import remove_pictures_of
 from sdr2hdr.jobs.listener import JobListener
 from sdr2hdr.jobs.lock import output_lock
@@ -44,6 +45,7 @@ from sdr2hdr.jobs.settings import (
 from sdr2hdr.jobs.space import check_room
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.media.damage import strict_error
 from sdr2hdr.options import JobOptions
 from sdr2hdr.output import open_segment_sink
 from sdr2hdr.pipeline import (
@@ -94,6 +96,7 @@ def convert(
                 f"{conversion.target} is no video file, and only these are made in segments; leave "
                 "out --cluster and --workers."
             )
+        check_job_log(conversion, WorkFolder.of(conversion.target, conversion.options.temp_dir))
         if conversion.kind == "pipe":
             return _convert_in_one_go(conversion, listener)
         with output_lock(conversion.target):
@@ -101,6 +104,7 @@ def convert(
             return _convert_in_one_go(conversion, listener)
     with output_lock(conversion.target):
         folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
+        make_way_for_log(conversion, folder)
         folder.remove_partials()
         run = JobRun(conversion, folder, listener, stop or StopRequest(), time.monotonic())
         with stops_told(folder), _kept_if_useful(folder):
@@ -206,12 +210,22 @@ def _check_encoder(run: JobRun) -> None:
 def finished_before(
     run: JobRun, plan: Plan, segments: Iterable[Segment]
 ) -> dict[int, FinishedSegment]:
-    """The segments that are there and whole, by index."""
+    """The segments that are there and whole, by index.
+
+    Raises:
+        InputError: One was converted from a damaged part of the source, and `--strict` is asked
+            for now. No byte depends on that option, so the segments fit; what an earlier run let
+            pass is in their records.
+    """
     finished = {}
     for segment in segments:
         run.stop.check()
         record = run.folder.finished(plan, segment)
         if record is not None:
+            if run.conversion.options.read.strict and record.summary.damage:
+                raise strict_error(
+                    f": {record.summary.damage} (segment {segment.index} of an earlier run)"
+                )
             finished[segment.index] = record.finished
         elif run.folder.has_traces_of(segment):
             text = f"Segment {segment.index} of an earlier run is damaged; it is converted again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,8 @@ from sdr2hdr.errors import InputError
 __all__ = ["JsonObject", "parse_object", "read_object"]
 
 Kind = TypeVar("Kind")
+
+_LONGEST_INTEGER = len(str(-(1 << 63)))
 
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
@@ -111,12 +114,33 @@ def parse_object(text: str, what: str) -> JsonObject:
     """Parse text that holds one JSON object.
 
     Raises:
-        InputError: It is not JSON, or not an object.
+        InputError: It is not JSON, not an object, or holds a number that we never write.
     """
     try:
-        return JsonObject(json.loads(text), what)
+        return JsonObject(_DECODER.decode(text), what)
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{what} is not JSON ({error}); expected a file of ours.") from error
+    except OverflowError as error:
+        raise InputError(f"{what} holds {error}; expected a file of ours.") from error
+
+
+def _integer(digits: str) -> int:
+    """A whole number: all of ours fit into 64 bits, and what reads them counts on that."""
+    if len(digits) <= _LONGEST_INTEGER and abs(int(digits)) < 1 << 63:
+        return int(digits)
+    raise OverflowError(f"a whole number of {len(digits)} digits that 64 bits do not hold")
+
+
+def _number(text: str) -> float:
+    """A number with a point or an exponent."""
+    value = float(text)
+    if math.isinf(value):
+        raise OverflowError(f"{text[:20]}, a number that 64 bits do not hold")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_number)
+"""One for all files: `json.loads` would make one a call, and each is garbage in a circle."""
 
 
 def read_object(path: Path) -> JsonObject:

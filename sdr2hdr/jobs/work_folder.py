@@ -32,6 +32,7 @@ __all__ = ["WORK_FOLDER_SUFFIX", "WorkFolder"]
 
 WORK_FOLDER_SUFFIX = ".sdr2hdr"
 _TARGET_FILE = "output.txt"
+_LIGHT_LOG_FILE = "light_log.txt"
 _RECORDS = "[0-9]*.json"
 _PATH_DIGITS = 8
 
@@ -199,6 +200,23 @@ class WorkFolder:
         except (OSError, UnicodeDecodeError, InputError):
             return None
         return record if whole else None
+
+    def remember_log(self, sha256: str) -> None:
+        """Keep the hash of the light log that is about to get its name.
+
+        Raises:
+            OutputError: The disk does not take it.
+        """
+        path = self.path / _LIGHT_LOG_FILE
+        with told(str(path)):
+            write_text(path, sha256)
+
+    def has_made_log(self, path: Path) -> bool:
+        """Whether a light log is the one that was remembered, byte for byte."""
+        try:
+            return sha256_of(path) == (self.path / _LIGHT_LOG_FILE).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return False
 
     def has_traces_of(self, segment: Segment) -> bool:
         """Whether anything says that a segment was once finished."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sdr2hdr.errors import InputError
 
-__all__ = ["Damage", "DamageCounter"]
+__all__ = ["Damage", "DamageCounter", "strict_error"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,16 @@ class DamageCounter:
             self._first = time_seconds
         if self._is_strict:
             where = "" if time_seconds is None else f" at {time_seconds:.3f} s"
-            raise InputError(
-                f"The video is damaged{where}: {what}; expected none under --strict. Without "
-                "--strict the damage is counted and the rest converted."
-            )
+            raise strict_error(f"{where}: {what}")
+
+
+def strict_error(what: str) -> InputError:
+    """The error that damage is under `--strict`, to be raised.
+
+    Args:
+        what: Where it is and what, to go on with after "The video is damaged".
+    """
+    return InputError(
+        f"The video is damaged{what}; expected none under --strict. Without --strict the damage is "
+        "counted and the rest converted."
+    )

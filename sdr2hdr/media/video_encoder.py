@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -34,6 +35,9 @@ _RATE_WITHOUT_A_RATE = Fraction(25)
 """What rate control assumes where the source's rate is unknown; timestamps do not depend on it."""
 _REFUSALS = ("Unknown option", "Invalid value", "Error parsing option")
 """How libav's wrappers begin to say that they leave a parameter out."""
+_NOT_PAIRS = re.compile(r"Error setting option \S+-params to value ")
+"""How libav says that the parameters as a whole are no list of keys and values. Ours are one, so it
+is the user's that are not; libav is asked and not we, since it knows quotes and escapes."""
 
 
 def thread_count(options: EncodeOptions) -> int:
@@ -196,6 +200,12 @@ class VideoEncoder:
             try:
                 self._context.open()
             except (av.error.FFmpegError, ValueError) as error:
+                if any(_NOT_PAIRS.match(text) for text in _texts(messages)):
+                    raise UsageError(
+                        f"{self.spec.libav_encoder} does not take {self._options.encoder_params!r} "
+                        "for parameters; expected key=value:key=value. Correct them in "
+                        "--encoder-params."
+                    ) from error
                 said = " ".join(_texts(messages)) or f"{error}."
                 raise OutputError(self._cannot_open(said)) from error
         refused = [text for text in _texts(messages) if text.startswith(_REFUSALS)]

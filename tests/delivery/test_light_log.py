@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -62,6 +64,28 @@ def test_json(tmp_path: Path, log: LightLog):
 def test_times_and_lights_must_match(log: LightLog):
     with pytest.raises(ValueError, match=r"shorter|longer"):
         log.add(Timeline(Fraction(1), (FrameTime(9, 1),)), [])
+
+
+def test_only_a_whole_log_replaces_another(
+    tmp_path: Path, log: LightLog, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "light.csv"
+    path.write_text("precious")
+    with pytest.raises(OutputError, match="--overwrite"):
+        log.write(path, LEVELS)
+    with monkeypatch.context() as patch:
+
+        def full(self: LightLog, file: TextIO) -> None:
+            file.write("half a")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr(LightLog, "_write_csv", full)
+        with pytest.raises(OutputError, match="No space"):
+            log.write(path, LEVELS, overwrite=True)
+    assert path.read_text() == "precious"
+    log.write(path, LEVELS, overwrite=True)
+    assert len(path.read_text().splitlines()) == 4
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_refusals(tmp_path: Path, log: LightLog):

@@ -296,6 +296,16 @@ def test_refusals_leave_nothing_behind(plain: dict[str, Path], tmp_path: Path):
         retag(source, target)
     with pytest.raises(UsageError, match="light log"):
         retag(plain[".mp4"], target, RetagOptions(assume_pq=True, light_log=tmp_path / "log.txt"))
+    own = tmp_path / "own.csv"
+    own.hardlink_to(plain[".mp4"])
+    with pytest.raises(OutputError, match="the same command needs"):
+        retag(plain[".mp4"], target, RetagOptions(assume_pq=True, light_log=own, overwrite=True))
+    own.unlink()
+    own.write_text("precious")
+    with pytest.raises(OutputError, match="--overwrite"):
+        retag(plain[".mp4"], target, RetagOptions(assume_pq=True, light_log=own))
+    assert own.read_text() == "precious"
+    own.unlink()
     with pytest.raises(OutputError, match="extension"):
         retag(plain[".mp4"], tmp_path / "out.avi", RetagOptions(assume_pq=True))
     with pytest.raises(OutputError, match="the input itself"):

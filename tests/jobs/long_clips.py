@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import pytest
 from clips import ClipRecipe, make_clip
 
@@ -30,6 +31,17 @@ def make_source(folder: Path, frames: int = FRAMES, size_px: tuple[int, int] = (
         codec_options=(("qp", "20"), ("g", "5")),
     )
     return make_clip(folder / "source.mp4", recipe)
+
+
+def spoil(path: Path, frame: int) -> Path:
+    """Overwrite most of a video packet, so that the decoder gives no frame, or one made up."""
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][frame]
+        place, size = packet.pos, packet.size
+    data = bytearray(path.read_bytes())
+    data[place + 5 : place + size] = b"\xff" * (size - 5)
+    path.write_bytes(data)
+    return path
 
 
 def use_short_segments(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,8 @@ def write_log(folder: WorkFolder, segments: Sequence[FinishedSegment]) -> object
     log = LightLog()
     for part in map(folder.summary_of, segments):
         log.add(Timeline(TICK, part.times), part.lights)
-    log.write(folder.path / "light.json", added_up(map(folder.summary_of, segments)).light)
+    levels = added_up(map(folder.summary_of, segments)).light
+    log.write(folder.path / "light.json", levels, overwrite=True)
     return log
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from long_clips import (
     Killed,
     before_segment,
     make_source,
+    spoil,
     use_short_segments,
 )
 
@@ -117,6 +120,7 @@ def test_what_a_plan_says_is_not_said_twice(
         ("--segments", "0-1"): (2, "--plan"),
         ("--plan", plan, "--segments", "2-9"): (2, "the plan has 0 to 2"),
         ("--plan", plan, "--segments", "x"): (2, "A-B"),
+        ("--plan", plan, "--segments", "9" * 5001): (2, "A-B"),
         ("--plan", tmp_path / "none.json"): (3, "none.json"),
         ("--plan", source): (3, "source.mp4"),
     }
@@ -125,6 +129,122 @@ def test_what_a_plan_says_is_not_said_twice(
         assert (code, word in err) == (expected, True), (arguments, err)
     code, _, err = call(capfd, "convert", source, tmp_path / "out.mp4", "--plan", plan)
     assert code == 2 and ".mkv" in err
+
+
+def test_a_record_with_an_absurd_number_counts_as_damaged(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str]
+):
+    target = tmp_path / "out.mkv"
+    code, _, err = call(capfd, "convert", source, target, "--plan", plan, "--segments", "0-2")
+    assert code == 0, err
+    record = WorkFolder.of(target, None).path / "000001.json"
+    text = record.read_text()
+    for name, digits in (
+        ("seconds", "9" * 401),
+        ("super_white", "9" * 5001),
+        ("super_white", "1e999"),
+        ("first_frame", "9" * 401),
+    ):
+        harmed = re.sub(rf'"{name}": [^,]+', f'"{name}": {digits}', text, count=1)
+        assert harmed != text
+        record.write_text(harmed)
+        code, _, err = call(capfd, "merge", plan, target)
+        assert code == 8 and "1 of 3 segments are not finished" in err, (name, err)
+    record.write_text(text.replace('"lights": [[', '"lights": [[' + "9" * 401 + ", "))
+    code, _, err = call(capfd, "merge", plan, target)
+    assert code == 8, err
+
+
+def test_strict_takes_no_damage_from_another_run(
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    own, target, plan = tmp_path / "own.mp4", tmp_path / "out.mkv", tmp_path / "plan.json"
+    shutil.copyfile(source, own)
+    spoil(own, SEGMENT_FRAMES + 3)
+    code, _, err = call(capfd, "plan", own, "-o", plan, "--model", "bt2408")
+    assert code == 0, err
+    some = ("convert", own, target, "--plan", plan, "--segments")
+    code, _, err = call(capfd, *some, "0-2")
+    assert code == 0, err
+    code, _, err = call(capfd, *some, "0-2", "--strict")
+    assert code == 3 and "expected none under --strict" in err
+    code, _, err = call(capfd, *some, "2", "--strict")
+    assert code == 0, err
+    code, _, err = call(capfd, "merge", plan, target)
+    assert code == 0, err
+
+
+def test_a_plan_never_replaces_the_input(
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    own = tmp_path / "own.mp4"
+    shutil.copyfile(source, own)
+    content = own.read_bytes()
+    linked = tmp_path / "linked.json"
+    linked.hardlink_to(own)
+    for path in (own, linked):
+        code, _, err = call(capfd, "plan", own, "-o", path, "--overwrite")
+        assert (code, "input itself" in err) == (5, True), err
+    assert own.read_bytes() == linked.read_bytes() == content
+    # Nor is the input's name one that an unfinished plan might have.
+    hidden = own.rename(tmp_path / ".plan.json.part")
+    code, _, err = call(capfd, "plan", hidden, "-o", tmp_path / "plan.json")
+    assert code == 0, err
+    assert hidden.read_bytes() == content
+    code, _, err = call(capfd, "plan", hidden, "-o", tmp_path / "plan.json")
+    assert code == 5 and "--overwrite" in err
+
+
+def test_the_light_log_is_never_the_plan(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str]
+):
+    target, content = tmp_path / "out.mkv", plan.read_bytes()
+    log = ("--light-log", plan, "--overwrite")
+    code, _, err = call(capfd, "convert", source, target, "--plan", plan, *log)
+    assert code == 5 and "the same command needs" in err
+    code, _, err = call(capfd, "merge", plan, target, *log)
+    assert code == 5 and "the same command needs" in err
+    assert plan.read_bytes() == content
+    other = tmp_path / "there.csv"
+    other.write_text("precious")
+    code, _, err = call(capfd, "convert", source, target, "--plan", plan, "--segments", "0-2")
+    assert code == 0, err
+    code, _, err = call(capfd, "merge", plan, target, "--light-log", other)
+    assert code == 5 and "--overwrite" in err
+    assert other.read_text() == "precious" and not target.exists()
+    code, _, err = call(capfd, "merge", plan, target, "--light-log", other, "--overwrite")
+    assert code == 0, err
+    assert len(other.read_text().splitlines()) == 1 + 3 * SEGMENT_FRAMES
+
+
+def test_dry_run_tells_what_the_plan_would_do(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str]
+):
+    target = tmp_path / "out.mkv"
+    before = sorted(tmp_path.iterdir())
+    dry = ("convert", source, target, "--dry-run")
+    code, out, err = call(capfd, *dry, "--plan", plan)
+    assert code == 0, err
+    assert "method: bt2408" in out
+    assert f"plan: {plan}, segments 0 to 2 of 3, {3 * SEGMENT_FRAMES} frames" in out
+    code, out, err = call(capfd, *dry, "--plan", plan, "--segments", "1", "--json")
+    content = json.loads(out)
+    assert code == 0 and content["plan"] == str(plan)
+    assert (content["segments"], content["frame_count"]) == ([1], SEGMENT_FRAMES)
+    refused = {
+        ("--plan", tmp_path / "none.json"): (3, "none.json"),
+        ("--plan", source): (3, "source.mp4"),
+        ("--plan", plan, "--segments", "2-9"): (2, "the plan has 0 to 2"),
+        ("--plan", plan, "--quality", 20): (2, "--quality"),
+    }
+    for arguments, (expected, word) in refused.items():
+        code, out, err = call(capfd, *dry, *arguments)
+        assert (code, word in err, out) == (expected, True, ""), (arguments, err)
+    other = make_source(tmp_path, 2 * SEGMENT_FRAMES)
+    code, _, err = call(capfd, "convert", other, target, "--dry-run", "--plan", plan)
+    assert code == 3 and "changed" in err
+    other.unlink()
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_another_machine_is_refused_unless_allowed(

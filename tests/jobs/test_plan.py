@@ -74,11 +74,26 @@ def test_what_is_not_a_plan_is_refused(fields: dict[str, object], message: str):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "not JSON"), ("[]", "expected an object"), ("[" * 100_000, "not JSON")],
+    [
+        ("", "not JSON"),
+        ("[]", "expected an object"),
+        ("[" * 100_000, "not JSON"),
+        ('{"a": ' + "9" * 5001 + "}", "5001 digits that 64 bits do not hold"),
+        ('{"a": 1e999}', "1e999, a number that 64 bits do not hold"),
+    ],
 )
 def test_what_is_no_object_is_refused(text: str, message: str):
     with pytest.raises(InputError, match=message):
         Plan.from_json(text)
+
+
+def test_every_number_fits_into_64_bits():
+    for digits in ("9" * 401, "9223372036854775808"):
+        text = PLAN.to_json().replace('"duration_seconds": 0.25', f'"duration_seconds": {digits}')
+        with pytest.raises(InputError, match="64 bits"):
+            Plan.from_json(text)
+    with pytest.raises(InputError, match="edited"):
+        Plan.from_json(PLAN.to_json().replace("0.25", "9223372036854775807"))
 
 
 def test_segments_must_hold_each_frame_once():

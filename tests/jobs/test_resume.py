@@ -12,15 +12,19 @@ import pytest
 from long_clips import (
     FRAMES,
     OPTIONS,
+    SEGMENT_FRAMES,
     Ears,
     Killed,
     before_segment,
     make_source,
+    spoil,
     use_short_segments,
 )
 
 from sdr2hdr.errors import (
     FrameMemoryError,
+    InputError,
+    OutputError,
     PartialFailureError,
     SourceChangedError,
     StoppedError,
@@ -129,6 +133,36 @@ def test_merge_that_was_ended_is_done_again(
     assert target.exists()
 
 
+@pytest.mark.parametrize("change", [{}, {"dither": True}])
+def test_run_that_was_ended_behind_its_light_log_goes_on(
+    source: Path, tmp_path: Path, change: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+):
+    target, log = tmp_path / "target.mkv", tmp_path / "light.csv"
+    options = dataclasses.replace(OPTIONS, light_log=log)
+
+    def killed(*arguments: object, **more: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sdr2hdr.jobs.merge.publish", killed)
+        with pytest.raises(Killed):
+            convert(source, target, options=options)
+    written = log.read_text()
+    assert len(written.splitlines()) == FRAMES + 1 and not target.exists()
+    # Somebody else's log is not taken for it.
+    log.write_text("precious")
+    with pytest.raises(OutputError, match="--overwrite"):
+        convert(source, target, options=options)
+    assert log.read_text() == "precious"
+    log.write_text(written)
+    ears = Ears()
+    convert(source, target, ears, dataclasses.replace(options, **change))
+    assert ears.resumed == [0 if change else SEGMENTS]
+    assert target.exists()
+    assert len(log.read_text().splitlines()) == FRAMES + 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [log.name, target.name]
+
+
 def damage_file(folder: Path) -> None:
     path = folder / "000001.mp4"
     content = bytearray(path.read_bytes())
@@ -220,6 +254,22 @@ def test_options_that_change_no_byte_go_on(source: Path, tmp_path: Path):
     )
     ears = Ears()
     convert(source, target, ears, options)
+    assert ears.resumed == [3]
+
+
+def test_strict_takes_no_damage_from_an_earlier_run(source: Path, tmp_path: Path):
+    own = tmp_path / "own.mp4"
+    shutil.copyfile(source, own)
+    spoil(own, SEGMENT_FRAMES + 3)
+    target = tmp_path / "target.mkv"
+    kill_in(own, target, 3)
+    strict = dataclasses.replace(OPTIONS, read=dataclasses.replace(OPTIONS.read, strict=True))
+    with pytest.raises(InputError, match=r"damaged: 1 .*segment 1 .*none under --strict\. Without"):
+        convert(own, target, options=strict)
+    assert not target.exists()
+    # What is finished is kept for who takes the damage.
+    ears = Ears()
+    assert convert(own, target, ears).damage
     assert ears.resumed == [3]
 
 
