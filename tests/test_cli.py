@@ -103,6 +103,7 @@ def test_bad_input_gets_its_code_one_sentence_and_no_file(
         (["--model", "irnet2", "--precision", "fp16"], 6, "fp16"),
         (["--start", "9:00", "--end", "1:00"], 2, "--end"),
         (["--start", "9" * 28], 2, "1e+09 at most"),
+        (["--threads", "9" * 20], 2, "1024"),
         (["--end", "9" * 401], 2, "1e+09 at most"),
         (["--max-memory", "9" * 401], 2, "64 bits"),
         (["--temp-dir", "n" * 300], 5, "--temp-dir"),
@@ -364,6 +365,19 @@ def test_export_writes_a_graph_and_refuses_to_replace_it(
     assert code == 5
     assert "--overwrite" in err
     assert target.stat().st_size == size
+
+
+def test_the_log_is_no_file_of_the_command(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    own, linked, target = tmp_path / "own.mp4", tmp_path / "linked.log", tmp_path / "out.mkv"
+    shutil.copyfile(clip, own)
+    linked.hardlink_to(own)
+    for log in (own, linked, target):
+        code, _, err = call(capfd, "convert", own, target, *QUICK, "--log-file", log)
+        assert code == 5 and "--log-file names another" in err
+    assert own.read_bytes() == clip.read_bytes()
+    assert not target.exists()
 
 
 def test_a_fault_of_ours_leaves_the_traceback_in_a_file(

@@ -197,12 +197,12 @@ def test_letterbox_bars_stay_exactly_black(tmp_path: Path):
     luma = np.full((96, 128), 16, np.uint8)
     luma[20:76] = np.linspace(30, 230, 128).astype(np.uint8)
     chroma = np.full((48, 64), 128, np.uint8)
-    recipe = ClipRecipe(width_px=128, height_px=96, pts=tuple(range(4)))
+    recipe = ClipRecipe(width_px=128, height_px=96, pts=tuple(range(6)))
     source = make_clip(tmp_path / "bars.mkv", recipe, [luma, chroma, chroma])
     target = tmp_path / "bars_hdr.mkv"
     summary = sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions("irnet2", encode=LOSSLESS))
     frames, _, _ = read_planes(target)
-    assert summary.frames == 4
+    assert summary.frames == 6
     for planes in frames:
         assert (planes[0][:20] == 64).all() and (planes[0][76:] == 64).all()
         assert all((plane[:10] == 512).all() and (plane[38:] == 512).all() for plane in planes[1:])

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import BytesType, combined, output_options, weights_option
+from sdr2hdr.cli.parameters import THREADS, BytesType, combined, output_options, weights_option
 from sdr2hdr.errors import UsageError
 
 __all__ = ["command"]
@@ -59,7 +59,7 @@ method_options = combined(
         help="Of the network's inside.",
     ),
     weights_option,
-    click.option("--threads", type=click.IntRange(1), metavar="N", help="Of the method."),
+    click.option("--threads", type=THREADS, metavar="N", help="Of the method."),
     click.option("--max-memory", type=BytesType(), help="Bound for the network's buffers, as 3G."),
 )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import output_options
+from sdr2hdr.cli.parameters import THREADS, output_options
 from sdr2hdr.errors import InputError, Notice
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ MOST_FRAMES_AT_ONCE = 8
     metavar="CD_M2",
     help="Light of 1.0 in an EXR or Radiance picture [default: the EXR's whiteLuminance].",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Frames measured at once.")
+@click.option("--threads", type=THREADS, metavar="N", help="Frames measured at once.")
 @click.option(
     "--flicker",
     is_flag=True,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import output_options, weights_option
+from sdr2hdr.cli.parameters import THREADS, output_options, weights_option
 from sdr2hdr.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     help="With --publish: a known failure to add to the card; may be given several times.",
 )
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the networks.")
+@click.option("--threads", type=THREADS, metavar="N", help="Threads of the networks.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @output_options
 def command(

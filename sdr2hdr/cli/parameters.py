@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from sdr2hdr.cli.console import Console
+from sdr2hdr.errors import OutputError
 from sdr2hdr.media.encoders import DEFAULT_CODEC, ENCODERS
 from sdr2hdr.media.mastering import MASTERING_DISPLAYS, mastering_display
 from sdr2hdr.options import (
@@ -23,6 +24,7 @@ from sdr2hdr.options import (
 from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Transfer
 
 __all__ = [
+    "THREADS",
     "colour_options",
     "encode_options",
     "engine_options",
@@ -34,6 +36,9 @@ __all__ = [
     "read_options",
     "weights_option",
 ]
+
+THREADS = click.IntRange(1, 1024)
+"""More is a slip of the keyboard, and what counts in C overflows."""
 
 MATRICES = {"bt709": Matrix.BT709, "bt601": Matrix.BT601}
 RANGES = {member.value: member for member in ColourRange}
@@ -124,10 +129,35 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
         log_file: Path | None,
         **kwargs: Any,
     ) -> Any:
+        if log_file is not None:
+            check_log_file(log_file, kwargs.values())
         console.configure(json=json, quiet=quiet, verbose=verbose, log_file=log_file)
         return command(console, *args, **kwargs)
 
     return configured
+
+
+def check_log_file(log_file: Path, values: Iterable[object]) -> None:
+    """Refuse to append messages to a file that a command reads or writes.
+
+    Args:
+        log_file: Where messages are to go.
+        values: Of the command's arguments and options; paths count, and those in tuples.
+
+    Raises:
+        OutputError: It is one of them.
+    """
+    from sdr2hdr.delivery.target_file import is_same_file
+
+    for value in values:
+        for path in value if isinstance(value, tuple) else (value,):
+            if not isinstance(path, Path):
+                continue
+            if path.absolute() == log_file.absolute() or is_same_file(path, log_file):
+                raise OutputError(
+                    f"The log file {log_file} is what the command reads or writes itself; "
+                    "--log-file names another."
+                )
 
 
 colour_options = combined(
@@ -226,7 +256,7 @@ engine_options = combined(
         "Half precision moves single samples by up to 3 codes of 10 bits.",
     ),
     weights_option,
-    click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of each stage."),
+    click.option("--threads", type=THREADS, metavar="N", help="Threads of each stage."),
     click.option("--max-memory", type=BytesType(), help="Bound for the network's buffers, as 3G."),
 )
 

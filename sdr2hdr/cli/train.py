@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import output_options
+from sdr2hdr.cli.parameters import THREADS, output_options
 from sdr2hdr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     "times, with their mean.",
 )
 @click.option("--cache", type=FOLDER, help="Folder of ready-made pairs; default OUT/cache.")
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the network.")
+@click.option("--threads", type=THREADS, metavar="N", help="Threads of the network.")
 @output_options
 def command(
     console: Console,

@@ -61,6 +61,7 @@ def perform(
         segment.end_pts,
         segment.fingerprint,
         from_beginning=plan.has_repaired_times,
+        is_first=segment.first_frame == 0,
     )
     with folder.unfinished(segment) as unfinished, _disk_watched():
         with open_segment_sink(unfinished, conversion.video, conversion.options, streams) as sink:

@@ -26,6 +26,7 @@ class FrameRange:
         from_beginning: Decode from the beginning instead of a key frame near by: for a source
             whose frame times had to be repaired (`VideoReader.has_repaired_times`), since what is
             repaired depends on all that came before.
+        is_first: No part comes before it: what is damaged there is counted here.
 
     Raises:
         ValueError: It ends before it starts.
@@ -35,6 +36,7 @@ class FrameRange:
     end_pts: int | None = None
     fingerprint: str | None = None
     from_beginning: bool = False
+    is_first: bool = False
 
     def __post_init__(self) -> None:
         if self.end_pts is not None and self.end_pts <= self.start_pts:

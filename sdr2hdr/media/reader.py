@@ -71,13 +71,16 @@ class VideoReader:
         self._layout = pixel_layout(info.video.pixel_format)
         self._time_base, self._rate = deinterlaced_timing(info.video, options.deinterlace)
         self._start, self._end = self._range_ticks(self._time_base)
+        counted_from = self._start
         if frames is not None:
             ends = (frames.end_pts, self._end)
             self._start = Fraction(frames.start_pts)
             self._end = min((Fraction(end) for end in ends if end is not None), default=None)
+            if not frames.is_first:
+                counted_from = self._start
         self._counter = DamageCounter(
             is_strict=options.strict,
-            start_seconds=self._seconds_from_start(self._start),
+            start_seconds=self._seconds_from_start(counted_from),
             end_seconds=self._seconds_from_start(self._end),
         )
         self._repair: TimestampRepair | None = None

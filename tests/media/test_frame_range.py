@@ -272,6 +272,18 @@ def test_damage_of_parts_adds_up(tmp_path: Path):
     assert sum(part.packets_failed for part in parts) == reader.damage.packets_failed
 
 
+def test_damage_before_the_first_frame_is_that_of_the_first_part(tmp_path: Path):
+    path = damaged(write_clip(tmp_path / "a.mkv", OPEN_264, noisy_planes), (0, 1))
+    whole, reader = read(path, ReadOptions(threads=1))
+    assert reader.damage
+    start = whole[0].timeline.frames[0].pts
+    assert start > 0
+    _, first = read(path, ReadOptions(threads=1), FrameRange(start, is_first=True))
+    assert first.damage == reader.damage
+    _, later = read(path, ReadOptions(threads=1), FrameRange(start))
+    assert later.damage.packets_failed < reader.damage.packets_failed
+
+
 def test_what_an_edit_list_hides_is_not_lost(tmp_path: Path):
     path = trimmed(write_clip(tmp_path / "a.mov", OPEN_265, noisy_planes), 11)
     whole, reader = read(path, ReadOptions(strict=True))
