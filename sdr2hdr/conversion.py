@@ -155,7 +155,7 @@ def expected_frames(info: SourceInfo, options: ConvertOptions) -> int | None:
     if part.start_seconds is None and part.end_seconds is None:
         return None if count is None else count * doubled
     rate = info.video.average_rate
-    duration_seconds = info.video.duration_seconds or info.duration_seconds
+    duration_seconds = info.video_seconds
     if rate is None or duration_seconds is None:
         return None
     end_seconds = min(part.end_seconds or duration_seconds, duration_seconds)

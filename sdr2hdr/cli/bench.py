@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import THREADS, BytesType, combined, output_options, weights_option
+from sdr2hdr.cli.parameters import combined, engine_options, output_options
 from sdr2hdr.errors import UsageError
 
 __all__ = ["command"]
@@ -41,26 +41,7 @@ method_options = combined(
     click.option(
         "--scale", type=click.IntRange(1), default=1, help="For names that stand for several."
     ),
-    click.option(
-        "--backend",
-        type=click.Choice(["auto", "torch", "onnx"]),
-        default="auto",
-        show_default=True,
-        help="What computes the network.",
-    ),
-    click.option(
-        "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where."
-    ),
-    click.option(
-        "--precision",
-        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
-        default="auto",
-        show_default=True,
-        help="Of the network's inside.",
-    ),
-    weights_option,
-    click.option("--threads", type=THREADS, metavar="N", help="Of the method."),
-    click.option("--max-memory", type=BytesType(), help="Bound for the network's buffers, as 3G."),
+    engine_options,
 )
 
 frame_options = combined(

@@ -118,15 +118,12 @@ def run_batch(
     return failed
 
 
-def perform_job(
-    console: Console, job: Job, options: ConvertOptions, how: JobOptions | None = None
-) -> None:
+def perform_job(console: Console, job: Job, options: ConvertOptions, how: JobOptions) -> None:
     """Convert one file and say how it went."""
     from sdr2hdr import pipeline
     from sdr2hdr.cli.job_news import ConsoleListener
     from sdr2hdr.jobs import run
 
-    how = how or JobOptions()
     if how.plan is None:
         plan, conversion = None, pipeline.prepare(job.source, job.target, options)
     else:
@@ -149,16 +146,13 @@ def perform_job(
     report(console, job.source, job.target, summary)
 
 
-def show_plan(
-    console: Console, job: Job, options: ConvertOptions, how: JobOptions | None = None
-) -> None:
+def show_plan(console: Console, job: Job, options: ConvertOptions, how: JobOptions) -> None:
     """Say on stdout what a conversion would do, and refuse what it would refuse."""
     from sdr2hdr import pipeline
     from sdr2hdr.jobs.farm import chosen_segments
     from sdr2hdr.jobs.job_log import check_job_log
     from sdr2hdr.jobs.work_folder import WorkFolder
 
-    how = how or JobOptions()
     if how.plan is None:
         conversion = pipeline.prepare(job.source, job.target, options)
         content, lines = plan_content(conversion), plan_lines(conversion)

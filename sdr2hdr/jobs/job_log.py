@@ -39,11 +39,14 @@ def make_way_for_log(conversion: Conversion, folder: WorkFolder) -> None:
     Raises:
         OutputError: One is there, without `--overwrite`, or cannot be removed.
     """
-    check_job_log(conversion, folder)
-    log = conversion.options.light_log
-    if log is not None and folder.has_made_log(log):
-        with told(str(log)):
-            log.unlink()
+    options = conversion.options
+    if options.light_log is None:
+        return
+    if not folder.has_made_log(options.light_log):
+        check_log_is_new(options.light_log, overwrite=options.overwrite)
+        return
+    with told(str(options.light_log)):
+        options.light_log.unlink()
 
 
 def write_job_log(

@@ -70,7 +70,7 @@ def detect_active_picture(
         The smallest rectangle with even edges that holds all picture, in px of the decoded
         frame; None without bars, or if nothing but black was seen.
     """
-    duration = _duration_seconds(info)
+    duration = info.video_seconds
     if duration is None or duration < SHORTEST_SECONDS:
         return None
     start = start_seconds or 0.0
@@ -111,7 +111,7 @@ class LetterboxFinder:
     """
 
     def __init__(self, info: SourceInfo) -> None:
-        duration = _duration_seconds(info)
+        duration = info.video_seconds
         self._is_too_short = duration is not None and duration < SHORTEST_SECONDS
         self._taken = 0
         self._picture: Rectangle | None = None
@@ -178,10 +178,6 @@ def is_black_outside(batch: CodedBatch, active: Rectangle) -> list[bool]:
             for strip in _strips(plane.cpu().numpy(), hole, across, down):
                 seen |= _is_coloured(strip, signal, chroma_tolerance).any((1, 2))
     return [not value for value in seen.tolist()]
-
-
-def _duration_seconds(info: SourceInfo) -> float | None:
-    return info.video.duration_seconds or info.duration_seconds
 
 
 def _one_frame(batch: CodedBatch, number: int) -> CodedBatch:

@@ -123,3 +123,8 @@ class SourceInfo:
     video: VideoInfo
     missing_bytes: int
     notices: tuple[Notice, ...]
+
+    @property
+    def video_seconds(self) -> float | None:
+        """How long the video lasts, or the file where the stream does not say."""
+        return self.video.duration_seconds or self.duration_seconds
