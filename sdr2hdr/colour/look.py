@@ -5,7 +5,8 @@ followed by a roll-off read at the brightest channel, so neutral stays neutral a
 ICtCp's hue of one chromaticity drifts with its luminance, the hue from before is then put back:
 intensity and chroma are those of the multiplied light, the direction in the Ct, Cp plane is the
 source's. What lands outside the gamut or above the peak is desaturated at constant intensity and
-hue until it is inside.
+hue until it is inside. By default only what a network gives above the peak is changed: a file that
+names a mastering display must not hold light which that could not show.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sdr2hdr.frames import RgbBatch
 from sdr2hdr.options import Look
 from sdr2hdr.signal import HDR_DISPLAY, Primaries
 
-__all__ = ["NETWORK_WHITE_CD_M2", "apply_look", "is_identity"]
+__all__ = ["NETWORK_WHITE_CD_M2", "apply_look"]
 
 NETWORK_WHITE_CD_M2 = 1000.0
 """Give this as a network's white: networks have none of their own, but are trained around
@@ -34,20 +35,8 @@ _BISECTIONS = 12
 _NEUTRAL_CHROMA = 1e-6
 """Below this chroma, a hundredth of a 12-bit code, float32 knows no direction."""
 _OVERSHOOT = 1e-4
-"""Light this small a part of the pixel's own outside the gamut is rounding, and clipped."""
-
-
-def is_identity(look: Look, method_white_cd_m2: float) -> bool:
-    """Whether a look changes nothing: no gain, no gamut limit, a peak not below SDR white's light.
-
-    The method's white is taken as its peak, which it is for the curves. A network may go above
-    NETWORK_WHITE_CD_M2 here and there; unless something is asked for, that is left alone.
-    """
-    return (
-        look.gain(method_white_cd_m2) == 1.0
-        and look.limit_gamut is None
-        and look.peak_cd_m2 >= method_white_cd_m2
-    )
+"""Light this small a part of the pixel's own outside the gamut, or of the peak above it, is
+rounding: clipped, or left alone."""
 
 
 def apply_look(batch: RgbBatch, look: Look, method_white_cd_m2: float) -> RgbBatch:
@@ -60,8 +49,9 @@ def apply_look(batch: RgbBatch, look: Look, method_white_cd_m2: float) -> RgbBat
             `NETWORK_WHITE_CD_M2` for a network.
 
     Returns:
-        The batch itself if the look is the identity. Else new frames whose channels are all at
-        most the look's peak, with hue in ICtCp as before; exact black stays exact black.
+        Frames whose channels are all at most the look's peak, with hue in ICtCp as before; exact
+        black stays exact black. A look that asks for nothing changes only the pixels above the
+        peak, to which a network may go here and there; if there are none it gives the batch.
 
     Raises:
         ValueError: The batch is not `HDR_DISPLAY`.
@@ -73,34 +63,62 @@ def apply_look(batch: RgbBatch, look: Look, method_white_cd_m2: float) -> RgbBat
     """
     if batch.signal != HDR_DISPLAY:
         raise ValueError(f"The frames are {batch.signal}; expected {HDR_DISPLAY}.")
-    if is_identity(look, method_white_cd_m2):
-        return batch
     pixels = batch.pixels
+    asks_nothing = (
+        look.gain(method_white_cd_m2) == 1.0
+        and look.limit_gamut is None
+        and look.peak_cd_m2 >= method_white_cd_m2
+    )
+    if asks_nothing and not bool(_above_peak(pixels, look).any()):
+        return batch
+    of_strip = _limited if asks_nothing else _look_of
     frames, _, height, width = pixels.shape
     rows = max(1, _STRIP_PIXELS // width) if pixels.device.type == "cpu" else height
     result = torch.empty_like(pixels)
     for frame in range(frames):
         for top in range(0, height, rows):
             strip = (slice(frame, frame + 1), slice(None), slice(top, top + rows))
-            result[strip] = _look_of(pixels[strip], look, method_white_cd_m2)
+            result[strip] = of_strip(pixels[strip], look, method_white_cd_m2)
     return dataclasses.replace(batch, pixels=result)
 
 
+def _above_peak(pixels: torch.Tensor, look: Look) -> torch.Tensor:
+    """Which pixels have a channel above the look's peak, (N, H, W)."""
+    return pixels.amax(dim=1) > _signal_of(look.peak_cd_m2 * (1.0 + _OVERSHOOT))
+
+
+def _limited(pixels: torch.Tensor, look: Look, method_white_cd_m2: float) -> torch.Tensor:
+    """Change the pixels of one frame's strip that are above the peak, and no others."""
+    chosen = _above_peak(pixels, look)[0]
+    result = pixels.clone()
+    above = pixels[0].movedim(0, -1)[chosen].T[None, :, None]
+    if above.numel():
+        light_cd_m2, ictcp = _multiplied(pq_eotf(above), look, method_white_cd_m2)
+        limited = pq_inverse_eotf(_fit(light_cd_m2, ictcp, look))
+        result[0].movedim(0, -1)[chosen] = limited[0, :, 0].T
+    return result
+
+
 def _look_of(pixels: torch.Tensor, look: Look, method_white_cd_m2: float) -> torch.Tensor:
-    light_cd_m2 = pq_eotf(pixels)
+    light_cd_m2, ictcp = pq_eotf(pixels), None
     gain = look.gain(method_white_cd_m2)
-    source_peak_cd_m2 = method_white_cd_m2 * gain
-    ictcp = None
-    if gain != 1.0 or source_peak_cd_m2 > look.peak_cd_m2:
-        brightest = light_cd_m2.amax(dim=1, keepdim=True)
-        wanted = _roll_off(brightest * gain, source_peak_cd_m2, look.peak_cd_m2)
-        factor = wanted / torch.where(brightest > 0.0, brightest, 1.0)
-        scaled_cd_m2 = light_cd_m2 * factor
-        ictcp = _with_hue_of(rgb_to_ictcp(light_cd_m2), rgb_to_ictcp(scaled_cd_m2))
-        # Light that was not changed need not take the way there and back.
-        light_cd_m2 = torch.where(factor == 1.0, light_cd_m2, ictcp_to_rgb(ictcp))
-    light_cd_m2 = _fit(light_cd_m2, ictcp, look)
-    return pq_inverse_eotf(light_cd_m2)
+    if gain != 1.0 or method_white_cd_m2 * gain > look.peak_cd_m2:
+        light_cd_m2, ictcp = _multiplied(light_cd_m2, look, method_white_cd_m2)
+    return pq_inverse_eotf(_fit(light_cd_m2, ictcp, look))
+
+
+def _multiplied(
+    light_cd_m2: torch.Tensor, look: Look, method_white_cd_m2: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Apply gain and roll-off and put the hue back; the light, and the same in ICtCp."""
+    gain = look.gain(method_white_cd_m2)
+    brightest = light_cd_m2.amax(dim=1, keepdim=True)
+    wanted = _roll_off(brightest * gain, method_white_cd_m2 * gain, look.peak_cd_m2)
+    factor = wanted / torch.where(brightest > 0.0, brightest, 1.0)
+    scaled_cd_m2 = light_cd_m2 * factor
+    ictcp = _with_hue_of(rgb_to_ictcp(light_cd_m2), rgb_to_ictcp(scaled_cd_m2))
+    # Light that was not changed need not take the way there and back.
+    return torch.where(factor == 1.0, light_cd_m2, ictcp_to_rgb(ictcp)), ictcp
 
 
 def _roll_off(
@@ -109,8 +127,7 @@ def _roll_off(
     """BT.2390 EETF with a black of 0; light above the source's peak becomes the peak."""
     if source_peak_cd_m2 <= peak_cd_m2:
         return light_cd_m2.clamp(max=peak_cd_m2)
-    peaks = torch.tensor([source_peak_cd_m2, peak_cd_m2], dtype=torch.float64)
-    source_signal, target_signal = pq_inverse_eotf(peaks).tolist()
+    source_signal, target_signal = _signal_of(source_peak_cd_m2), _signal_of(peak_cd_m2)
     highest = target_signal / source_signal
     if highest >= 1.0:
         return light_cd_m2.clamp(max=peak_cd_m2)
@@ -122,6 +139,10 @@ def _roll_off(
     )
     compressed = pq_eotf(rolled * source_signal).clamp(max=peak_cd_m2)
     return torch.where(signal <= knee, light_cd_m2, compressed)
+
+
+def _signal_of(light_cd_m2: float) -> float:
+    return float(pq_inverse_eotf(torch.tensor(light_cd_m2, dtype=torch.float64)))
 
 
 def _with_hue_of(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
@@ -152,8 +173,7 @@ def _fit(light_cd_m2: torch.Tensor, ictcp: torch.Tensor | None, look: Look) -> t
 
 def _desaturated(ictcp: torch.Tensor, primaries: Primaries, peak_cd_m2: float) -> torch.Tensor:
     """Find, by bisection, the most chroma that fits; no chroma is the fallback."""
-    highest = float(pq_inverse_eotf(torch.tensor(peak_cd_m2, dtype=torch.float64)))
-    intensity, colour = ictcp[:, :1].clamp(max=highest), ictcp[:, 1:]
+    intensity, colour = ictcp[:, :1].clamp(max=_signal_of(peak_cd_m2)), ictcp[:, 1:]
     low = torch.zeros_like(intensity)
     step = torch.full_like(intensity, 0.5)
     for _ in range(_BISECTIONS):

@@ -69,11 +69,37 @@ def largest_hue_shift(colour_science, before: torch.Tensor, after: torch.Tensor)
 
 
 @pytest.mark.parametrize("white_cd_m2", [1000.0, *(curve.white_cd_m2 for curve in CURVES.values())])
-def test_the_default_is_the_identity_even_for_light_above_the_peak(white_cd_m2):
-    batch = batch_of(random_pq() * 1.3)
+def test_the_default_is_the_identity(white_cd_m2):
+    batch = batch_of(random_pq())
     assert apply_look(batch, Look(), white_cd_m2) is batch
     assert apply_look(batch, Look(peak_cd_m2=4000.0), white_cd_m2) is batch
     assert apply_look(batch, Look(reference_white_cd_m2=white_cd_m2), white_cd_m2) is batch
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_no_curve_is_above_the_peak_by_rounding(name):
+    corners = torch.cartesian_prod(*3 * [torch.tensor([0.0, 0.999, 1.0])])
+    batch = batch_of(load_curve(name)(corners.T.reshape(1, 3, 1, -1)))
+    assert apply_look(batch, Look(), CURVES[name].white_cd_m2) is batch
+
+
+def test_what_a_network_gives_above_the_peak_is_brought_to_it(colour_science):
+    before = random_pq() * 1.3
+    highest = float(pq_inverse_eotf(torch.tensor(1000.0)))
+    within = (before.amax(dim=1, keepdim=True) <= highest).expand_as(before)
+    above = before.amax(dim=1) > highest + 1e-4
+    assert above.any()
+    assert within.any()
+    result = apply_look(batch_of(before), Look(), 1000.0).pixels
+    assert torch.equal(result[within], before.float()[within])
+    assert result.amax() <= highest + 1e-5
+    # Putting the hue back costs the corners of BT.2020 some light, and greys none.
+    assert result.amax(dim=1)[above].median() > highest - 0.001
+    grey = apply_look(batch_of(torch.full((1, 3, 1, 1), highest + 0.05)), Look(), 1000.0)
+    torch.testing.assert_close(grey.pixels, torch.full((1, 3, 1, 1), highest), rtol=0, atol=1e-5)
+    assert largest_hue_shift(colour_science, before, result) < 1.0
+    raised = apply_look(batch_of(before), Look(peak_cd_m2=10_000.0), 1000.0)
+    assert torch.equal(raised.pixels, before.float())
 
 
 @pytest.mark.parametrize("look", LOOKS)
