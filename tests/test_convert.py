@@ -123,6 +123,16 @@ def test_network_converts_real_footage_and_keeps_the_sound(tmp_path: Path):
     assert luma.min() >= 64
 
 
+@pytest.mark.parametrize("container", ["mp4", "mov", "mkv"])
+def test_the_sound_of_a_broadcast_goes_along(tmp_path: Path, container: str):
+    """MP4 has one name for all layers of MPEG-1 audio; that is no broken promise."""
+    recipe = ClipRecipe(codec="mpeg2video", codec_options=(), audio_seconds=0.2, audio_codec="mp2")
+    source = make_clip(tmp_path / "in.ts", recipe)
+    target = tmp_path / f"out.{container}"
+    sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions(model="bt2408", encode=LOSSLESS))
+    assert audio_packets(target) == audio_packets(source)
+
+
 VFR_PTS = (0, 7, 9, 24, 25, 61, 100, 101)
 
 
