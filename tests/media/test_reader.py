@@ -375,6 +375,9 @@ def test_change_of_size_is_an_error_that_says_where(tmp_path):
     with pytest.raises(InputError, match=r"at 0\.4\d* s from 64x48 .* to 96x48"):
         read(path)
     assert len(times(read(path, in_seconds(0.0, 0.35)))) == 9
+    assert [time.pts for time in times(read(path, in_seconds(None, 0.4)))] == [
+        time.pts for time in times(read(tmp_path / "0.ts"))
+    ]
 
 
 def test_frames_are_copies(tmp_path):
