@@ -194,6 +194,17 @@ def test_any_size_works(tmp_path: Path, width: int, height: int):
     assert frames[0][0].shape in {even, (height, width)}
 
 
+@pytest.mark.parametrize(("width", "height"), [(34, 22), (48, 34)])
+def test_narrow_pictures_do_not_destroy_the_heap(tmp_path: Path, width: int, height: int):
+    """x265 wrote past the end of its rows; in a process of its own, since that was aborted."""
+    source = make_clip(tmp_path / "in.mkv", ClipRecipe(width_px=width, height_px=height))
+    target = tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", str(source), str(target)]
+    done = subprocess.run([*command, "--model", "bt2408"], check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert len(read_planes(target)[0]) == 6
+
+
 def test_upscaling_curve_gives_the_larger_picture(tmp_path: Path):
     source = make_clip(tmp_path / "small.mkv", ClipRecipe(pts=(0,)))
     target = tmp_path / "large.mkv"
