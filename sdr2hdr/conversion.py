@@ -136,7 +136,7 @@ def prepare(
             *info.notices,
             *(() if streams is None else streams.notices),
             *engine.notices,
-            *geometry_notices(info, active_picture),
+            *geometry_notices(info, active_picture, kind),
             *pictures_only_notices(info, options, kind),
         ),
     )
@@ -167,11 +167,11 @@ def fields_become_frames(info: SourceInfo, options: ConvertOptions) -> bool:
     return options.read.deinterlace == "field" and info.video.field_order in ("top", "bottom")
 
 
-def geometry_notices(info: SourceInfo, active: Rectangle | None) -> list[Notice]:
-    """Say what happens to odd sizes and letterbox bars."""
+def geometry_notices(info: SourceInfo, active: Rectangle | None, kind: TargetKind) -> list[Notice]:
+    """Say what happens to odd sizes and letterbox bars; pictures keep an odd size."""
     width, height = info.video.width_px, info.video.height_px
     notices = []
-    if width % 2 or height % 2:
+    if kind != "sequence" and (width % 2 or height % 2):
         notices.append(
             Notice(
                 "notice",

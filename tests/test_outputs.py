@@ -133,6 +133,18 @@ def test_what_pictures_leave_out_is_told(tmp_path: Path):
     assert not any("--dither" in text or "left out" in text for text in told)
 
 
+def test_pictures_keep_an_odd_size(tmp_path: Path):
+    recipe = ClipRecipe(width_px=33, height_px=21, pts=(0,), codec="ffv1", codec_options=())
+    source = make_clip(tmp_path / "in.mkv", recipe)
+    target = tmp_path / "shot_%d.png"
+    told = [n.text for n in prepare(source, target, ConvertOptions(model="bt2408")).notices]
+    assert not any("padded" in text for text in told)
+    sdr2hdr.convert(source, target, ConvertOptions(model="bt2408"))
+    with av.open(str(tmp_path / "shot_1.png")) as picture:
+        context = picture.streams.video[0].codec_context
+        assert (context.width, context.height) == (33, 21)
+
+
 def test_pipe_gives_y4m(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-m", "sdr2hdr.cli", "convert", FLOWER, "-", "--end", "0.1"],
