@@ -136,7 +136,7 @@ def prepare(
             *info.notices,
             *(() if streams is None else streams.notices),
             *engine.notices,
-            *geometry_notices(info, active_picture),
+            *geometry_notices(info, active_picture, kind),
             *pictures_only_notices(info, options, kind),
         ),
     )
@@ -167,11 +167,11 @@ def fields_become_frames(info: SourceInfo, options: ConvertOptions) -> bool:
     return options.read.deinterlace == "field" and info.video.field_order in ("top", "bottom")
 
 
-def geometry_notices(info: SourceInfo, active: Rectangle | None) -> list[Notice]:
-    """Say what happens to odd sizes and letterbox bars."""
+def geometry_notices(info: SourceInfo, active: Rectangle | None, kind: TargetKind) -> list[Notice]:
+    """Say what happens to odd sizes and letterbox bars; pictures keep an odd size."""
     width, height = info.video.width_px, info.video.height_px
     notices = []
-    if width % 2 or height % 2:
+    if kind != "sequence" and (width % 2 or height % 2):
         notices.append(
             Notice(
                 "notice",
@@ -198,9 +198,21 @@ def pictures_only_notices(
     if kind == "sequence" and options.dither:
         text = "--dither is left out: 16 bits and half floats have no steps that can be seen."
         notices.append(Notice("notice", text))
+    what = "A sequence of pictures" if kind == "sequence" else "Y4M"
+    turn, aspect = info.video.rotation_degrees, info.video.sample_aspect_ratio
+    if kind != "container" and turn:
+        text = (
+            f"{what} says nothing of turns: players turn the source by {turn} degrees to the left."
+        )
+        notices.append(Notice("warning", text))
+    if kind == "sequence" and aspect != 1:
+        text = (
+            f"{what} says nothing of the shape of pixels: those of the source are "
+            f"{aspect.numerator}:{aspect.denominator}, not square."
+        )
+        notices.append(Notice("warning", text))
     others = len(info.streams) - 1
     if kind != "container" and others:
-        what = "A sequence of pictures" if kind == "sequence" else "Y4M"
         left_out = "1 other stream is" if others == 1 else f"{others} other streams are"
         text = f"{what} holds no sound, subtitles or chapters: {left_out} left out."
         notices.append(Notice("warning", text))

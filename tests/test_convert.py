@@ -123,6 +123,16 @@ def test_network_converts_real_footage_and_keeps_the_sound(tmp_path: Path):
     assert luma.min() >= 64
 
 
+@pytest.mark.parametrize("container", ["mp4", "mov", "mkv"])
+def test_the_sound_of_a_broadcast_goes_along(tmp_path: Path, container: str):
+    """MP4 has one name for all layers of MPEG-1 audio; that is no broken promise."""
+    recipe = ClipRecipe(codec="mpeg2video", codec_options=(), audio_seconds=0.2, audio_codec="mp2")
+    source = make_clip(tmp_path / "in.ts", recipe)
+    target = tmp_path / f"out.{container}"
+    sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions(model="bt2408", encode=LOSSLESS))
+    assert audio_packets(target) == audio_packets(source)
+
+
 VFR_PTS = (0, 7, 9, 24, 25, 61, 100, 101)
 
 
@@ -182,6 +192,17 @@ def test_any_size_works(tmp_path: Path, width: int, height: int):
     frames, _, _ = read_planes(target)
     even = (height + height % 2, width + width % 2)
     assert frames[0][0].shape in {even, (height, width)}
+
+
+@pytest.mark.parametrize(("width", "height"), [(34, 22), (48, 34)])
+def test_narrow_pictures_do_not_destroy_the_heap(tmp_path: Path, width: int, height: int):
+    """x265 wrote past the end of its rows; in a process of its own, since that was aborted."""
+    source = make_clip(tmp_path / "in.mkv", ClipRecipe(width_px=width, height_px=height))
+    target = tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", str(source), str(target)]
+    done = subprocess.run([*command, "--model", "bt2408"], check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert len(read_planes(target)[0]) == 6
 
 
 def test_upscaling_curve_gives_the_larger_picture(tmp_path: Path):

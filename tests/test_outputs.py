@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 
@@ -131,6 +132,36 @@ def test_what_pictures_leave_out_is_told(tmp_path: Path):
     assert any("--dither" in text for text in told)
     told = [notice.text for notice in prepare(source, tmp_path / "a.mkv", options).notices]
     assert not any("--dither" in text or "left out" in text for text in told)
+
+
+def test_a_turn_and_pixels_that_are_not_square_are_told_where_they_are_lost(tmp_path: Path):
+    source = tmp_path / "in.mp4"
+    with av.open(str(source), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.codec_context.sample_aspect_ratio = Fraction(16, 11)
+        video.set_display_rotation(90)
+        container.mux([*video.encode(av.VideoFrame(64, 48, "yuv420p")), *video.encode(None)])
+    options = ConvertOptions(model="bt2408")
+    for target, lost in (
+        (tmp_path / "a_%d.png", ("90 degrees", "16:11")),
+        (Path("-"), ("90 degrees",)),
+        (tmp_path / "out.mkv", ()),
+    ):
+        told = " ".join(notice.text for notice in prepare(source, target, options).notices)
+        assert tuple(word for word in ("90 degrees", "16:11") if word in told) == lost
+
+
+def test_pictures_keep_an_odd_size(tmp_path: Path):
+    recipe = ClipRecipe(width_px=33, height_px=21, pts=(0,), codec="ffv1", codec_options=())
+    source = make_clip(tmp_path / "in.mkv", recipe)
+    target = tmp_path / "shot_%d.png"
+    told = [n.text for n in prepare(source, target, ConvertOptions(model="bt2408")).notices]
+    assert not any("padded" in text for text in told)
+    sdr2hdr.convert(source, target, ConvertOptions(model="bt2408"))
+    with av.open(str(tmp_path / "shot_1.png")) as picture:
+        context = picture.streams.video[0].codec_context
+        assert (context.width, context.height) == (33, 21)
 
 
 def test_pipe_gives_y4m(tmp_path: Path):

@@ -13,6 +13,7 @@ from pathlib import Path
 from sdr2hdr.delivery.findings import Finding, Severity
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import Rectangle
+from sdr2hdr.media.container_trial import name_when_read_back
 from sdr2hdr.media.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.hdr_sample import sample_frames
 from sdr2hdr.media.hdr_signalling import Signalling, read_signalling
@@ -288,7 +289,9 @@ def _packets(found: FoundStream, wanted: ExpectedStream, report: _Report) -> Non
 def _is_same(found: FoundStream, wanted: ExpectedStream) -> bool:
     if found.kind != wanted.kind:
         return False
-    return found.kind == "attachment" or found.codec == wanted.codec
+    if found.kind == "attachment":
+        return True
+    return name_when_read_back(found.codec) == name_when_read_back(wanted.codec)
 
 
 def _language(tag: str | None) -> str:

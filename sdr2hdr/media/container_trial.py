@@ -24,6 +24,7 @@ __all__ = [
     "codec_name",
     "copy_packet",
     "is_cover_art",
+    "name_when_read_back",
     "refusal",
     "sample_packets",
 ]
@@ -41,6 +42,15 @@ def codec_name(stream: Stream) -> str:
     if stream.codec_context is not None:
         return stream.codec_context.codec.canonical_name
     return (stream.name if stream.type == "data" else None) or "unknown"
+
+
+def name_when_read_back(codec: str) -> str:
+    """What tells a codec from others in every container: one name for those that MP4 names alike.
+
+    Args:
+        codec: As `codec_name` gives it, of a stream of the source or of the file made from it.
+    """
+    return _SAME_WHEN_READ_BACK.get(codec, codec)
 
 
 def is_cover_art(stream: Stream) -> bool:
@@ -125,12 +135,13 @@ def refusal(stream: Stream, packets: Sequence[Packet], container_format: str) ->
 
 def _not_read_back(stream: Stream, written: io.BytesIO) -> str | None:
     written.seek(0)
+    wanted = name_when_read_back(codec_name(stream))
     try:
         with av.open(written, "r", metadata_errors="replace") as back:
             for found in back.streams:
                 if (
                     found.type == stream.type
-                    and _comparable(found) == _comparable(stream)
+                    and name_when_read_back(codec_name(found)) == wanted
                     and is_cover_art(found) == is_cover_art(stream)
                 ):
                     return None
@@ -138,8 +149,3 @@ def _not_read_back(stream: Stream, written: io.BytesIO) -> str | None:
     except (av.error.FFmpegError, ValueError, OSError) as error:
         return f"what is written cannot be read again ({error})"
     return f"it is read back as {found_names}"
-
-
-def _comparable(stream: Stream) -> str:
-    name = codec_name(stream)
-    return _SAME_WHEN_READ_BACK.get(name, name)

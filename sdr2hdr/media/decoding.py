@@ -15,6 +15,7 @@ from sdr2hdr.media.colour_codes import WIDE_TRANSFERS, transfer_name
 from sdr2hdr.media.damage import DamageCounter
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.source import SourceInfo
+from sdr2hdr.media.timestamps import time_in_ticks
 from sdr2hdr.options import ReadOptions
 
 if TYPE_CHECKING:
@@ -55,9 +56,12 @@ class Decoder:
         self._last_pts: int | None = None
         self._expected: set[int] = set()
         self._has_given = False
+        self._is_cut = False
         self._tags: tuple[int, ...] | None = None
         self._changed_tags_seconds: float | None = None
         video = info.video
+        end = options.time_range.end_seconds
+        self._end = None if end is None else time_in_ticks(end, video.time_base, info.start_seconds)
         self._counts_lost = video.codec in ONE_PACKET_A_FRAME and (
             video.codec == "mpeg2video" or video.field_order in ("progressive", "unknown")
         )
@@ -155,6 +159,7 @@ class Decoder:
         self._packets = 0
         self._expected.clear()
         self._has_given = False
+        self._is_cut = False
         self._counter.forget()
 
     def _from_key_frame(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
@@ -182,6 +187,9 @@ class Decoder:
             except av.error.FFmpegError as error:
                 raise InputError(f"Decoding fails: {error.strerror}.") from error
             for frame in frames:
+                if self._is_of_what_follows(frame):
+                    self._is_cut = True
+                    return
                 yield self._checked(frame)
         self._lose(self._expected)
         if self._info.missing_bytes:
@@ -243,7 +251,7 @@ class Decoder:
 
     def _check_whole(self) -> None:
         """After the whole stream: frames that the container promised and that never came."""
-        promised = self._info.video.frame_count
+        promised = None if self._is_cut else self._info.video.frame_count
         if promised is not None and "mov" in self._info.container.split(","):
             # The index comes before the media in many files, and survives when they are cut short.
             # It has no longer what an edit list hides.
@@ -251,10 +259,27 @@ class Decoder:
             end = None if self._last_pts is None else self._seconds(self._last_pts)
             self._counter.frames_lost(max(0, promised - self._packets), end)
 
-    def _check_shape(self, frame: VideoFrame) -> None:
+    def _is_of_what_follows(self, frame: VideoFrame) -> bool:
+        """Whether a frame behind the time range cannot be read like the range, and need not be.
+
+        One frame behind it is decoded to see when the last one ends.
+        """
+        pts = frame.dts if frame.pts is None else frame.pts
+        if self._end is None or pts is None or pts < self._end:
+            return False
+        return not self._has_shape(frame) or self._becomes_hdr(frame)
+
+    def _has_shape(self, frame: VideoFrame) -> bool:
         video = self._info.video
         found = (frame.width, frame.height, frame.format.name)
-        if found != (video.width_px, video.height_px, video.pixel_format):
+        return found == (video.width_px, video.height_px, video.pixel_format)
+
+    def _becomes_hdr(self, frame: VideoFrame) -> bool:
+        return int(frame.color_trc) in WIDE_TRANSFERS and self._options.colour.transfer is None
+
+    def _check_shape(self, frame: VideoFrame) -> None:
+        video = self._info.video
+        if not self._has_shape(frame):
             seconds = self._seconds(frame.pts)
             when = "" if seconds is None else f" at {seconds:.3f} s"
             raise InputError(
@@ -274,7 +299,7 @@ class Decoder:
             self._tags = tags
         elif tags != self._tags and self._changed_tags_seconds is None:
             self._changed_tags_seconds = self._seconds(frame.pts) or 0.0
-        if tags[1] in WIDE_TRANSFERS and self._options.colour.transfer is None:
+        if self._becomes_hdr(frame):
             raise AlreadyHdrError(
                 f"The video becomes {transfer_name(tags[1])} at "
                 f"{self._seconds(frame.pts) or 0.0:.3f} s; expected SDR throughout. --transfer "

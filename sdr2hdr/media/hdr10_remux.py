@@ -111,6 +111,12 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
             context.sample_aspect_ratio = info.video.sample_aspect_ratio
             if info.video.codec == "hevc" and plan.container_format != "matroska":
                 context.codec_tag = "hvc1"
+            elif info.video.codec == "prores":
+                # The kind, "apco" to "ap4x": no frame says it (SMPTE RDD 36).
+                context.codec_tag = stream.codec_context.codec_tag
+            elif info.video.codec == "dnxhd" and stream.profile:
+                # libavformat tells DNxHR ("AVdh") from DNxHD ("AVdn") by it alone.
+                context.profile = stream.profile
             rate = info.video.average_rate
             steady = info.video.variable_rate is False
             if rate is not None and (steady or plan.container_format != "matroska"):

@@ -18,6 +18,11 @@ LOOKAHEAD_THREADS = 3
 there it searches motion for the choice in another order, which changes the bytes. It takes fewer
 than these where there are fewer than 6 threads in all, which changes nothing."""
 
+WIDTH_FOR_CUTREE_PX = 49
+"""From this width on x265 may look ahead how far blocks are referred to (cu-tree). Its code for
+that handles four blocks of 16 px at a time, and with fewer than four in a row it writes past the
+row's end and destroys the heap (x265 3.5 and 4.2 with AVX2)."""
+
 
 def pool_threads(threads: int) -> int:
     """Threads of x265's pool that keep so many cores busy; the bytes do not depend on it.
@@ -63,6 +68,8 @@ class HevcEncoder(VideoEncoder):
             f"master-display={self._mastering.x265_text()}",
             f"max-cll={level},{level}",
         ]
+        if video.width_px < WIDTH_FOR_CUTREE_PX:
+            ours.append("cutree=0")
         if video.variable_rate or video.average_rate is None:
             ours.append("vui-timing-info=0")
         return ":".join([*ours, *filter(None, [self._options.encoder_params])])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import av
 import av.error
+from av.codec.context import Flags
 
 from sdr2hdr.errors import InputError
 
@@ -25,13 +26,18 @@ TEXT_DEMUXERS = frozenset({"tty", "lrc", "srt", "ass", "webvtt", "ffmetadata", "
 def open_input(path: Path) -> Iterator[InputContainer]:
     """Open a local file for demuxing, and close it afterwards.
 
-    Metadata that is not UTF-8 is shown with replacement characters.
+    Metadata that is not UTF-8 is shown with replacement characters. Frames are cropped to the pixel
+    as their stream says (Rec. ITU-T H.264, 7.4.2.1.1); libavcodec alone would leave as many columns
+    at the left as the processor's alignment asks for, other ones on another processor.
 
     Raises:
         InputError: No such file, not a regular readable file, empty, or not a media file.
     """
     container = _opened(path)
     try:
+        for stream in container.streams.video:
+            if stream.codec_context is not None:
+                stream.codec_context.flags |= Flags.unaligned
         yield container
     finally:
         container.close()

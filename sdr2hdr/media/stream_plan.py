@@ -190,10 +190,11 @@ def plan_streams(
     planned, lossy = _without_lossy_subtitles(info, planned, container_format)
     problems += lossy
     if problems and not options.drop_unsupported:
+        other = ".mov" if container_format == "matroska" else ".mkv"
         raise OutputError(
             f"{target.suffix} cannot hold everything in {info.path.name}: "
             + "; ".join(problems)
-            + ". Choose another container, such as .mkv, or pass --drop-unsupported."
+            + f". Choose another container, such as {other}, or pass --drop-unsupported."
         )
     unplaced = () if container_format == "matroska" else tags_without_a_place(info.metadata)
     keeps_cover = any(item.action == "copy" and item.source.is_cover_art for item in planned)

@@ -192,6 +192,16 @@ def test_prores_is_said_in_the_container_and_frame_header(tmp_path: Path):
     assert b"clli" + struct.pack(">2H", *(stored(pq_light(509)),) * 2) in target.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("codec", "profile", "tag"),
+    [("prores_ks", "proxy", "apco"), ("prores_ks", "hq", "apch"), ("dnxhd", "dnxhr_hqx", "AVdh")],
+)
+def test_the_kind_of_an_intermediate_stays(tmp_path: Path, codec: str, profile: str, tag: str):
+    source = make_intra(tmp_path / "in.mov", codec, profile=profile)
+    with av.open(str(retagged(source, tmp_path / "out.mov"))) as container:
+        assert container.streams.video[0].codec_context.codec_tag == tag
+
+
 def test_levels_of_a_letterboxed_film_with_one_bright_pixel(tmp_path: Path):
     clip = PqClip(width_px=160, height_px=128)
     frames = []

@@ -72,6 +72,13 @@ def test_attachments_in_mp4_are_refused_in_one_message(mkv: Path):
     assert "#1" not in message and "#2" not in message, "AAC and FLAC go into MP4"
 
 
+def test_another_container_is_named_than_the_one_that_cannot(tmp_path: Path):
+    source = make_source(tmp_path / "in.mov", Source(audio=("pcm_mulaw",)))
+    with pytest.raises(OutputError, match=r"^\.mkv cannot hold .* such as \.mov,"):
+        plan(source, "out.mkv")
+    assert actions(plan(source, "out.mov")) == [("convert", "hevc"), ("copy", "pcm_mulaw")]
+
+
 def test_mov_names_the_audio_too(mkv: Path):
     with pytest.raises(OutputError) as caught:
         plan(mkv, "out.mov")
