@@ -79,9 +79,14 @@ class WorkFolder:
     def target_of(path: Path) -> Path | None:
         """The output that a folder is the work folder of; None if it is no work folder."""
         try:
-            return Path(os.fsdecode((path / _TARGET_FILE).read_bytes()))
+            target = Path(os.fsdecode((path / _TARGET_FILE).read_bytes()))
         except (OSError, UnicodeDecodeError):
             return None
+        if not target.name:
+            return None
+        # Where the folder is moved or copied to, the output will lie beside it, and its lock does.
+        beside = path.absolute().with_name(target.name)
+        return beside if WorkFolder.of(beside, None).path.name == path.name else target
 
     def make(self) -> None:
         """Make the folder if it is not there.
