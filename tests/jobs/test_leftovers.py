@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
 
 import pytest
+from long_clips import Killed
 
 from sdr2hdr.cli import run as run_command
+from sdr2hdr.errors import OutputError
 from sdr2hdr.jobs.leftovers import find_leftovers
 from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.jobs.work_folder import WorkFolder
@@ -49,3 +53,36 @@ def test_a_work_folder_that_names_no_output_is_nobodys(tmp_path: Path):
     folder = work_folder(tmp_path / "out.mkv")
     (folder.path / "output.txt").write_bytes(b"")
     assert find_leftovers(tmp_path) == []
+
+
+def test_a_kill_while_a_work_folder_is_removed_leaves_what_clean_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = work_folder(tmp_path / "out.mkv")
+    for index in range(20):
+        (folder.path / f"{index:06d}.mp4").write_bytes(b"a segment")
+    (folder.path / "a folder").mkdir()
+    real = os.unlink
+
+    def killed_at_the_third(*given, **named) -> None:
+        if next(calls):
+            raise Killed
+        real(*given, **named)
+
+    while folder.path.exists():
+        calls = iter([False, False, True])  # The plan, which is not there, counts as well.
+        with monkeypatch.context() as patch, contextlib.suppress(Killed):
+            patch.setattr(os, "unlink", killed_at_the_third)
+            folder.clear()
+        left = find_leftovers(tmp_path)
+        assert [each.path for each in left] == ([folder.path] if folder.path.exists() else [])
+
+
+@pytest.mark.parametrize("name", ["plan.json", "000001.mp4.0123.partial"])
+def test_what_cannot_be_removed_is_told(tmp_path: Path, name: str):
+    folder = work_folder(tmp_path / "out.mkv")
+    (folder.path / name).mkdir()
+    with pytest.raises(OutputError, match=f"cannot be removed: .*{name}.*--temp-dir"):
+        folder.remove_partials()
+        folder.clear()
+    assert find_leftovers(tmp_path)
