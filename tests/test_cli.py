@@ -93,6 +93,35 @@ def test_bad_input_gets_its_code_one_sentence_and_no_file(
     assert sorted(tmp_path.iterdir()) == before
 
 
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected_code"),
+    [
+        (["clean", LONG], 3),
+        (["clean", f"{LONG}/out.mkv"], 3),
+        (["clean", "--temp-dir", LONG], 3),
+        (["models", "--weights-dir", LONG], 6),
+        (["train", "irnet1", "--data", LONG, "--out", "run"], 3),
+        (["train", "irnet1", "--pairs", LONG, LONG, "--out", "run"], 3),
+        (["exam", "--set", LONG], 3),
+    ],
+)
+def test_names_that_no_file_system_takes(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    expected_code: int,
+):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call(capfd, *arguments)
+    assert code == expected_code
+    assert LONG in err and "too long" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected_code", "word"),
     [
