@@ -85,6 +85,8 @@ def is_same_file(first: Path, second: Path) -> bool:
 def unfinished_file(target: Path, temp_dir: Path | None) -> Iterator[Path]:
     """Give a name to write to until the file is whole; whatever is left of it is removed.
 
+    What a killed run has left of the same target is removed as well: it may be as large as a film.
+
     Args:
         target: The final name; the unfinished one ends in the same suffix.
         temp_dir: Folder of the unfinished file; None is the target's own.
@@ -96,6 +98,10 @@ def unfinished_file(target: Path, temp_dir: Path | None) -> Iterator[Path]:
         OutputError: No file can be made there.
     """
     folder = target.parent if temp_dir is None else temp_dir
+    for path, other in abandoned_files(folder):
+        if other.name == target.name:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
     try:
         number, name = tempfile.mkstemp(
             prefix=f".{target.stem}.", suffix=f".partial{target.suffix}", dir=folder
