@@ -18,6 +18,7 @@ __all__ = [
     "check_target",
     "check_temp_dir",
     "is_same_file",
+    "is_taken",
     "publish",
     "unfinished_file",
 ]
@@ -48,7 +49,7 @@ def _check_place(source: Path, target: Path, *, overwrite: bool) -> None:
         raise OutputError(f"The folder {folder} does not exist; create it or name another output.")
     if target.is_dir():
         raise OutputError(f"{target} is a folder; expected the name of a file to write.")
-    if target.exists():
+    if is_taken(target):
         if is_same_file(target, source):
             raise OutputError(f"{target} is the input itself; an input is never overwritten.")
         if not overwrite:
@@ -71,6 +72,11 @@ def check_temp_dir(folder: Path) -> None:
             f"{folder} cannot be a folder: {error.strerror}; --temp-dir names another."
         ) from error
     raise OutputError(f"The folder {folder} does not exist; create it or change --temp-dir.")
+
+
+def is_taken(target: Path) -> bool:
+    """Whether something has a name; a link counts, whether or not what it names is there now."""
+    return target.exists() or target.is_symlink()
 
 
 def is_same_file(first: Path, second: Path) -> bool:
@@ -179,7 +185,7 @@ def publish(unfinished: Path, target: Path, *, overwrite: bool) -> None:
             return
         with unfinished.open("rb") as written:
             os.fsync(written.fileno())
-        if target.exists() and not overwrite:
+        if is_taken(target) and not overwrite:
             raise OutputError(f"{target} has appeared meanwhile; --overwrite replaces it.")
         set_usual_permissions(unfinished)
         unfinished.replace(target)

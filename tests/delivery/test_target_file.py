@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sdr2hdr.delivery.target_file import unfinished_file
+from sdr2hdr.delivery.light_log import check_log_is_new
+from sdr2hdr.delivery.target_file import check_target, publish, unfinished_file
+from sdr2hdr.errors import OutputError
 
 KILLED = """
 import os, signal, sys
@@ -31,3 +33,20 @@ def test_the_next_run_removes_what_a_killed_one_left_of_its_target(tmp_path: Pat
         (of_other,) = set(tmp_path.iterdir()) - {first, second}
         assert of_other.name.startswith(".film.") and not of_other.name.startswith(".film.v2.")
     assert list(tmp_path.iterdir()) == [of_other]
+
+
+def test_a_link_to_a_place_that_is_away_is_not_replaced(tmp_path: Path):
+    """A film that lies on a share which is not mounted now is still somebody's."""
+    link, source = tmp_path / "film.mkv", tmp_path / "source.mp4"
+    link.symlink_to(tmp_path / "share" / "film.mkv")
+    with pytest.raises(OutputError, match="exists already; --overwrite"):
+        check_target(source, link, overwrite=False)
+    with pytest.raises(OutputError, match="exists already; --overwrite"):
+        check_log_is_new(link, overwrite=False)
+    with unfinished_file(link, None) as unfinished:
+        with pytest.raises(OutputError, match="has appeared meanwhile"):
+            publish(unfinished, link, overwrite=False)
+        assert link.is_symlink()
+        check_target(source, link, overwrite=True)
+        publish(unfinished, link, overwrite=True)
+    assert not link.is_symlink()
