@@ -307,6 +307,36 @@ def test_batch_goes_on_after_a_failure(
     assert [path.name for path in folder.iterdir()] == ["clip_hdr.mp4"]
 
 
+def test_batch_goes_on_after_a_fault_of_ours(
+    clip: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    from sdr2hdr import pipeline
+    from sdr2hdr.options import ConvertOptions
+
+    odd, folder = shutil.copyfile(clip, tmp_path / "odd.mp4"), tmp_path / "out"
+    folder.mkdir()
+    real = pipeline.prepare
+
+    def prepare(source: Path, target: Path, options: ConvertOptions):
+        if source == odd:
+            raise RuntimeError("a fault made by the test")
+        return real(source, target, options)
+
+    monkeypatch.setattr(pipeline, "prepare", prepare)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    batch = ("convert", odd, clip, "--out-dir", folder, *QUICK, "--json")
+    code, out, err = call(capfd, *batch)
+    assert code == 8
+    assert "1 succeeded, 1 failed." in err and f"error: {odd}: This is a fault of sdr2hdr" in err
+    assert (folder / f"{clip.stem}_hdr.mp4").exists()
+    fault = next(e for e in map(json.loads, out.splitlines()) if e["event"] == "error")
+    assert (fault["input"], fault["exit_code"]) == (str(odd), 1)
+    assert "a fault made by the test" in Path(fault["log"]).read_text()
+
+
 def test_batch_refuses_two_inputs_with_one_name(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
