@@ -93,6 +93,35 @@ def test_bad_input_gets_its_code_one_sentence_and_no_file(
     assert sorted(tmp_path.iterdir()) == before
 
 
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected_code"),
+    [
+        (["clean", LONG], 3),
+        (["clean", f"{LONG}/out.mkv"], 3),
+        (["clean", "--temp-dir", LONG], 3),
+        (["models", "--weights-dir", LONG], 6),
+        (["train", "irnet1", "--data", LONG, "--out", "run"], 3),
+        (["train", "irnet1", "--pairs", LONG, LONG, "--out", "run"], 3),
+        (["exam", "--set", LONG], 3),
+    ],
+)
+def test_names_that_no_file_system_takes(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    expected_code: int,
+):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call(capfd, *arguments)
+    assert code == expected_code
+    assert LONG in err and "too long" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected_code", "word"),
     [
@@ -276,6 +305,36 @@ def test_batch_goes_on_after_a_failure(
     assert code == 8
     assert "1 succeeded, 1 failed." in err
     assert [path.name for path in folder.iterdir()] == ["clip_hdr.mp4"]
+
+
+def test_batch_goes_on_after_a_fault_of_ours(
+    clip: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    from sdr2hdr import pipeline
+    from sdr2hdr.options import ConvertOptions
+
+    odd, folder = shutil.copyfile(clip, tmp_path / "odd.mp4"), tmp_path / "out"
+    folder.mkdir()
+    real = pipeline.prepare
+
+    def prepare(source: Path, target: Path, options: ConvertOptions):
+        if source == odd:
+            raise RuntimeError("a fault made by the test")
+        return real(source, target, options)
+
+    monkeypatch.setattr(pipeline, "prepare", prepare)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    batch = ("convert", odd, clip, "--out-dir", folder, *QUICK, "--json")
+    code, out, err = call(capfd, *batch)
+    assert code == 8
+    assert "1 succeeded, 1 failed." in err and f"error: {odd}: This is a fault of sdr2hdr" in err
+    assert (folder / f"{clip.stem}_hdr.mp4").exists()
+    fault = next(e for e in map(json.loads, out.splitlines()) if e["event"] == "error")
+    assert (fault["input"], fault["exit_code"]) == (str(odd), 1)
+    assert "a fault made by the test" in Path(fault["log"]).read_text()
 
 
 def test_batch_refuses_two_inputs_with_one_name(

@@ -92,8 +92,9 @@ class Console:
             about = {"text": str(error), "exit_code": error.exit_code}
             self.event("error", about | ({} if source is None else {"input": str(source)}))
 
-    def bug(self, error: Exception) -> None:
+    def bug(self, error: Exception, source: Path | None = None) -> None:
         """A fault of ours: one sentence for the user, the traceback in a file."""
+        name = "" if source is None else f"{source}: "
         trace = "".join(traceback.format_exception(error))
         if self.log is not None:
             self.record(trace)
@@ -110,9 +111,10 @@ class Console:
                 file.write(trace)
             place = file.name
         text = f"This is a fault of sdr2hdr ({type(error).__name__}: {error})."
-        print(f"error: {text} The details are in {place}.", file=sys.stderr)
+        print(f"error: {name}{text} The details are in {place}.", file=sys.stderr)
         if self.json:
-            self.event("error", {"text": text, "exit_code": 1, "log": place})
+            about = {"text": text, "exit_code": 1, "log": place}
+            self.event("error", about | ({} if source is None else {"input": str(source)}))
 
     def result(self, text: str) -> None:
         """A result for people, on stdout."""

@@ -107,7 +107,7 @@ def run_batch(
     options: ConvertOptions,
     perform: Callable[[Console, Job, ConvertOptions], None],
 ) -> int:
-    """Perform jobs one after another and give the number that failed."""
+    """Perform jobs one after another and give the number that failed, be it by our fault."""
     failed = 0
     for job in jobs:
         try:
@@ -115,6 +115,12 @@ def run_batch(
         except Sdr2HdrError as error:
             failed += 1
             console.error(error, job.source)
+        except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
+            # These concern the whole command.
+            raise
+        except Exception as error:
+            failed += 1
+            console.bug(error, job.source)
     return failed
 
 

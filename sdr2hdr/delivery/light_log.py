@@ -16,7 +16,7 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import TextIO
 
-from sdr2hdr.delivery.target_file import is_same_file, publish, unfinished_file
+from sdr2hdr.delivery.target_file import is_same_file, is_taken, publish, unfinished_file
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.frames import Timeline
 from sdr2hdr.quality.light_levels import FrameLight, LightLevels
@@ -157,7 +157,7 @@ def check_log_is_new(path: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: It is there already, without `overwrite`.
     """
-    if path.exists() and not overwrite:
+    if is_taken(path) and not overwrite:
         raise OutputError(
             f"The light log {path} exists already; --overwrite replaces it, --light-log names "
             "another."

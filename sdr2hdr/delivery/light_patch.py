@@ -68,6 +68,8 @@ def patch_light_levels(path: Path, levels: LightLevels, *, robust: bool = False)
         found = find_level_places(path)
     except ValueError as error:
         raise VerificationError(f"{path.name} is not whole: {error}") from error
+    except OSError as error:
+        raise OutputError(f"{path} cannot be read again: {error.strerror}.") from error
     _check_complete(path, found)
     try:
         with path.open("r+b") as file:

@@ -18,6 +18,7 @@ __all__ = [
     "check_target",
     "check_temp_dir",
     "is_same_file",
+    "is_taken",
     "publish",
     "unfinished_file",
 ]
@@ -48,7 +49,7 @@ def _check_place(source: Path, target: Path, *, overwrite: bool) -> None:
         raise OutputError(f"The folder {folder} does not exist; create it or name another output.")
     if target.is_dir():
         raise OutputError(f"{target} is a folder; expected the name of a file to write.")
-    if target.exists():
+    if is_taken(target):
         if is_same_file(target, source):
             raise OutputError(f"{target} is the input itself; an input is never overwritten.")
         if not overwrite:
@@ -73,6 +74,11 @@ def check_temp_dir(folder: Path) -> None:
     raise OutputError(f"The folder {folder} does not exist; create it or change --temp-dir.")
 
 
+def is_taken(target: Path) -> bool:
+    """Whether something has a name; a link counts, whether or not what it names is there now."""
+    return target.exists() or target.is_symlink()
+
+
 def is_same_file(first: Path, second: Path) -> bool:
     """Whether two names are of one file that is there; links of either kind count."""
     try:
@@ -85,6 +91,8 @@ def is_same_file(first: Path, second: Path) -> bool:
 def unfinished_file(target: Path, temp_dir: Path | None) -> Iterator[Path]:
     """Give a name to write to until the file is whole; whatever is left of it is removed.
 
+    What a killed run has left of the same target is removed as well: it may be as large as a film.
+
     Args:
         target: The final name; the unfinished one ends in the same suffix.
         temp_dir: Folder of the unfinished file; None is the target's own.
@@ -96,6 +104,10 @@ def unfinished_file(target: Path, temp_dir: Path | None) -> Iterator[Path]:
         OutputError: No file can be made there.
     """
     folder = target.parent if temp_dir is None else temp_dir
+    for path, other in abandoned_files(folder):
+        if other.name == target.name:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
     try:
         number, name = tempfile.mkstemp(
             prefix=f".{target.stem}.", suffix=f".partial{target.suffix}", dir=folder
@@ -173,7 +185,7 @@ def publish(unfinished: Path, target: Path, *, overwrite: bool) -> None:
             return
         with unfinished.open("rb") as written:
             os.fsync(written.fileno())
-        if target.exists() and not overwrite:
+        if is_taken(target) and not overwrite:
             raise OutputError(f"{target} has appeared meanwhile; --overwrite replaces it.")
         set_usual_permissions(unfinished)
         unfinished.replace(target)

@@ -88,9 +88,9 @@ def read_exam_set(folder: Path) -> ExamSet:
         InputError: The list cannot be read, or a file is missing or is another than the list says.
     """
     path = folder / LIST_NAME
-    if not path.is_file():
-        path = _FULL_LIST
     try:
+        if not path.is_file():
+            path = _FULL_LIST
         text = path.read_bytes()
         content = tomllib.loads(text.decode())
         name = str(content["name"])

@@ -85,8 +85,13 @@ def sha256_of(path: Path) -> str:
 
 
 def free_bytes(folder: Path) -> int:
-    """Room on the disk of a folder, for this user."""
-    return shutil.disk_usage(folder).free
+    """Room on the disk of a folder, for this user.
+
+    Raises:
+        OutputError: The folder is gone.
+    """
+    with told(str(folder)):
+        return shutil.disk_usage(folder).free
 
 
 @contextmanager

@@ -50,8 +50,19 @@ def find_leftovers(place: Path, temp_dir: Path | None = None) -> list[Leftover]:
         temp_dir: Where the work folder of an output lies if not beside it.
 
     Raises:
-        InputError: There is nothing of that name.
+        InputError: There is nothing of that name, or it cannot be looked at.
     """
+    try:
+        return _found_at(place, temp_dir)
+    except OSError as error:
+        # A name that is too long for its file system, for one.
+        raise InputError(
+            f"{place} cannot be looked at: {error.strerror} ({error.filename}); expected an output "
+            "or a folder."
+        ) from error
+
+
+def _found_at(place: Path, temp_dir: Path | None) -> list[Leftover]:
     if place.is_dir() and not place.name.endswith(WORK_FOLDER_SUFFIX):
         partials = [*_partial_files(place), *_partial_sequences(place)]
         return [*_work_folders(place), *partials, *_locks(place)]

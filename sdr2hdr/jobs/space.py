@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.errors import DiskFullError, Notice
-from sdr2hdr.jobs.disk import free_bytes
+from sdr2hdr.jobs.disk import free_bytes, told
 from sdr2hdr.media.encoders import choose_encoder
 
 __all__ = ["SpaceWatch", "check_room"]
@@ -84,6 +84,7 @@ class SpaceWatch:
 
         Raises:
             DiskFullError: It will not even hold this segment.
+            OutputError: The folder is gone.
         """
         free = free_bytes(self._folder)
         if self._frames:
@@ -124,6 +125,7 @@ def check_room(conversion: Conversion, folder: Path, segments_bytes: int) -> Non
 
     Raises:
         DiskFullError: One will not hold it.
+        OutputError: The folder of one is gone.
     """
     expected = segments_bytes + _copied_bytes(conversion) + RESERVE_BYTES
     for place in filter(None, (folder, other_disk(folder, conversion.target))):
@@ -136,9 +138,14 @@ def check_room(conversion: Conversion, folder: Path, segments_bytes: int) -> Non
 
 
 def other_disk(folder: Path, target: Path) -> Path | None:
-    """The folder of the output, if it lies on another file system than the work folder."""
+    """The folder of the output, if it lies on another file system than the work folder.
+
+    Raises:
+        OutputError: One of the two is gone.
+    """
     place = target.absolute().parent
-    return None if place.stat().st_dev == folder.stat().st_dev else place
+    with told(str(target)):
+        return None if place.stat().st_dev == folder.stat().st_dev else place
 
 
 def _copied_bytes(conversion: Conversion) -> int:

@@ -79,9 +79,14 @@ class WorkFolder:
     def target_of(path: Path) -> Path | None:
         """The output that a folder is the work folder of; None if it is no work folder."""
         try:
-            return Path(os.fsdecode((path / _TARGET_FILE).read_bytes()))
+            target = Path(os.fsdecode((path / _TARGET_FILE).read_bytes()))
         except (OSError, UnicodeDecodeError):
             return None
+        if not target.name:
+            return None
+        # Where the folder is moved or copied to, the output will lie beside it, and its lock does.
+        beside = path.absolute().with_name(target.name)
+        return beside if WorkFolder.of(beside, None).path.name == path.name else target
 
     def make(self) -> None:
         """Make the folder if it is not there.
@@ -227,10 +232,15 @@ class WorkFolder:
         return sum(1 for _ in self.path.glob(_RECORDS))
 
     def remove_partials(self) -> None:
-        """Remove what a killed run has left half written; only for who holds the lock alone."""
+        """Remove what a killed run has left half written; only for who holds the lock alone.
+
+        Raises:
+            OutputError: Something of it cannot be removed.
+        """
         if self.path.is_dir():
-            for path in self.path.glob(f"*{UNFINISHED_SUFFIX}"):
-                path.unlink(missing_ok=True)
+            with self._removal_told():
+                for path in self.path.glob(f"*{UNFINISHED_SUFFIX}"):
+                    path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove the folder with all that is in it.
@@ -240,20 +250,32 @@ class WorkFolder:
         """
         if not self.path.is_dir():
             return
-        # Without its plan nothing in the folder counts any more, however far this comes.
-        self.plan_path.unlink(missing_ok=True)
-        try:
+        with self._removal_told():
+            # Without its plan nothing in the folder counts any more, however far this comes; and
+            # as long as it says whose it is, `clean` knows it.
+            self.plan_path.unlink(missing_ok=True)
+            for path in self.path.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != _TARGET_FILE:
+                    path.unlink(missing_ok=True)
             shutil.rmtree(self.path)
-        except OSError as error:
-            raise OutputError(
-                f"The work folder {self.path} cannot be removed: {error.strerror}."
-            ) from error
 
     def remove_if_useless(self) -> None:
         """Remove a folder in which there is no plan to go on with."""
         if self.path.is_dir() and not self.plan_path.exists():
             with suppress(OutputError):
                 self.clear()
+
+    @contextmanager
+    def _removal_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"The work folder {self.path} cannot be removed: {error.strerror} "
+                f"({error.filename}). Remove it, or --temp-dir names another folder for it."
+            ) from error
 
     def _record_path(self, index: int) -> Path:
         return self.path / f"{index:06d}.json"

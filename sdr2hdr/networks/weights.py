@@ -35,7 +35,7 @@ def weights_folder(weights_dir: Path | None = None) -> Path:
     installed package, else, where the package is used from its source tree, the one beside it.
 
     Raises:
-        WeightsError: The folder does not exist.
+        WeightsError: The folder does not exist or cannot be read.
     """
     if weights_dir is not None:
         folder, chosen_by = weights_dir, "--weights-dir"
@@ -46,9 +46,14 @@ def weights_folder(weights_dir: Path | None = None) -> Path:
         source_tree = _PACKAGE.parent
         if not folder.is_dir() and (source_tree / "pyproject.toml").is_file():
             folder = source_tree / "weights"
-    if not folder.is_dir():
+    try:
+        found = "does not exist" if not folder.is_dir() else ""
+    except OSError as error:
+        # A name that is too long for its file system, for one.
+        found = f"cannot be read: {error.strerror}"
+    if found:
         raise WeightsError(
-            f"Folder of weights {folder}, from {chosen_by}, does not exist; "
+            f"Folder of weights {folder}, from {chosen_by}, {found}; "
             f"--weights-dir or {WEIGHTS_VARIABLE} names another."
         )
     return folder

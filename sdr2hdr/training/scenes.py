@@ -101,9 +101,9 @@ def read_manifest(folder: Path) -> Manifest:
         InputError: It is not TOML, or a key is unknown or of the wrong kind.
     """
     path = folder / MANIFEST_NAME
-    if not path.is_file():
-        path = _PACKAGE_MANIFEST
     try:
+        if not path.is_file():
+            path = _PACKAGE_MANIFEST
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"The manifest {path} cannot be read: {error}.") from error

@@ -183,7 +183,13 @@ def find_pair_files(sdr_folder: Path, hdr_folder: Path) -> tuple[PairFiles, ...]
         InputError: A folder does not exist, or nothing matches.
     """
     for folder in (sdr_folder, hdr_folder):
-        if not folder.is_dir():
+        try:
+            is_there = folder.is_dir()
+        except OSError as error:
+            raise InputError(
+                f"The folder of pairs {folder} cannot be read: {error.strerror} (--pairs)."
+            ) from error
+        if not is_there:
             raise InputError(f"The folder of pairs {folder} does not exist (--pairs).")
     hdr_files = {path.stem: path for path in sorted(hdr_folder.iterdir()) if path.is_file()}
     pairs = tuple(

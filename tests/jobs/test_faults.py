@@ -35,11 +35,14 @@ from sdr2hdr.errors import (
     StoppedError,
 )
 from sdr2hdr.jobs import run, stopping
+from sdr2hdr.jobs.listener import SegmentNews
 from sdr2hdr.jobs.lock import lock_path, output_lock
 from sdr2hdr.jobs.segment_loop import ATTEMPTS
 from sdr2hdr.jobs.space import other_disk
 from sdr2hdr.jobs.stopping import Drain, StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.media.merge_writer import MergeWriter
+from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.pipeline import Progress, prepare
 
 
@@ -205,6 +208,32 @@ def test_the_disk_of_the_output_is_watched_too(
     again = Ears()
     run.convert(prepare(source, out / "out.mkv", options), listener=again)
     assert again.resumed == [5] and not again.text
+
+
+@pytest.mark.parametrize("when", ["finished", "merging"])
+def test_a_folder_that_vanishes_is_an_error_of_the_output(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+):
+    """A disk that was unplugged or a share that went away, between segments and after them."""
+    folder = tmp_path / "share"
+    folder.mkdir()
+
+    class Unplugs(Ears):
+        def segment(self, news: SegmentNews) -> None:
+            if news.segment.index == 4 and when == "finished":
+                shutil.rmtree(folder)
+
+    real = MergeWriter.finish
+
+    def finish(writer: MergeWriter) -> WrittenSummary:
+        written = real(writer)
+        if when == "merging":
+            shutil.rmtree(folder)
+        return written
+
+    monkeypatch.setattr(MergeWriter, "finish", finish)
+    with pytest.raises(OutputError, match="No such file"):
+        run.convert(prepare(source, folder / "out.mkv", OPTIONS), listener=Unplugs())
 
 
 def test_other_disk_is_told_by_its_device(tmp_path: Path):

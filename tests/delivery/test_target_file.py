@@ -1,0 +1,52 @@
+"""The final name, and what lies beside it until the file is whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sdr2hdr.delivery.light_log import check_log_is_new
+from sdr2hdr.delivery.target_file import check_target, publish, unfinished_file
+from sdr2hdr.errors import OutputError
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sdr2hdr.delivery.target_file import unfinished_file
+with unfinished_file(Path(sys.argv[1]), None) as beside:
+    beside.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot tell what is abandoned")
+def test_the_next_run_removes_what_a_killed_one_left_of_its_target(tmp_path: Path):
+    target, other = tmp_path / "film.v2.mkv", tmp_path / "film.mkv"
+    for path in (target, target, other):
+        subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+    with unfinished_file(target, None) as first, unfinished_file(target, None) as second:
+        assert first.exists() and second.exists()
+        (of_other,) = set(tmp_path.iterdir()) - {first, second}
+        assert of_other.name.startswith(".film.") and not of_other.name.startswith(".film.v2.")
+    assert list(tmp_path.iterdir()) == [of_other]
+
+
+def test_a_link_to_a_place_that_is_away_is_not_replaced(tmp_path: Path):
+    """A film that lies on a share which is not mounted now is still somebody's."""
+    link, source = tmp_path / "film.mkv", tmp_path / "source.mp4"
+    link.symlink_to(tmp_path / "share" / "film.mkv")
+    with pytest.raises(OutputError, match="exists already; --overwrite"):
+        check_target(source, link, overwrite=False)
+    with pytest.raises(OutputError, match="exists already; --overwrite"):
+        check_log_is_new(link, overwrite=False)
+    with unfinished_file(link, None) as unfinished:
+        with pytest.raises(OutputError, match="has appeared meanwhile"):
+            publish(unfinished, link, overwrite=False)
+        assert link.is_symlink()
+        check_target(source, link, overwrite=True)
+        publish(unfinished, link, overwrite=True)
+    assert not link.is_symlink()

@@ -1,0 +1,88 @@
+"""What runs leave behind that somebody has moved, or that they could not remove."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+from long_clips import Killed
+
+from sdr2hdr.cli import run as run_command
+from sdr2hdr.errors import OutputError
+from sdr2hdr.jobs.leftovers import find_leftovers
+from sdr2hdr.jobs.lock import output_lock
+from sdr2hdr.jobs.work_folder import WorkFolder
+
+
+def call(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    capfd.readouterr()
+    code = run_command([str(argument) for argument in arguments])
+    return code, *capfd.readouterr()
+
+
+def work_folder(target: Path) -> WorkFolder:
+    """A work folder beside an output, as a killed run leaves it."""
+    target.parent.mkdir(exist_ok=True)
+    folder = WorkFolder.of(target, None)
+    folder.make()
+    return folder
+
+
+@pytest.mark.parametrize("original_stays", [True, False])
+def test_clean_asks_the_lock_where_a_work_folder_has_been_moved_to(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], original_stays: bool
+):
+    work_folder(tmp_path / "before" / "out.mkv")
+    (tmp_path / "before").rename(tmp_path / "now")
+    if original_stays:
+        (tmp_path / "before").mkdir()
+    target = tmp_path / "now" / "out.mkv"
+    folder = WorkFolder.of(target, None)
+    with output_lock(target):
+        code, _, err = call(capfd, "clean", target.parent)
+        assert (code, folder.path.exists()) == (0, True) and "another run" in err
+    code, out, _ = call(capfd, "clean", target.parent, "--json")
+    assert (code, json.loads(out)["output"]) == (0, str(target))
+    assert not folder.path.exists()
+
+
+def test_a_work_folder_that_names_no_output_is_nobodys(tmp_path: Path):
+    folder = work_folder(tmp_path / "out.mkv")
+    (folder.path / "output.txt").write_bytes(b"")
+    assert find_leftovers(tmp_path) == []
+
+
+def test_a_kill_while_a_work_folder_is_removed_leaves_what_clean_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = work_folder(tmp_path / "out.mkv")
+    for index in range(20):
+        (folder.path / f"{index:06d}.mp4").write_bytes(b"a segment")
+    (folder.path / "a folder").mkdir()
+    real = os.unlink
+
+    def killed_at_the_third(*given, **named) -> None:
+        if next(calls):
+            raise Killed
+        real(*given, **named)
+
+    while folder.path.exists():
+        calls = iter([False, False, True])  # The plan, which is not there, counts as well.
+        with monkeypatch.context() as patch, contextlib.suppress(Killed):
+            patch.setattr(os, "unlink", killed_at_the_third)
+            folder.clear()
+        left = find_leftovers(tmp_path)
+        assert [each.path for each in left] == ([folder.path] if folder.path.exists() else [])
+
+
+@pytest.mark.parametrize("name", ["plan.json", "000001.mp4.0123.partial"])
+def test_what_cannot_be_removed_is_told(tmp_path: Path, name: str):
+    folder = work_folder(tmp_path / "out.mkv")
+    (folder.path / name).mkdir()
+    with pytest.raises(OutputError, match=f"cannot be removed: .*{name}.*--temp-dir"):
+        folder.remove_partials()
+        folder.clear()
+    assert find_leftovers(tmp_path)
