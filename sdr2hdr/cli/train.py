@@ -121,10 +121,6 @@ def command(
     )
     with shown_progress(console, job) as show:
         progress = train(job, show)
-    best = "none" if progress.best_psnr_db is None else f"{progress.best_psnr_db:.2f} dB"
-    console.result(
-        f"{out / 'weights'}: step {progress.best_step} of {progress.step}, validation {best}."
-    )
     if console.json:
         console.event(
             "done",
@@ -136,6 +132,11 @@ def command(
                 "best_psnr_db": progress.best_psnr_db,
             },
         )
+        return
+    best = "none" if progress.best_psnr_db is None else f"{progress.best_psnr_db:.2f} dB"
+    console.result(
+        f"{out / 'weights'}: step {progress.best_step} of {progress.step}, validation {best}."
+    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -431,5 +432,7 @@ def test_the_command_trains(data, tmp_path, capsys):
     code = run([*arguments, "--steps", "3", "--recipe", str(recipe), "--json"])
     captured = capsys.readouterr()
     assert code == 0, captured.err
-    assert '"event": "done"' in captured.out
+    events = [json.loads(line) for line in captured.out.splitlines()]
+    assert events[-1]["event"] == "done"
+    assert (events[-1]["steps"], events[-1]["weights"]) == (3, str(tmp_path / "run" / "weights"))
     assert (tmp_path / "run" / "weights" / "irnet1.safetensors").is_file()
