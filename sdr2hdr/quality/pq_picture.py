@@ -44,7 +44,7 @@ def light_to_pq(light: torch.Tensor, primaries: Primaries, white_cd_m2: float) -
     """Encode linear light as BT.2020 PQ.
 
     Args:
-        light: (N, 3, H, W), floating, linear R, G, B; infinite where a file's half floats ran over.
+        light: (N, 3, H, W), floating, linear R, G, B; may be infinite.
         primaries: Those of `light`.
         white_cd_m2: Luminance of R = G = B = 1, cd/m2.
 
