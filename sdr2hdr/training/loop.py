@@ -303,7 +303,8 @@ def train(job: TrainingJob, show: Callable[[Report], None]) -> Progress:
 
     Raises:
         InputError: Data or checkpoint cannot be read, or do not fit.
-        OutputError: `job.out` cannot be written, or holds a training and `resume` is not set.
+        OutputError: `job.out` or `job.cache` cannot be written, or `job.out` holds a training and
+            `resume` is not set.
         Sdr2HdrError: The training diverged.
     """
     keep_large_blocks()
@@ -313,10 +314,11 @@ def train(job: TrainingJob, show: Callable[[Report], None]) -> Progress:
         job = replace(job, recipe=replace(job.recipe, loss=loss))
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    try:
-        job.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{job.out} cannot be made: {error.strerror} (--out).") from error
+    for folder, option in ((job.out, "--out"), (job.cache, "--cache")):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be made: {error.strerror} ({option}).") from error
     if (job.out / CHECKPOINT_NAME).exists() and not job.resume:
         raise OutputError(
             f"{job.out} holds a training already; --resume goes on with it, --out names another."

@@ -281,6 +281,30 @@ def test_shards_depend_on_plan_and_index_alone(data, tmp_path):
     assert plan.fingerprint() != dataclasses.replace(plan, seed=5).fingerprint()
 
 
+def test_a_scene_that_cannot_be_read_is_named_by_the_training(tmp_path, capfd):
+    """The process that makes pairs ended with a traceback, and the training with code 1."""
+    for seed in range(2):
+        write_exr(tmp_path / "data" / f"place_{seed}.exr", scene_pixels(seed))
+    broken = tmp_path / "data" / "place_0.exr"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(InputError, match=str(broken)):
+        train(
+            dataclasses.replace(
+                job(tmp_path / "data", tmp_path / "run"),
+                training=find_scenes(tmp_path / "data")[:1],
+                validation=find_scenes(tmp_path / "data")[1:],
+            ),
+            silent,
+        )
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_cache_that_cannot_be_made_is_an_output_error(data, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="--cache"):
+        train(job(data, tmp_path / "run", cache=tmp_path / "file" / "cache"), silent)
+
+
 def test_pictures_of_phones_are_made_where_a_recipe_asks_for_them(data, tmp_path):
     scenes = job(data, tmp_path).training
     above_the_curve = {}
