@@ -90,7 +90,7 @@ def open_hdr(path: Path, *, assume_pq: bool = False) -> Iterator[HdrFrames]:
         if _is_float(first):
             frames = iter((_linear_light(path),))
         else:
-            layout = pixel_layout(first.format.name)
+            layout = pixel_layout(first.format.name, path)
             signal, notices = read_hdr_colour(
                 path,
                 first,

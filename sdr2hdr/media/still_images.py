@@ -199,7 +199,7 @@ def _wanted_frames(path: Path, count: int) -> frozenset[int]:
 
 
 def _coded(path: Path, frame: VideoFrame) -> CodedPicture:
-    layout = pixel_layout(frame.format.name)
+    layout = pixel_layout(frame.format.name, path)
     transfer = _transfer(path, int(frame.color_trc))
     is_jpeg = path.suffix.lower() in {".jpg", ".jpeg"}
     is_hdr = transfer in (PictureTransfer.PQ, PictureTransfer.HLG)

@@ -5,6 +5,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -38,7 +39,13 @@ from sdr2hdr.training.recipe import (
 from sdr2hdr.training.scenes import Manifest, find_scenes, split_scenes
 from sdr2hdr.training.schedule import Budget, learning_rate
 from sdr2hdr.training.shards import PairPlan, Window, make_shard
-from sdr2hdr.training.synthesis import SyntheticPairs, find_pair_files
+from sdr2hdr.training.synthesis import (
+    PairFiles,
+    RealPairs,
+    SyntheticPairs,
+    find_pair_files,
+    read_pair,
+)
 from sdr2hdr.training.validation import psnr_db
 from sdr2hdr.training.weight_average import WeightAverage
 
@@ -236,6 +243,46 @@ def test_fine_tuning_on_own_pairs(tmp_path):
     assert float(row["watch_psnr_db"]) > 5.0
     with pytest.raises(InputError, match="No file"):
         find_pair_files(tmp_path / "sdr", tmp_path / "out")
+
+
+def pair_files(folder: Path, size: tuple[int, int], times_as_large: int) -> tuple[PairFiles, ...]:
+    """One pair, HDR so many times as large as SDR."""
+    height, width = size
+    for name in ("sdr", "hdr"):
+        (folder / name).mkdir(parents=True)
+    write_png(folder / "sdr" / "shot.png", np.full((height, width, 3), 99, np.uint8))
+    light = scene_pixels(1, height * times_as_large, width * times_as_large)
+    write_exr(folder / "hdr" / "shot.exr", light)
+    return find_pair_files(folder / "sdr", folder / "hdr")
+
+
+@pytest.mark.parametrize("use", ["pairs", "watch"])
+def test_pairs_of_another_scale_are_an_input_error(use, data, tmp_path):
+    """The curves were judged on them first, which ended as a fault of the program."""
+    twice = pair_files(tmp_path / "twice", (32, 48), 2)
+    given = {"pairs": pair_files(tmp_path / "once", (32, 48), 1)} | {use: twice}
+    with pytest.raises(InputError, match='2 times as large as SDR in the pair "shot"'):
+        train(job(data, tmp_path / "out", training=(), validation=(), **given), silent)
+
+
+@pytest.mark.parametrize(
+    ("size", "times_as_large", "complaint"),
+    [((32, 48), 2, "2 times as large as .*shot.png"), ((16, 48), 1, "48x16.*48x32")],
+)
+def test_a_pair_that_cannot_be_used_is_named(size, times_as_large, complaint, tmp_path):
+    files = pair_files(tmp_path, size, times_as_large)
+    with pytest.raises(InputError, match=f"shot.exr is {complaint}"):
+        RealPairs(files, SMALL.data, 1)
+
+
+def test_a_pixel_format_that_cannot_be_read_is_told_with_its_file(tmp_path):
+    files = pair_files(tmp_path, (32, 48), 1)
+    encoder = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 48, 32, "monob"
+    packets = [*encoder.encode(av.VideoFrame(48, 32, "monob")), *encoder.encode(None)]
+    files[0].sdr.write_bytes(b"".join(bytes(packet) for packet in packets))
+    with pytest.raises(InputError, match=r"shot\.png decodes to pixel format monob"):
+        read_pair(files[0])
 
 
 def test_no_steps_judge_and_write_the_start(data, tmp_path):
