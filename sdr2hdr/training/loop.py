@@ -284,10 +284,12 @@ class _Training:
         if watched is not None:
             data = f"{len(watched.by_frame_db)} real pairs never trained on, reduced"
             scores.append(Score("mean PSNR of PQ R'G'B'", "dB", data, watched.mean_db))
+        job, progress = self.job, self.progress
         run = Run(
-            self.progress.step, self.progress.seconds, torch.get_num_threads(), self.device.type
+            *(progress.step, progress.seconds, torch.get_num_threads(), self.device.type),
+            own_pairs=len(job.pairs),
+            is_all_own=not job.training and not job.start_from,
         )
-        job = self.job
         publish(job.out / "weights", job.spec, self.average.tensors, job.recipe, run, scores)
 
 

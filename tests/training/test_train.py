@@ -245,6 +245,31 @@ def test_fine_tuning_on_own_pairs(tmp_path):
         find_pair_files(tmp_path / "sdr", tmp_path / "out")
 
 
+@pytest.mark.parametrize("starts_from_shipped", [False, True])
+def test_a_card_names_what_was_trained_on(starts_from_shipped, data, tmp_path):
+    """Of a network trained on own pairs alone it listed the recipe's scenes and operators."""
+    recipe = find_recipe("irnet1")
+    recipe = dataclasses.replace(SMALL, card=read_recipe(recipe).card)
+    shipped = Path(__file__).parents[2] / "weights" / "irnet1.safetensors"
+    tuning = job(
+        data,
+        tmp_path / "out",
+        steps=0,
+        recipe=recipe,
+        training=(),
+        validation=(),
+        pairs=pair_files(tmp_path, (32, 48), 1),
+        start_from=(shipped,) if starts_from_shipped else (),
+    )
+    train(tuning, silent)
+    _, card = load_network("irnet1", tmp_path / "out" / "weights")
+    sources = [source.source for source in card.training_data]
+    assert sources[-1] == "Own pairs (--pairs)"
+    assert "1 SDR and HDR" in card.training_data[-1].content
+    assert len(sources) == (1 + len(recipe.card.training_data) if starts_from_shipped else 1)
+    assert any("hard_clip" in text for text in card.degradations) == starts_from_shipped
+
+
 def pair_files(folder: Path, size: tuple[int, int], times_as_large: int) -> tuple[PairFiles, ...]:
     """One pair, HDR so many times as large as SDR."""
     height, width = size
