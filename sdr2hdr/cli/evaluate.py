@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import THREADS, output_options
+from sdr2hdr.cli.parameters import POSITIVE_NUMBER, THREADS, output_options
 from sdr2hdr.errors import InputError, Notice
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ MOST_FRAMES_AT_ONCE = 8
 )
 @click.option(
     "--linear-white",
-    type=click.FloatRange(0, min_open=True),
+    type=POSITIVE_NUMBER,
     metavar="CD_M2",
     help="Light of 1.0 in an EXR or Radiance picture [default: the EXR's whiteLuminance].",
 )
@@ -53,7 +53,7 @@ MOST_FRAMES_AT_ONCE = 8
 )
 @click.option(
     "--max-flicker",
-    type=click.FloatRange(0, min_open=True),
+    type=POSITIVE_NUMBER,
     metavar="X",
     help="With --flicker: fail with code 9 if a shot flickers more than X times its source.",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import wraps
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from sdr2hdr.options import (
 from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Transfer
 
 __all__ = [
+    "POSITIVE_NUMBER",
     "THREADS",
     "colour_options",
     "encode_options",
@@ -57,6 +59,22 @@ SITINGS = {
     "top-left": ChromaSiting.TOP_LEFT,
 }
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class FiniteRange(click.FloatRange):
+    """Click's own range, which lets "nan" pass every bound."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """A number within the bounds that is neither infinite nor "nan"."""
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+POSITIVE_NUMBER = FiniteRange(0, min_open=True)
 
 
 class SecondsType(click.ParamType):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import THREADS, output_options
+from sdr2hdr.cli.parameters import POSITIVE_NUMBER, THREADS, output_options
 from sdr2hdr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--data", type=FOLDER, help="Folder of HDR pictures and videos to make pairs from.")
 @click.option("--out", type=FOLDER, required=True, help="Folder of this training.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
-@click.option("--hours", type=click.FloatRange(0, min_open=True), help="Train for so long in all.")
+@click.option("--hours", type=POSITIVE_NUMBER, help="Train for so long in all.")
 @click.option(
     "--steps",
     type=click.IntRange(0),
@@ -121,10 +121,6 @@ def command(
     )
     with shown_progress(console, job) as show:
         progress = train(job, show)
-    best = "none" if progress.best_psnr_db is None else f"{progress.best_psnr_db:.2f} dB"
-    console.result(
-        f"{out / 'weights'}: step {progress.best_step} of {progress.step}, validation {best}."
-    )
     if console.json:
         console.event(
             "done",
@@ -136,6 +132,11 @@ def command(
                 "best_psnr_db": progress.best_psnr_db,
             },
         )
+        return
+    best = "none" if progress.best_psnr_db is None else f"{progress.best_psnr_db:.2f} dB"
+    console.result(
+        f"{out / 'weights'}: step {progress.best_step} of {progress.step}, validation {best}."
+    )
 
 
 @contextmanager

@@ -54,13 +54,25 @@ def exr_chromaticities(path: Path) -> np.ndarray | None:
         the file is not an OpenEXR file.
 
     Raises:
-        InputError: The header is cut short or nonsense.
+        InputError: The header is cut short or nonsense, or no colour can be made of the primaries.
 
     Source:
         OpenEXR documentation, "OpenEXR File Layout" and "Standard Optional Attributes".
     """
     value = _attribute(path, "chromaticities", "chromaticities", size=32)
-    return None if value is None else np.frombuffer(value, "<f4").reshape(4, 2).astype(np.float64)
+    if value is None:
+        return None
+    chromaticities = np.frombuffer(value, "<f4").reshape(4, 2).astype(np.float64)
+    red, green, blue, _ = chromaticities
+    area = np.linalg.det(np.stack((green - red, blue - red)))
+    is_finite = bool(np.isfinite(chromaticities).all())
+    if not is_finite or area == 0.0 or not chromaticities[:, 1].all():
+        numbers = ", ".join(f"{number:g}" for number in chromaticities.ravel())
+        raise InputError(
+            f"{path} has the chromaticities {numbers}; expected x and y of red, green, blue and "
+            "white, y not 0, and a triangle of primaries."
+        )
+    return chromaticities
 
 
 def _attribute(path: Path, name: str, kind: str, size: int) -> bytes | None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av.error
-import numpy as np
 import torch
 
 from sdr2hdr.errors import InputError, Notice
@@ -40,7 +39,7 @@ class LinearLight:
     """A still in linear light, as its file holds it.
 
     Attributes:
-        pixels: (1, 3, H, W), float32, R, G, B; may be negative or over 1.
+        pixels: (1, 3, H, W), float32, R, G, B, finite; may be negative or over 1.
         chromaticities: CIE x and y of red, green, blue and white; None where the file is silent.
         white_cd_m2: Luminance of R = G = B = 1; None where the file is silent.
     """
@@ -91,7 +90,7 @@ def open_hdr(path: Path, *, assume_pq: bool = False) -> Iterator[HdrFrames]:
         if _is_float(first):
             frames = iter((_linear_light(path),))
         else:
-            layout = pixel_layout(first.format.name)
+            layout = pixel_layout(first.format.name, path)
             signal, notices = read_hdr_colour(
                 path,
                 first,
@@ -177,8 +176,6 @@ def _is_float(frame: VideoFrame) -> bool:
 
 def _linear_light(path: Path) -> LinearLight:
     picture = read_linear_picture(path)
-    if np.isnan(picture.pixels).any():
-        raise InputError(f"{path} holds values that are not numbers; expected light.")
     pixels = torch.from_numpy(picture.pixels).permute(2, 0, 1)[None].contiguous()
     chromaticities = None
     if picture.chromaticities is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 
 from sdr2hdr.errors import InputError
 from sdr2hdr.signal import Subsampling
@@ -118,8 +119,12 @@ def _layouts() -> dict[str, PixelLayout]:
 LAYOUTS = _layouts()
 
 
-def pixel_layout(name: str) -> PixelLayout:
-    """How frames of a pixel format (FFmpeg's name) are taken apart.
+def pixel_layout(name: str, path: Path | None = None) -> PixelLayout:
+    """How frames of a pixel format are taken apart.
+
+    Args:
+        name: FFmpeg's.
+        path: Of the file, for the message where there are several; None where all know it.
 
     Raises:
         InputError: The format is not among those that can be read.
@@ -127,7 +132,8 @@ def pixel_layout(name: str) -> PixelLayout:
     try:
         return LAYOUTS[name]
     except KeyError:
+        found = "The decoder gives" if path is None else f"{path} decodes to"
         raise InputError(
-            f"The decoder gives pixel format {name}; expected 8, 10, 12 or 16-bit Y'CbCr 4:2:0, "
+            f"{found} pixel format {name}; expected 8, 10, 12 or 16-bit Y'CbCr 4:2:0, "
             "4:2:2 or 4:4:4, grey or RGB. Convert the file to one of these without loss first."
         ) from None

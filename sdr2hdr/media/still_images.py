@@ -58,6 +58,9 @@ _FLOAT_FORMATS = {
     "gbrapf32le": np.dtype("<f4"),
 }
 
+_GREATEST_HALF = 65504.0
+"""IEEE 754 binary16."""
+
 # Rec. ITU-T H.273 (07/2021), Tables 2, 3 and 4
 _PQ_CODE = 16
 _HLG_CODE = 18
@@ -87,7 +90,7 @@ class LinearPicture:
     """Linear light.
 
     Attributes:
-        pixels: (H, W, 3), float32, R, G, B; may be negative or over 1.
+        pixels: (H, W, 3), float32, R, G, B, finite; may be negative or over 1.
         chromaticities: CIE x, y of red, green, blue and white from an EXR's header, (4, 2); None
             where the file does not say.
     """
@@ -115,6 +118,8 @@ class CodedPicture:
 def read_linear_picture(path: Path) -> LinearPicture:
     """Read an OpenEXR or Radiance picture.
 
+    Infinite light, which half floats have above 65504, becomes that, or the greatest in the file.
+
     Raises:
         InputError: The file cannot be read, or does not hold R, G, B as floating numbers.
     """
@@ -125,7 +130,14 @@ def read_linear_picture(path: Path) -> LinearPicture:
             f"{path} decodes to {frame.format.name}; expected R, G, B as half or single floats."
         )
     green, blue, red = (_float_plane(frame, index, dtype) for index in range(3))
-    return LinearPicture(np.stack((red, green, blue), axis=-1), exr_chromaticities(path))
+    pixels = np.stack((red, green, blue), axis=-1)
+    if np.isnan(pixels).any():
+        raise InputError(f"{path} holds values that are not numbers; expected light.")
+    is_infinite = np.isinf(pixels)
+    if is_infinite.any():
+        greatest = np.abs(pixels[~is_infinite]).max(initial=_GREATEST_HALF)
+        pixels = pixels.clip(-greatest, greatest)
+    return LinearPicture(pixels, exr_chromaticities(path))
 
 
 def read_coded_pictures(path: Path, count: int = 1) -> Iterator[CodedPicture]:
@@ -187,7 +199,7 @@ def _wanted_frames(path: Path, count: int) -> frozenset[int]:
 
 
 def _coded(path: Path, frame: VideoFrame) -> CodedPicture:
-    layout = pixel_layout(frame.format.name)
+    layout = pixel_layout(frame.format.name, path)
     transfer = _transfer(path, int(frame.color_trc))
     is_jpeg = path.suffix.lower() in {".jpg", ".jpeg"}
     is_hdr = transfer in (PictureTransfer.PQ, PictureTransfer.HLG)

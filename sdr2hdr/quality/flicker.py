@@ -82,7 +82,8 @@ class FlickerTally:
 
     def __add__(self, other: FlickerTally) -> FlickerTally:
         """Both parts of one shot together."""
-        worst = max((self, other), key=lambda part: part.worst)
+        # Of equal ones that with a frame: in a conversion that never moves both are 0.
+        worst = max((self, other), key=lambda part: (part.worst, part.blocks > 0))
         return FlickerTally(
             self.first_frame,
             self.pairs + other.pairs,

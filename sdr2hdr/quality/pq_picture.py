@@ -44,7 +44,7 @@ def light_to_pq(light: torch.Tensor, primaries: Primaries, white_cd_m2: float) -
     """Encode linear light as BT.2020 PQ.
 
     Args:
-        light: (N, 3, H, W), floating, linear R, G, B.
+        light: (N, 3, H, W), floating, linear R, G, B; may be infinite.
         primaries: Those of `light`.
         white_cd_m2: Luminance of R = G = B = 1, cd/m2.
 
@@ -52,7 +52,9 @@ def light_to_pq(light: torch.Tensor, primaries: Primaries, white_cd_m2: float) -
         R'G'B', same shape, [0, 1]; colours outside BT.2020 and light above 10 000 cd/m2 are
         clipped.
     """
-    light_cd_m2 = light * white_cd_m2
+    # Two infinite channels would meet with opposite signs in the matrix, and be no number.
+    highest = torch.finfo(light.dtype).max
+    light_cd_m2 = (light * white_cd_m2).clamp_(-highest, highest)
     if primaries is not Primaries.BT2020:
         matrix = rgb_to_rgb_matrix(primaries, Primaries.BT2020)
         light_cd_m2 = apply_matrix(matrix, light_cd_m2)

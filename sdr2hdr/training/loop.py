@@ -284,10 +284,12 @@ class _Training:
         if watched is not None:
             data = f"{len(watched.by_frame_db)} real pairs never trained on, reduced"
             scores.append(Score("mean PSNR of PQ R'G'B'", "dB", data, watched.mean_db))
+        job, progress = self.job, self.progress
         run = Run(
-            self.progress.step, self.progress.seconds, torch.get_num_threads(), self.device.type
+            *(progress.step, progress.seconds, torch.get_num_threads(), self.device.type),
+            own_pairs=len(job.pairs),
+            is_all_own=not job.training and not job.start_from,
         )
-        job = self.job
         publish(job.out / "weights", job.spec, self.average.tensors, job.recipe, run, scores)
 
 
@@ -303,7 +305,8 @@ def train(job: TrainingJob, show: Callable[[Report], None]) -> Progress:
 
     Raises:
         InputError: Data or checkpoint cannot be read, or do not fit.
-        OutputError: `job.out` cannot be written, or holds a training and `resume` is not set.
+        OutputError: `job.out` or `job.cache` cannot be written, or `job.out` holds a training and
+            `resume` is not set.
         Sdr2HdrError: The training diverged.
     """
     keep_large_blocks()
@@ -313,10 +316,11 @@ def train(job: TrainingJob, show: Callable[[Report], None]) -> Progress:
         job = replace(job, recipe=replace(job.recipe, loss=loss))
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    try:
-        job.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{job.out} cannot be made: {error.strerror} (--out).") from error
+    for folder, option in ((job.out, "--out"), (job.cache, "--cache")):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be made: {error.strerror} ({option}).") from error
     if (job.out / CHECKPOINT_NAME).exists() and not job.resume:
         raise OutputError(
             f"{job.out} holds a training already; --resume goes on with it, --out names another."

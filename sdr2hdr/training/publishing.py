@@ -31,14 +31,24 @@ from sdr2hdr.training.tone_curves import OPERATORS
 __all__ = ["Run", "degradation_texts", "publish", "write_weights"]
 
 
+_AS_THEY_ARE = "none: own pairs as they are, in crops of many scales"
+
+
 @dataclass(frozen=True)
 class Run:
-    """What a training took."""
+    """What a training took.
+
+    Attributes:
+        own_pairs: Pairs of a user's own files that were trained on.
+        is_all_own: Nothing else went into the weights: neither scenes nor weights to start from.
+    """
 
     steps: int
     seconds: float
     threads: int
     device: str
+    own_pairs: int = 0
+    is_all_own: bool = False
 
 
 def publish(
@@ -55,7 +65,8 @@ def publish(
         folder: Made if it is not there; both files are replaced.
         spec: The network.
         tensors: Its state; floating tensors are stored as float32.
-        recipe: Says form, title, licence, data, degradations and failures.
+        recipe: Says form, title, licence and failures, and data and degradations unless all pairs
+            were a user's own.
         run: What it took.
         scores: What it reached.
 
@@ -73,7 +84,7 @@ def publish(
         output=HDR_DISPLAY,
         form=recipe.output_form,
         licence=recipe.card.licence,
-        training_data=tuple(DataSource(**source) for source in recipe.card.training_data),
+        training_data=_training_data(recipe, run),
         training=TrainingRun(
             machine=f"{run.device}, {run.threads} threads, {platform.machine()}",
             hours=round(run.seconds / 3600.0, 3),
@@ -82,9 +93,19 @@ def publish(
         scores=tuple(dataclasses.replace(score, value=round(score.value, 3)) for score in scores),
         known_failures=recipe.card.known_failures,
         sha256="",
-        degradations=degradation_texts(recipe),
+        degradations=(_AS_THEY_ARE,) if run.is_all_own else degradation_texts(recipe),
     )
     return write_weights(folder, card, tensors)
+
+
+def _training_data(recipe: Recipe, run: Run) -> tuple[DataSource, ...]:
+    """The recipe's sources, as far as they were trained on, and the user's own pairs."""
+    of_recipe = tuple(DataSource(**source) for source in recipe.card.training_data)
+    if not run.own_pairs:
+        return of_recipe
+    content = f"{run.own_pairs} SDR and HDR files of one name each"
+    own = DataSource(source="Own pairs (--pairs)", licence="not stated", content=content)
+    return (own,) if run.is_all_own else (*of_recipe, own)
 
 
 def write_weights(folder: Path, card: ModelCard, tensors: Mapping[str, torch.Tensor]) -> Path:

@@ -13,6 +13,7 @@ import math
 import multiprocessing
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sdr2hdr.errors import Sdr2HdrError
+from sdr2hdr.errors import OutputError, Sdr2HdrError
 from sdr2hdr.heap import keep_large_blocks
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import DataRecipe
@@ -108,6 +109,10 @@ def make_shard(source: PairSource, plan: PairPlan, index: int, folder: Path) -> 
     """Make one shard and put it into the cache, whole or not at all.
 
     Files `sdr.npy` and `hdr.npy`: (pairs, 3, H, W), uint16, 65535 for 1.0.
+
+    Raises:
+        InputError: A picture cannot be read.
+        OutputError: The folder cannot be written to.
     """
     count, scale = plan.recipe.shard, plan.scale
     height, width = plan.recipe.height, plan.recipe.width
@@ -117,8 +122,16 @@ def make_shard(source: PairSource, plan: PairPlan, index: int, folder: Path) -> 
         pair = source.draw(generator(plan.seed, "shard", index, place))
         sdr[place] = _to_integers(pair.sdr)
         hdr[place] = _to_integers(pair.hdr)
-    target = _shard_folder(folder, index)
-    unfinished = folder / f"{target.name}.{os.getpid()}.tmp"
+    try:
+        _put(sdr, hdr, _shard_folder(folder, index))
+    except OSError as error:
+        raise OutputError(
+            f"Training pairs cannot be written to {folder}: {error.strerror} (--cache)."
+        ) from error
+
+
+def _put(sdr: np.ndarray, hdr: np.ndarray, target: Path) -> None:
+    unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     unfinished.mkdir(parents=True)
     np.save(unfinished / "sdr.npy", sdr)
     np.save(unfinished / "hdr.npy", hdr)
@@ -155,6 +168,7 @@ class Shards:
         self._maps: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._context = multiprocessing.get_context("spawn")
         self._wanted = self._context.Array("q", [0, 0])
+        self._errors = self._context.SimpleQueue()
         self._process: Any = None
 
     def __enter__(self) -> Shards:
@@ -180,7 +194,8 @@ class Shards:
             SDR (B, 3, H / scale, W / scale) and HDR (B, 3, H, W), float32, [0, 1].
 
         Raises:
-            Sdr2HdrError: The process that makes shards has ended.
+            Sdr2HdrError: The process that makes shards has ended: with its own error, as an
+                InputError where a picture cannot be read, if it was one that it expected.
         """
         window = Window.at(step, self._batch, self._plan.recipe)
         self._require(window, waiting)
@@ -217,11 +232,13 @@ class Shards:
         if self._process is None:
             self._process = self._context.Process(
                 target=_produce,
-                args=(self._plan, self._folder, self._wanted, os.getpid()),
+                args=(self._plan, self._folder, self._wanted, self._errors, os.getpid()),
                 daemon=True,
             )
             self._process.start()
         elif not self._process.is_alive():
+            if not self._errors.empty():
+                raise self._errors.get()
             raise Sdr2HdrError(
                 f"The process that makes training pairs ended with code {self._process.exitcode}; "
                 "its own message is above."
@@ -239,12 +256,23 @@ def _claim(folder: Path) -> None:
         shutil.rmtree(shard)
 
 
-def _produce(plan: PairPlan, folder: Path, wanted: Any, parent: int) -> None:
-    """Make the shards that are wanted and not there, until the parent is gone."""
+def _produce(plan: PairPlan, folder: Path, wanted: Any, errors: Any, parent: int) -> None:
+    """Make the shards that are wanted and not there, until the parent is gone.
+
+    An error of the program's own goes into `errors`, for the parent to raise.
+    """
     if hasattr(os, "nice"):
         os.nice(max(0, _NICENESS - os.nice(0)))
     keep_large_blocks()
     torch.set_num_threads(1)
+    try:
+        _make_what_is_wanted(plan, folder, wanted, parent)
+    except Sdr2HdrError as error:
+        errors.put(error)
+        sys.exit(error.exit_code)
+
+
+def _make_what_is_wanted(plan: PairPlan, folder: Path, wanted: Any, parent: int) -> None:
     source = plan.source()
     while os.getppid() == parent:
         missing = [

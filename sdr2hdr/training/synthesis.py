@@ -62,6 +62,11 @@ class Pair:
     sdr: torch.Tensor
     hdr: torch.Tensor
 
+    @property
+    def scale(self) -> int:
+        """How many times as large HDR is."""
+        return self.hdr.shape[2] // self.sdr.shape[2]
+
 
 class PairSource(Protocol):
     """Whatever makes pairs."""
@@ -209,7 +214,7 @@ def read_pair(files: PairFiles, count: int = 1) -> list[Pair]:
     """Read whole pairs; HDR is display-referred, 1.0 in linear files being 203 cd/m2.
 
     Raises:
-        InputError: A file cannot be read, or sizes do not agree.
+        InputError: A file cannot be read or holds nothing, or sizes do not agree.
     """
     pairs = []
     hdr_pictures = read_hdr_pictures(files.hdr, Referral.DISPLAY, count)
@@ -222,7 +227,23 @@ def read_pair(files: PairFiles, count: int = 1) -> list[Pair]:
                 "of times as large (--pairs)."
             )
         pairs.append(Pair(sdr, pq_inverse_eotf(light * REFERENCE_WHITE_CD_M2)))
+    if not pairs:
+        raise InputError(f"{files.sdr} or {files.hdr} holds no picture; expected one or more.")
     return pairs
+
+
+def _check_pair(files: PairFiles, pair: Pair, recipe: DataRecipe, scale: int) -> None:
+    """Refuse a pair that a network or a recipe cannot use."""
+    if pair.scale != scale:
+        raise InputError(
+            f"{files.hdr} is {pair.scale} times as large as {files.sdr}; the network's scale is "
+            f"{scale} (--pairs)."
+        )
+    if pair.hdr.shape[2] < recipe.height or pair.hdr.shape[3] < recipe.width:
+        raise InputError(
+            f"{files.hdr} is {pair.hdr.shape[3]}x{pair.hdr.shape[2]}; expected at least the "
+            f"recipe's {recipe.width}x{recipe.height} (--pairs)."
+        )
 
 
 class RealPairs:
@@ -236,19 +257,12 @@ class RealPairs:
         """
         self._recipe = recipe
         self._scale = scale
-        self._pairs = [pair for each in files for pair in read_pair(each, _VIDEO_FRAMES)]
-        for pair in self._pairs:
-            found = pair.hdr.shape[2] // pair.sdr.shape[2]
-            if found != scale:
-                raise InputError(
-                    f"HDR is {found} times as large as SDR in --pairs; the network's scale is "
-                    f"{scale}."
-                )
-            if pair.hdr.shape[2] < recipe.height or pair.hdr.shape[3] < recipe.width:
-                raise InputError(
-                    f"A picture of --pairs is {pair.hdr.shape[3]}x{pair.hdr.shape[2]}; expected at "
-                    f"least the recipe's {recipe.width}x{recipe.height}."
-                )
+        self._pairs: list[Pair] = []
+        for each in files:
+            pairs = read_pair(each, _VIDEO_FRAMES)
+            for pair in pairs:
+                _check_pair(each, pair, recipe, scale)
+            self._pairs += pairs
 
     def draw(self, rng: np.random.Generator) -> Pair:
         """One pair; see `PairSource`."""

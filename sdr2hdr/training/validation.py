@@ -20,6 +20,7 @@ from sdr2hdr.colour.transfer import (
 )
 from sdr2hdr.curves.bt2408 import bt2408
 from sdr2hdr.curves.bt2446a import bt2446a
+from sdr2hdr.errors import InputError
 from sdr2hdr.networks.gpgmnet import bicubic_upscale
 from sdr2hdr.training.anchor import BT2446A_LOOK, RollOff
 from sdr2hdr.training.degradation import CLEAN, CodecLoss, Degradation, degrade, reduce
@@ -207,9 +208,17 @@ def frames_of_pairs(
         pairs: Whole pictures.
         longest_px: Longer side of HDR that is still left alone.
         scale: The network's; pairs of one size are given to it with SDR made smaller.
+
+    Raises:
+        InputError: HDR is larger than SDR, but not as many times as the network makes it.
     """
     frames = []
     for name, pair in zip(names, pairs, strict=True):
+        if pair.scale not in (1, scale):
+            raise InputError(
+                f'HDR is {pair.scale} times as large as SDR in the pair "{name}"; expected equal '
+                f"sizes, or the network's scale of {scale}."
+            )
         factor = -(-max(pair.hdr.shape[2:]) // longest_px)
         sdr, hdr = pair.sdr, pair.hdr
         if factor > 1:
@@ -217,8 +226,7 @@ def frames_of_pairs(
             sdr = torch.round(sdr * 255.0) / 255.0
             hdr = pq_inverse_eotf(functional.avg_pool2d(pq_eotf(hdr), factor))
             rows, columns = sdr.shape[2:]
-            own_scale = pair.hdr.shape[2] // pair.sdr.shape[2]
-            hdr = hdr[:, :, : rows * own_scale, : columns * own_scale]
+            hdr = hdr[:, :, : rows * pair.scale, : columns * pair.scale]
         if scale > 1 and sdr.shape == hdr.shape:
             rows, columns = (size - size % scale for size in sdr.shape[2:])
             hdr = hdr[:, :, :rows, :columns]

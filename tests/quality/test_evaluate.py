@@ -123,6 +123,17 @@ def test_linear_white_scales_linear_light(tmp_path: Path, capfd: pytest.CaptureF
     assert events(out)[0]["metrics"]["delta_e_itp"]["mean"] == pytest.approx(53.0, abs=0.05)
 
 
+@pytest.mark.parametrize("option", ["--linear-white", "--max-flicker"])
+@pytest.mark.parametrize("value", ["nan", "inf", "0"])
+def test_bounds_that_are_no_positive_number_are_a_usage_error(
+    pair: tuple[Path, Path], capfd: pytest.CaptureFixture[str], option: str, value: str
+):
+    """With "nan" every figure was a dash, and every shot flickered too much."""
+    code, out, err = call(capfd, *pair, option, value)
+    assert (code, out) == (2, "")
+    assert option in err and value in err
+
+
 def test_unknown_primaries_of_linear_light(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     aces = (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767)
     path = write_exr(tmp_path / "aces.exr", np.ones((16, 16, 3), np.float32), aces)

@@ -75,6 +75,7 @@ def test_a_method_that_pumps_is_told():
     still = eight_bits([scene(1)] * 8)
     steady, restless = measured(still, bt2446a), measured(still, pumping)
     assert (steady.converted_codes, steady.ratio) == (0.0, 0.0)
+    assert (steady.worst_codes, steady.worst_frame) == (0.0, 1)
     assert restless.still_share == 1.0
     assert restless.converted_codes == pytest.approx(876 * 0.01 * 0.45, rel=0.4)
     assert restless.converted_codes is not None

@@ -100,3 +100,18 @@ def test_chromaticities_name_primaries():
     assert primaries_of_chromaticities(rounded) is Primaries.BT2020
     aces = (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767)
     assert primaries_of_chromaticities(aces) is None
+
+
+@pytest.mark.parametrize("primaries", list(Primaries))
+@pytest.mark.parametrize(
+    "light", [(1.0, 1.0, 1.0), (1.0, 0.0, 0.0), (0.0, 1.0, 1.0), (1.0, -1.0, 1.0)]
+)
+def test_infinite_light_is_as_bright_as_the_greatest_number(
+    primaries: Primaries, light: tuple[float, float, float]
+):
+    """Two infinite channels of P3 gave no number: a difference of infinities."""
+    colour = torch.tensor(light).reshape(1, 3, 1, 1)
+    infinite = torch.where(colour == 0.0, 0.0, colour * float("inf"))
+    found = light_to_pq(infinite, primaries, white_cd_m2=1.0)
+    torch.testing.assert_close(found, light_to_pq(colour * 1e30, primaries, white_cd_m2=1.0))
+    assert torch.equal(light_to_pq(colour * 1e30, primaries, white_cd_m2=1e30), found)

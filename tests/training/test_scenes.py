@@ -135,6 +135,41 @@ def test_damaged_exr_is_an_input_error(tmp_path):
         read_linear_picture(tmp_path / "scene.exr")
 
 
+@pytest.mark.parametrize("referral", list(Referral))
+def test_light_that_is_no_number_is_an_input_error(tmp_path, referral):
+    """Trainings took it, and judged themselves by it: every figure was "nan"."""
+    pixels = scene_pixels(3, 10, 14)
+    pixels[4, 5, 1] = np.nan
+    write_exr(tmp_path / "scene.exr", pixels)
+    with pytest.raises(InputError, match="not numbers"):
+        next(read_hdr_pictures(tmp_path / "scene.exr", referral))
+
+
+@pytest.mark.parametrize(("greatest", "expected"), [(30.0, 65504.0), (1e6, 1e6)])
+def test_infinite_light_is_the_greatest_that_a_file_can_say(tmp_path, greatest, expected):
+    """In P3 it met itself with opposite signs in the matrix, and was no number."""
+    p3 = np.array([(0.68, 0.32), (0.265, 0.69), (0.15, 0.06), (0.3127, 0.329)])
+    pixels = scene_pixels(3, 10, 14)
+    pixels[0, 0] = greatest
+    pixels[4, 5] = (np.inf, np.inf, -np.inf)
+    write_exr(tmp_path / "scene.exr", pixels, p3)
+    read = read_linear_picture(tmp_path / "scene.exr").pixels
+    np.testing.assert_array_equal(read[4, 5], np.array([1, 1, -1]) * expected)
+    np.testing.assert_array_equal(read[0], pixels[0])
+    (light,) = read_hdr_pictures(tmp_path / "scene.exr", Referral.SCENE)
+    assert torch.isfinite(light).all()
+
+
+@pytest.mark.parametrize(
+    "chromaticities",
+    [np.zeros((4, 2)), np.full((4, 2), 0.3), np.array([*BT709[:3], (np.nan, 0.3)])],
+)
+def test_primaries_that_make_no_colour_are_an_input_error(tmp_path, chromaticities):
+    write_exr(tmp_path / "scene.exr", scene_pixels(3, 10, 14), chromaticities)
+    with pytest.raises(InputError, match="chromaticities"):
+        read_linear_picture(tmp_path / "scene.exr")
+
+
 def test_stills_are_srgb_and_become_gamma_24_in_8_bits(tmp_path):
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
     write_png(tmp_path / "ramp.png", np.repeat(ramp, 4, axis=0))

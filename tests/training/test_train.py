@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -37,7 +39,13 @@ from sdr2hdr.training.recipe import (
 from sdr2hdr.training.scenes import Manifest, find_scenes, split_scenes
 from sdr2hdr.training.schedule import Budget, learning_rate
 from sdr2hdr.training.shards import PairPlan, Window, make_shard
-from sdr2hdr.training.synthesis import SyntheticPairs, find_pair_files
+from sdr2hdr.training.synthesis import (
+    PairFiles,
+    RealPairs,
+    SyntheticPairs,
+    find_pair_files,
+    read_pair,
+)
 from sdr2hdr.training.validation import psnr_db
 from sdr2hdr.training.weight_average import WeightAverage
 
@@ -237,6 +245,71 @@ def test_fine_tuning_on_own_pairs(tmp_path):
         find_pair_files(tmp_path / "sdr", tmp_path / "out")
 
 
+@pytest.mark.parametrize("starts_from_shipped", [False, True])
+def test_a_card_names_what_was_trained_on(starts_from_shipped, data, tmp_path):
+    """Of a network trained on own pairs alone it listed the recipe's scenes and operators."""
+    recipe = find_recipe("irnet1")
+    recipe = dataclasses.replace(SMALL, card=read_recipe(recipe).card)
+    shipped = Path(__file__).parents[2] / "weights" / "irnet1.safetensors"
+    tuning = job(
+        data,
+        tmp_path / "out",
+        steps=0,
+        recipe=recipe,
+        training=(),
+        validation=(),
+        pairs=pair_files(tmp_path, (32, 48), 1),
+        start_from=(shipped,) if starts_from_shipped else (),
+    )
+    train(tuning, silent)
+    _, card = load_network("irnet1", tmp_path / "out" / "weights")
+    sources = [source.source for source in card.training_data]
+    assert sources[-1] == "Own pairs (--pairs)"
+    assert "1 SDR and HDR" in card.training_data[-1].content
+    assert len(sources) == (1 + len(recipe.card.training_data) if starts_from_shipped else 1)
+    assert any("hard_clip" in text for text in card.degradations) == starts_from_shipped
+
+
+def pair_files(folder: Path, size: tuple[int, int], times_as_large: int) -> tuple[PairFiles, ...]:
+    """One pair, HDR so many times as large as SDR."""
+    height, width = size
+    for name in ("sdr", "hdr"):
+        (folder / name).mkdir(parents=True)
+    write_png(folder / "sdr" / "shot.png", np.full((height, width, 3), 99, np.uint8))
+    light = scene_pixels(1, height * times_as_large, width * times_as_large)
+    write_exr(folder / "hdr" / "shot.exr", light)
+    return find_pair_files(folder / "sdr", folder / "hdr")
+
+
+@pytest.mark.parametrize("use", ["pairs", "watch"])
+def test_pairs_of_another_scale_are_an_input_error(use, data, tmp_path):
+    """The curves were judged on them first, which ended as a fault of the program."""
+    twice = pair_files(tmp_path / "twice", (32, 48), 2)
+    given = {"pairs": pair_files(tmp_path / "once", (32, 48), 1)} | {use: twice}
+    with pytest.raises(InputError, match='2 times as large as SDR in the pair "shot"'):
+        train(job(data, tmp_path / "out", training=(), validation=(), **given), silent)
+
+
+@pytest.mark.parametrize(
+    ("size", "times_as_large", "complaint"),
+    [((32, 48), 2, "2 times as large as .*shot.png"), ((16, 48), 1, "48x16.*48x32")],
+)
+def test_a_pair_that_cannot_be_used_is_named(size, times_as_large, complaint, tmp_path):
+    files = pair_files(tmp_path, size, times_as_large)
+    with pytest.raises(InputError, match=f"shot.exr is {complaint}"):
+        RealPairs(files, SMALL.data, 1)
+
+
+def test_a_pixel_format_that_cannot_be_read_is_told_with_its_file(tmp_path):
+    files = pair_files(tmp_path, (32, 48), 1)
+    encoder = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 48, 32, "monob"
+    packets = [*encoder.encode(av.VideoFrame(48, 32, "monob")), *encoder.encode(None)]
+    files[0].sdr.write_bytes(b"".join(bytes(packet) for packet in packets))
+    with pytest.raises(InputError, match=r"shot\.png decodes to pixel format monob"):
+        read_pair(files[0])
+
+
 def test_no_steps_judge_and_write_the_start(data, tmp_path):
     own = Path(__file__).parents[2] / "weights" / "irnet1.safetensors"
     start = build(resolve_exactly("irnet1"))
@@ -278,6 +351,30 @@ def test_shards_depend_on_plan_and_index_alone(data, tmp_path):
     np.testing.assert_array_equal(first, np.load(tmp_path / "b" / "shard_000003" / "hdr.npy"))
     assert (first != np.load(tmp_path / "a" / "shard_000004" / "hdr.npy")).any()
     assert plan.fingerprint() != dataclasses.replace(plan, seed=5).fingerprint()
+
+
+def test_a_scene_that_cannot_be_read_is_named_by_the_training(tmp_path, capfd):
+    """The process that makes pairs ended with a traceback, and the training with code 1."""
+    for seed in range(2):
+        write_exr(tmp_path / "data" / f"place_{seed}.exr", scene_pixels(seed))
+    broken = tmp_path / "data" / "place_0.exr"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(InputError, match=str(broken)):
+        train(
+            dataclasses.replace(
+                job(tmp_path / "data", tmp_path / "run"),
+                training=find_scenes(tmp_path / "data")[:1],
+                validation=find_scenes(tmp_path / "data")[1:],
+            ),
+            silent,
+        )
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_cache_that_cannot_be_made_is_an_output_error(data, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="--cache"):
+        train(job(data, tmp_path / "run", cache=tmp_path / "file" / "cache"), silent)
 
 
 def test_pictures_of_phones_are_made_where_a_recipe_asks_for_them(data, tmp_path):
@@ -431,5 +528,7 @@ def test_the_command_trains(data, tmp_path, capsys):
     code = run([*arguments, "--steps", "3", "--recipe", str(recipe), "--json"])
     captured = capsys.readouterr()
     assert code == 0, captured.err
-    assert '"event": "done"' in captured.out
+    events = [json.loads(line) for line in captured.out.splitlines()]
+    assert events[-1]["event"] == "done"
+    assert (events[-1]["steps"], events[-1]["weights"]) == (3, str(tmp_path / "run" / "weights"))
     assert (tmp_path / "run" / "weights" / "irnet1.safetensors").is_file()
