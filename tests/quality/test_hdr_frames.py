@@ -14,7 +14,8 @@ from sdr2hdr.media.hdr_frames import LinearLight, open_hdr
 from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Subsampling, Transfer
 
 RGB_PQ = Tags(primaries=9, transfer=16, matrix=0, colour_range=2)
-QUIET_X265 = "log-level=none:lossless=1"
+# Without B frames: of a clip this short x265 leaves decoding times uninitialised otherwise.
+QUIET_X265 = "log-level=none:lossless=1:bframes=0"
 
 
 def codes_16(height: int = 12, width: int = 20) -> np.ndarray:
