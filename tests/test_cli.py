@@ -337,6 +337,28 @@ def test_batch_goes_on_after_a_fault_of_ours(
     assert "a fault made by the test" in Path(fault["log"]).read_text()
 
 
+def test_an_interrupted_batch_goes_on_with_what_is_missing(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    other, folder = shutil.copyfile(clip, tmp_path / "other.mp4"), tmp_path / "out"
+    folder.mkdir()
+    there = written(folder / f"{clip.stem}_hdr.mp4", b"an earlier result")
+    batch = ("convert", clip, other, "--out-dir", folder, *QUICK)
+    code, out, err = call(capfd, *batch, "--skip-existing", "--json")
+    assert code == 0
+    assert "1 succeeded, 1 skipped, 0 failed." in err
+    events = [json.loads(line) for line in out.splitlines()]
+    assert events[0] == {"event": "skipped", "input": str(clip), "output": str(there)}
+    assert [e["input"] for e in events if e["event"] == "done"] == [str(other)]
+    assert there.read_bytes() == b"an earlier result"
+    assert (folder / "other_hdr.mp4").exists()
+    alone = call(capfd, "convert", clip, there, *QUICK, "--skip-existing")
+    assert (alone[0], alone[1]) == (0, "")
+    assert "skipped" in alone[2]
+    assert call(capfd, *batch, "--skip-existing", "--overwrite")[0] == 2
+    assert there.read_bytes() == b"an earlier result"
+
+
 def test_batch_refuses_two_inputs_with_one_name(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):

@@ -76,6 +76,11 @@ job_options = combined(
     ),
     verify_option,
     overwrite_option,
+    click.option(
+        "--skip-existing",
+        is_flag=True,
+        help="Leave out inputs whose output exists, as it does only when it is whole.",
+    ),
     click.option("--dry-run", is_flag=True, help="Show what would be done, write nothing."),
     click.option(
         "--temp-dir",
@@ -169,12 +174,15 @@ def parse_job(given: dict[str, Any]) -> JobOptions:
     """How the work is carried out, from the values of `job_options`.
 
     Raises:
-        click.UsageError: Options that only a plan gives a meaning, without one.
+        click.UsageError: Options that contradict each other, or that only a plan gives a meaning,
+            without one.
     """
     if given["plan"] is None and given["segments"] is not None:
         raise click.UsageError("--segments goes with --plan.")
     if given["allow_mixed"] and all(given[name] is None for name in ("plan", "cluster", "workers")):
         raise click.UsageError("--allow-mixed goes with --plan, --cluster or --workers.")
+    if given["skip_existing"] and given["overwrite"]:
+        raise click.UsageError("--skip-existing leaves alone what --overwrite replaces; name one.")
     if given["plan"] is not None and given["out_dir"] is not None:
         raise click.UsageError("A plan is about one input; --plan does not go with --out-dir.")
     return JobOptions(

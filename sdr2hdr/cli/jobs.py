@@ -92,13 +92,36 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
             "--light-log, or convert one at a time."
         )
     perform = partial(show_plan if given["dry_run"] else perform_job, how=how)
+    wanted = without_existing(console, jobs) if given["skip_existing"] else jobs
     if given["out_dir"] is None:
-        perform(console, jobs[0], options)
+        for job in wanted:
+            perform(console, job, options)
         return
-    failed = run_batch(console, jobs, options, perform)
-    console.say(f"{len(jobs) - failed} succeeded, {failed} failed.")
+    failed = run_batch(console, wanted, options, perform)
+    skipped = f"{len(jobs) - len(wanted)} skipped, " if given["skip_existing"] else ""
+    console.say(f"{len(wanted) - failed} succeeded, {skipped}{failed} failed.")
     if failed:
         raise PartialFailureError(f"{failed} of {len(jobs)} inputs were not converted.")
+
+
+def without_existing(console: Console, jobs: list[Job]) -> list[Job]:
+    """Give the jobs whose output is not there yet, and tell of the others."""
+    from sdr2hdr.delivery.target_file import is_taken
+
+    wanted = []
+    for job in jobs:
+        try:
+            is_there = is_taken(job.target)
+        except OSError:
+            # A name that no file can have: what is wrong with it is told where it is used.
+            is_there = False
+        if not is_there:
+            wanted.append(job)
+            continue
+        console.say(f"{job.source}: skipped, since {job.target} exists.")
+        if console.json:
+            console.event("skipped", {"input": str(job.source), "output": str(job.target)})
+    return wanted
 
 
 def run_batch(

@@ -23,7 +23,7 @@ __all__ = ["SegmentsType", "convert_planned_segments", "open_plan"]
 ALLOWED_WITH_A_PLAN = frozenset(
     {
         *("paths", "plan", "segments", "allow_mixed", "resume", "temp_dir", "overwrite", "verify"),
-        *("cluster", "workers", "dry_run"),
+        *("skip_existing", "cluster", "workers", "dry_run"),
         *("light_log", "robust_light_levels", "drop_unsupported", "strict", "threads"),
         *("weights_dir", "max_flicker", "json", "quiet", "verbose", "log_file"),
     }
