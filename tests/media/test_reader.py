@@ -142,6 +142,44 @@ def test_packed_rgb_becomes_planes(tmp_path, pixel_format, codec, letters):
     assert first.signal.matrix is Matrix.RGB
 
 
+@pytest.mark.parametrize("pixel_format", ["uyvy422", "yuyv422", "yvyu422"])
+@pytest.mark.parametrize("size", [(64, 48), (51, 37)])
+def test_packed_pairs_become_the_planes_that_libswscale_makes_of_them(pixel_format, size):
+    frame = av.VideoFrame(*size, pixel_format)
+    memory = np.random.default_rng(1).integers(0, 256, frame.planes[0].buffer_size)
+    frame.planes[0].update(memory.astype(np.uint8).tobytes())
+    found = frame_planes(frame, pixel_layout(pixel_format))
+    expected = frame_planes(frame.reformat(format="yuv422p"), pixel_layout("yuv422p"))
+    for name in ("luma", "cb", "cr"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "pixel_format", "order"),
+    [
+        ("2vuy.mov", "uyvy422", "UYVY"),
+        ("yuvs.mov", "yuyv422", "YUYV"),
+        ("a.avi", "yuyv422", "YUYV"),
+        ("yvyu.avi", "yvyu422", "YVYU"),
+    ],
+)
+def test_what_capture_cards_write_is_read_to_the_bit(tmp_path, name, pixel_format, order):
+    clip = Clip(codec="rawvideo", pixel_format=pixel_format, pts=range(2))
+
+    def pairs(clip: Clip, number: int) -> list[np.ndarray]:
+        memory = np.random.default_rng(number).integers(0, 256, (48, 128))
+        return [memory.astype(np.uint8)]
+
+    path = write_clip(tmp_path / name, clip, pairs)
+    assert probe(path, ReadOptions()).video.pixel_format == pixel_format
+    for number, batch in enumerate(read(path)):
+        (memory,) = pairs(clip, number)
+        assert (batch.signal.subsampling, batch.signal.bit_depth) == (Subsampling.YUV422, 8)
+        np.testing.assert_array_equal(batch.luma[0].numpy(), memory[:, order.index("Y") :: 2])
+        np.testing.assert_array_equal(batch.cb[0].numpy(), memory[:, order.index("U") :: 4])
+        np.testing.assert_array_equal(batch.cr[0].numpy(), memory[:, order.index("V") :: 4])
+
+
 def test_high_bytes_that_come_first_are_high_bytes(tmp_path):
     clip = Clip(codec="png", pixel_format="gray16be", pts=range(2))
     (first, _) = read(write_clip(tmp_path / "a.avi", clip, random_planes))
