@@ -90,6 +90,11 @@ def _layouts() -> dict[str, PixelLayout]:
     layouts["nv12"] = PixelLayout(Arrangement.SEMI_PLANAR, Subsampling.YUV420, 8)
     layouts["nv16"] = PixelLayout(Arrangement.SEMI_PLANAR, Subsampling.YUV422, 8)
     layouts["nv24"] = PixelLayout(Arrangement.SEMI_PLANAR, Subsampling.YUV444, 8)
+    # DV of 525 lines (IEC 61834-2, SMPTE ST 314), and JPEG.
+    for name, is_full_range in (("yuv411p", False), ("yuvj411p", True)):
+        layouts[name] = PixelLayout(
+            Arrangement.PLANAR, Subsampling.YUV411, 8, is_full_range=is_full_range
+        )
     # QuickTime's "2vuy" and "yuvs" (Apple TN2162), AVI's "UYVY" and "YUY2", which capture cards
     # write, and the second with Cb and Cr swapped. libavcodec makes "yuv2" of QuickTime "yuvs".
     for letters in ("uyvy", "yuyv", "yvyu"):
@@ -149,5 +154,6 @@ def pixel_layout(name: str, path: Path | None = None) -> PixelLayout:
         found = "The decoder gives" if path is None else f"{path} decodes to"
         raise InputError(
             f"{found} pixel format {name}; expected 8, 10, 12 or 16-bit Y'CbCr 4:2:0, "
-            "4:2:2 or 4:4:4, grey or RGB. Convert the file to one of these without loss first."
+            "4:2:2 or 4:4:4, 8-bit 4:1:1, grey or RGB. Convert the file to one of these without "
+            "loss first."
         ) from None
