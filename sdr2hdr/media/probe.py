@@ -93,7 +93,7 @@ def _video_info(
             "damaged or encrypted; expected at least one frame."
         )
     layout = pixel_layout(first.pixel_format)
-    rate = stream.average_rate or stream.guessed_rate or None
+    rate = _rate(container, stream)
     place = list(container.streams.video).index(stream)
     said = container_colour(path, container.format.name, stream, place)
     colour = read_colour(
@@ -124,7 +124,7 @@ def _video_info(
         pixel_format=first.pixel_format,
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         rotation_degrees=first.rotation_degrees,
-        field_order=_field_order(context.field_order, first),
+        field_order=_field_order(codec, context.field_order, first),
         time_base=stream.time_base,
         average_rate=rate,
         variable_rate=has_variable_rate(path, stream),
@@ -138,6 +138,13 @@ def _video_info(
     return video, (*notices, *(() if interlaced is None else (interlaced,)))
 
 
+def _rate(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    if container.format.name == "dv":
+        # libavformat takes its clock of 60 kHz for the rate of raw DV.
+        return stream.guessed_rate or None
+    return stream.average_rate or stream.guessed_rate or None
+
+
 def _stream_tags(stream: VideoStream) -> ColourTags:
     context = stream.codec_context
     return ColourTags(
@@ -149,13 +156,16 @@ def _stream_tags(stream: VideoStream) -> ColourTags:
 
 
 def _field_order(
-    order: int, first: FirstFrames
+    codec: str, order: int, first: FirstFrames
 ) -> Literal["progressive", "top", "bottom", "unknown"]:
     known = FIELD_ORDERS.get(order)
     if first.interlaced_count == 0:
         return "unknown" if known is None else known
-    # Frames are woven of fields though the header does not say in which order; most are top first.
-    return known if known in ("top", "bottom") else "top"
+    if known in ("top", "bottom"):
+        return known
+    # Frames are woven of fields though the header does not say in which order; most are top first,
+    # and DV is bottom first (IEC 61834-2).
+    return "bottom" if codec == "dvvideo" else "top"
 
 
 def _duration_seconds(container: InputContainer, stream: VideoStream) -> float | None:

@@ -266,6 +266,16 @@ class TestVideo:
             assert video.frame_count == 20
         assert video.duration_seconds == pytest.approx(20 * 1001 / 30000, abs=0.04)
 
+    @pytest.mark.parametrize(
+        ("pixel_format", "height_px", "rate"),
+        [("yuv411p", 480, Fraction(30000, 1001)), ("yuv420p", 576, Fraction(25))],
+    )
+    def test_raw_dv(self, tmp_path, pixel_format, height_px, rate):
+        clip = Clip("dvvideo", pixel_format, 720, height_px, range(3), 1 / rate, rate)
+        video = probe(write_clip(tmp_path / "a.dv", clip), DEFAULTS).video
+        assert video.average_rate == rate
+        assert video.field_order == "bottom"
+
     @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
     def test_variable_rate(self, tmp_path, suffix):
         pts = (0, 40, 80, 240, 280, 300, 600)
