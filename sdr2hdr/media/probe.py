@@ -65,7 +65,7 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
             path=path,
             container=container.format.name,
             duration_seconds=duration,
-            start_seconds=_start_seconds(container),
+            start_seconds=_start_seconds(container, video),
             size_bytes=path.stat().st_size,
             metadata=dict(container.metadata),
             streams=describe_streams(container),
@@ -181,7 +181,7 @@ def _duration_seconds(container: InputContainer, stream: VideoStream) -> float |
     return None if container.duration is None else container.duration / MICROSECONDS
 
 
-def _start_seconds(container: InputContainer) -> Fraction:
+def _start_seconds(container: InputContainer, video: VideoInfo) -> Fraction:
     if not CLOCK_STARTS_ANYWHERE & set(container.format.name.split(",")):
         return Fraction(0)
     starts = [
@@ -192,6 +192,10 @@ def _start_seconds(container: InputContainer) -> Fraction:
         and stream.start_time is not None
         and stream.time_base is not None
     ]
+    if video.start_pts is not None:
+        # In MPEG-PS the first frames may have no times of their own. libavformat works them out,
+        # but counts the stream's start from the first time that the file does say.
+        starts.append(video.start_pts * video.time_base)
     return min(starts, default=Fraction(0))
 
 

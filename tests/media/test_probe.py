@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pytest
 from av.stream import Disposition
-from source_clips import Clip, add_video, encode_video, spoil, write_clip
+from source_clips import Clip, add_video, decoded, encode_video, spoil, write_clip
 
 from sdr2hdr.errors import InputError, Sdr2HdrError, UsageError
 from sdr2hdr.media.probe import probe
@@ -275,6 +275,22 @@ class TestVideo:
         video = probe(write_clip(tmp_path / "a.dv", clip), DEFAULTS).video
         assert video.average_rate == rate
         assert video.field_order == "bottom"
+
+    def test_a_program_stream_starts_with_its_first_frame_even_without_a_time(self, tmp_path):
+        clip = Clip("mpeg2video", options={"bf": "2"}, pts=range(20))
+        path = write_clip(tmp_path / "a.vob", clip)
+        whole = probe(path, DEFAULTS)
+        data = bytearray(path.read_bytes())
+        place = data.index(b"\0\0\1\xe0")
+        # ISO/IEC 13818-1, 2.4.3.6: no PTS_DTS_flags, and stuffing where the times were.
+        data[place + 7] &= 0x3F
+        times = slice(place + 9, place + 9 + data[place + 8])
+        data[times] = b"\xff" * data[place + 8]
+        path.write_bytes(data)
+        info = probe(path, DEFAULTS)
+        (first, *_) = decoded(path)
+        assert first.pts * info.video.time_base == info.start_seconds
+        assert info.start_seconds == whole.start_seconds
 
     @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
     def test_variable_rate(self, tmp_path, suffix):
