@@ -10,7 +10,7 @@ from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.media.bitstream import header_colour
 from sdr2hdr.media.colour_facts import ColourTags, PictureFacts
 from sdr2hdr.media.colour_tags import read_colour
-from sdr2hdr.media.container_colour import container_colour
+from sdr2hdr.media.container_picture import Hidden, container_picture
 from sdr2hdr.media.deinterlace import deinterlace_notice
 from sdr2hdr.media.ebml import missing_bytes
 from sdr2hdr.media.first_frames import FirstFrames, look_at_first_frames
@@ -95,7 +95,7 @@ def _video_info(
     layout = pixel_layout(first.pixel_format)
     rate = _rate(container, stream)
     place = list(container.streams.video).index(stream)
-    said = container_colour(path, container.format.name, stream, place)
+    said = container_picture(path, container.format.name, stream, place)
     colour = read_colour(
         PictureFacts(
             codec=codec,
@@ -133,7 +133,7 @@ def _video_info(
         duration_seconds=_duration_seconds(container, stream),
         colour=colour,
     )
-    notices = _picture_notices(first, layout)
+    notices = (*_picture_notices(first, layout), *_crop_notices(first, said.hidden))
     interlaced = deinterlace_notice(video, options.deinterlace)
     return video, (*notices, *(() if interlaced is None else (interlaced,)))
 
@@ -229,3 +229,21 @@ def _picture_notices(first: FirstFrames, layout: PixelLayout) -> list[Notice]:
             Notice("warning", "The display matrix mirrors the picture; only its turn is kept.")
         )
     return notices
+
+
+def _crop_notices(first: FirstFrames, hidden: Hidden) -> list[Notice]:
+    if not hidden:
+        return []
+    sides = {
+        "left": hidden.left,
+        "right": hidden.right,
+        "top": hidden.top,
+        "bottom": hidden.bottom,
+    }
+    parts = ", ".join(f"{float(px):g} px at the {side}" for side, px in sides.items() if px)
+    text = (
+        f"The container crops the picture (Matroska's PixelCrop, MP4's clap): {parts}. This is not "
+        f"taken over: all {first.width_px}x{first.height_px} px are converted and shown. Crop the "
+        "source without loss first where that matters."
+    )
+    return [Notice("warning", text)]
