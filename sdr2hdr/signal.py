@@ -65,7 +65,7 @@ class ColourRange(Enum):
 
 
 class ChromaSiting(Enum):
-    """Where a 4:2:0 or 4:2:2 chroma sample lies among its luma samples (H.273 Figure 10).
+    """Where a subsampled chroma sample lies among its luma samples (H.273 Figure 10, for 4:2:0).
 
     The value is H.273's chroma sample location type.
     """
@@ -80,6 +80,7 @@ class Subsampling(Enum):
 
     YUV420 = (2, 2)
     YUV422 = (2, 1)
+    YUV411 = (4, 1)
     YUV444 = (1, 1)
 
     @property

@@ -1,7 +1,7 @@
 """Chroma resampling that honours where the samples lie (siting).
 
-Along each direction a chroma sample either sits on a luma sample ("co-sited") or half-way between
-two ("centred"):
+Along each direction a chroma sample either sits on the first of its luma samples ("co-sited") or
+in the middle of them ("centred"):
 
     siting     horizontal   vertical (4:2:0 only)
     LEFT       co-sited     centred
@@ -9,11 +9,13 @@ two ("centred"):
     TOP_LEFT   co-sited     co-sited
 
 All filters are the Catmull-Rom cubic (Keys, a = -1/2), read at the exact distances between the
-samples: as it is for upsampling, stretched by two and halved for downsampling. It reproduces
-straight lines, so nothing shifts, and it is a half-band filter when co-sited. Taps, in order:
+samples: as it is for upsampling; for downsampling by two, stretched by two and halved; by four
+likewise. It reproduces straight lines, so nothing shifts, and when co-sited it is a half-band
+filter (by four, a quarter-band filter). Taps, in order:
 
     up, co-sited     even luma: 1                       odd: -1 9 9 -1 / 16
     up, centred      even luma: -3 29 111 -9 / 128      odd: -9 111 29 -3 / 128
+    4:1:1, co-sited  luma 0: 1   1: -9 111 29 -3 / 128   2: -1 9 9 -1 / 16   3: -3 29 111 -9 / 128
     down, co-sited   -1 0 9 16 9 0 -1 / 32
     down, centred    -3 -9 29 111 111 29 -9 -3 / 256
 
@@ -90,9 +92,11 @@ def upsample_chroma(
         (N, height, width).
     """
     if subsampling.vertical == 2:
-        plane = _double(plane, _VERTICAL, _vertical_offset(siting))[:, :height]
-    if subsampling.horizontal == 2:
-        plane = _double(plane, _HORIZONTAL, _horizontal_offset(siting))[:, :, :width]
+        plane = _enlarge(plane, _VERTICAL, 2, _vertical_offset(siting))[:, :height]
+    if subsampling.horizontal > 1:
+        times = subsampling.horizontal
+        offset = _horizontal_offset(siting, subsampling)
+        plane = _enlarge(plane, _HORIZONTAL, times, offset)[:, :, :width]
     return plane
 
 
@@ -112,15 +116,16 @@ def downsample_chroma(
         (N, ceil(H / vertical), ceil(W / horizontal)).
     """
     if subsampling.vertical == 2:
-        plane = _halve(plane, _VERTICAL, _vertical_offset(siting))
-    if subsampling.horizontal == 2:
-        plane = _halve(plane, _HORIZONTAL, _horizontal_offset(siting))
+        plane = _reduce(plane, _VERTICAL, 2, _vertical_offset(siting))
+    if subsampling.horizontal > 1:
+        offset = _horizontal_offset(siting, subsampling)
+        plane = _reduce(plane, _HORIZONTAL, subsampling.horizontal, offset)
     return plane
 
 
-def _horizontal_offset(siting: ChromaSiting) -> float:
+def _horizontal_offset(siting: ChromaSiting, subsampling: Subsampling) -> float:
     """Luma samples from the first luma sample to the first chroma sample along a row."""
-    return 0.5 if siting is ChromaSiting.CENTRE else 0.0
+    return (subsampling.horizontal - 1) / 2.0 if siting is ChromaSiting.CENTRE else 0.0
 
 
 def _vertical_offset(siting: ChromaSiting) -> float:
@@ -128,21 +133,20 @@ def _vertical_offset(siting: ChromaSiting) -> float:
     return 0.0 if siting is ChromaSiting.TOP_LEFT else 0.5
 
 
-def _double(plane: torch.Tensor, axis: int, offset: float) -> torch.Tensor:
-    even = _Filter.at((0.0 - offset) / 2.0, stretch=1)
-    odd = _Filter.at((1.0 - offset) / 2.0, stretch=1)
-    before = max(0, -min(even.first, odd.first))
+def _enlarge(plane: torch.Tensor, axis: int, times: int, offset: float) -> torch.Tensor:
+    filters = [_Filter.at((phase - offset) / times, stretch=1) for phase in range(times)]
+    before = max(0, -min(taps.first for taps in filters))
     padded = _replicate(plane, axis, before, 2)
     samples = plane.shape[axis]
-    phases = [_convolve(padded, axis, taps, before, samples, step=1) for taps in (even, odd)]
+    phases = [_convolve(padded, axis, taps, before, samples, step=1) for taps in filters]
     return torch.stack(phases, dim=axis).flatten(axis - 1, axis)
 
 
-def _halve(plane: torch.Tensor, axis: int, offset: float) -> torch.Tensor:
-    taps = _Filter.at(offset, stretch=2)
+def _reduce(plane: torch.Tensor, axis: int, times: int, offset: float) -> torch.Tensor:
+    taps = _Filter.at(offset, stretch=times)
     before = -taps.first
     padded = _replicate(plane, axis, before, len(taps.weights) - before)
-    return _convolve(padded, axis, taps, before, -(-plane.shape[axis] // 2), step=2)
+    return _convolve(padded, axis, taps, before, -(-plane.shape[axis] // times), step=times)
 
 
 def _replicate(plane: torch.Tensor, axis: int, before: int, after: int) -> torch.Tensor:

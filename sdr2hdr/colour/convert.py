@@ -238,7 +238,7 @@ def pad_to_even(batch: CodedBatch) -> CodedBatch:
         return batch
     subsampling = batch.signal.subsampling
     target = (height + height % 2, width + width % 2)
-    chroma = (target[0] // subsampling.vertical, target[1] // subsampling.horizontal)
+    chroma = (-(-target[0] // subsampling.vertical), -(-target[1] // subsampling.horizontal))
     return dataclasses.replace(
         batch,
         luma=_repeat_edges(batch.luma, *target),

@@ -161,9 +161,13 @@ class ColourDecision:
             return self._overrides.siting
         codec, layout = self._facts.codec, self._facts.layout
         if layout.arrangement is Arrangement.GREY or layout.subsampling is not Subsampling.YUV420:
-            # 4:2:2 chroma is co-sited (Rec. ITU-R BT.601-7, 2.5.2) but in JPEG; 4:4:4 always is.
+            # 4:2:2 chroma is co-sited (Rec. ITU-R BT.601-7, 2.5.2), and 4:1:1 (SMPTE ST 314), but
+            # in JPEG; 4:4:4 always is.
             self.origins["siting"] = "codec default"
-            is_jpeg = layout.subsampling is Subsampling.YUV422 and codec == "mjpeg"
+            is_jpeg = codec == "mjpeg" and layout.subsampling in (
+                Subsampling.YUV422,
+                Subsampling.YUV411,
+            )
             return ChromaSiting.CENTRE if is_jpeg else ChromaSiting.LEFT
         said = header.siting if header is not None else None
         origin: Origin = "stream"

@@ -11,6 +11,7 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 
 from sdr2hdr.errors import InputError, Notice
+from sdr2hdr.media.pixel_formats import Arrangement, pixel_layout
 from sdr2hdr.media.source import VideoInfo
 from sdr2hdr.options import DeinterlaceMode
 
@@ -123,18 +124,22 @@ def _filtered(
 
     Every input frame's duration goes into `durations`, by its time.
     """
+    # bwdif takes planes. Pairs are taken apart and put together again outside of the graph: there
+    # it changes no sample, but within it the frames' tags would make a conversion of colour of it.
+    is_packed = pixel_layout(video.pixel_format).arrangement is Arrangement.PACKED_PAIRS
+    inside = "yuv422p" if is_packed else video.pixel_format
     graph: Graph | None = None
     for timed in frames:
-        frame = timed.frame
+        frame = timed.frame.reformat(format=inside)
         if graph is None:
             graph = _graph(frame, video, mode)
         durations[timed.pts] = timed.duration
         frame.pts = timed.pts
         graph.vpush(frame)
-        yield from _ready(graph, frame.format.name)
+        yield from _ready(graph, inside, video.pixel_format)
     if graph is not None:
         graph.vpush(None)
-        yield from _ready(graph, video.pixel_format)
+        yield from _ready(graph, inside, video.pixel_format)
 
 
 def _graph(frame: VideoFrame, video: VideoInfo, mode: DeinterlaceMode) -> Graph:
@@ -155,17 +160,17 @@ def _graph(frame: VideoFrame, video: VideoInfo, mode: DeinterlaceMode) -> Graph:
     return graph
 
 
-def _ready(graph: Graph, pixel_format: str) -> Iterator[tuple[int, VideoFrame]]:
+def _ready(graph: Graph, inside: str, pixel_format: str) -> Iterator[tuple[int, VideoFrame]]:
     while True:
         try:
             frame = graph.vpull()
         except (av.error.BlockingIOError, av.error.EOFError):
             return
-        if frame.format.name != pixel_format:
+        if frame.format.name != inside:
             raise InputError(
                 f"Interlaced video in pixel format {pixel_format} cannot be deinterlaced; "
                 "--deinterlace off leaves it as it is."
             )
         if frame.pts is None:
             raise InputError("The deinterlacer gave a frame without a time.")
-        yield frame.pts, frame
+        yield frame.pts, frame.reformat(format=pixel_format)

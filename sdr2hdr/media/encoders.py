@@ -35,6 +35,7 @@ stream needs no emulation prevention around it.
 """
 
 _HDR_422 = replace(HDR10_SIGNAL, subsampling=Subsampling.YUV422)
+"""Chroma lies on every other luma sample of every row (Rec. ITU-R BT.601-7, 2.5.2): top-left."""
 _HDR_444 = replace(HDR10_SIGNAL, subsampling=Subsampling.YUV444)
 
 _X265_PRESETS = (

@@ -59,7 +59,7 @@ def described_stream(stream: VideoStream, sei: HdrSei, path: Path) -> Iterator[V
         OutputError: libavformat cannot write such a stream.
     """
     shell = io.BytesIO()
-    kind = _SHELLS.get(codec_name(stream), "mov")
+    kind = _shell(stream)
     flags = {} if kind == "matroska" else {"movflags": "empty_moov+frag_custom"}
     try:
         # libav complains, rightly, that there are no frames to learn more from.
@@ -80,6 +80,14 @@ def described_stream(stream: VideoStream, sei: HdrSei, path: Path) -> Iterator[V
         ) from error
     with opened:
         yield opened.streams.video[0]
+
+
+def _shell(stream: VideoStream) -> str:
+    codec = codec_name(stream)
+    if codec == "prores" and "matroska" in stream.container.format.name.split(","):
+        # Matroska says where the chroma of ProRes lies, for which MOV has no place.
+        return "matroska"
+    return _SHELLS.get(codec, "mov")
 
 
 def _with_boxes(header: bytes, sei: HdrSei) -> bytes:

@@ -67,8 +67,8 @@ def detect_active_picture(
         end_seconds: End of it.
 
     Returns:
-        The smallest rectangle with even edges that holds all picture, in px of the decoded
-        frame; None without bars, or if nothing but black was seen.
+        The smallest rectangle with even edges, on whole chroma samples, that holds all picture, in
+        px of the decoded frame; None without bars, or if nothing but black was seen.
     """
     duration = info.video_seconds
     if duration is None or duration < SHORTEST_SECONDS:
@@ -97,7 +97,7 @@ def detect_active_picture(
             if all(edge.any() for edge in (seen[0], seen[-1], seen[:, 0], seen[:, -1])):
                 return None
             lit |= _is_bright(planes.luma, signal, CLEARLY_LIT)
-    return _active(seen, lit)
+    return _active(seen, lit, signal.subsampling.horizontal)
 
 
 class LetterboxFinder:
@@ -113,6 +113,7 @@ class LetterboxFinder:
     def __init__(self, info: SourceInfo) -> None:
         duration = info.video_seconds
         self._is_too_short = duration is not None and duration < SHORTEST_SECONDS
+        self._across = info.video.colour.signal.subsampling.horizontal
         self._taken = 0
         self._picture: Rectangle | None = None
         self._lit: np.ndarray | None = None
@@ -148,7 +149,7 @@ class LetterboxFinder:
         known = self._picture
         seen = np.zeros(self._lit.shape, bool)
         seen[known.top : known.bottom, known.left : known.right] = True
-        return _active(seen, self._lit)
+        return _active(seen, self._lit, self._across)
 
 
 def is_black_outside(batch: CodedBatch, active: Rectangle) -> list[bool]:
@@ -246,23 +247,27 @@ def _not_black(planes: Planes, signal: CodedSignal) -> np.ndarray:
     return seen
 
 
-def _active(seen: np.ndarray, lit: np.ndarray) -> Rectangle | None:
+def _active(seen: np.ndarray, lit: np.ndarray, across: int) -> Rectangle | None:
     """The rectangle with even edges around all that was ever seen; None without bars.
 
     Args:
         seen: (H, W), where anything but black was seen.
         lit: (H, W), where it was clearly lit.
+        across: Luma px a chroma sample along a row: edges lie between samples.
     """
     if not seen.any():
         return None
-    top, bottom = _bars(seen, lit)
-    left, right = _bars(seen.T, lit.T)
+    top, bottom = _bars(seen, lit, 2)
+    left, right = _bars(seen.T, lit.T, max(2, across))
     height, width = seen.shape
     return _rectangle(top, bottom, left, right, height, width)
 
 
-def _bars(seen: np.ndarray, lit: np.ndarray) -> tuple[int, int]:
-    """First and last row of the picture (half open), outward to even px; all if without bars."""
+def _bars(seen: np.ndarray, lit: np.ndarray, step: int) -> tuple[int, int]:
+    """First and last row of the picture (half open), outward to whole steps of px.
+
+    All rows if there are no bars.
+    """
     lines = np.flatnonzero(seen.any(1))
     first, last = int(lines[0]), int(lines[-1]) + 1
     size = seen.shape[0]
@@ -275,7 +280,7 @@ def _bars(seen: np.ndarray, lit: np.ndarray) -> tuple[int, int]:
         before = before if before >= NARROWEST_BAR_PX else 0
         after = after if after >= NARROWEST_BAR_PX else 0
     end = size - after
-    return before - before % 2, min(size, end + end % 2)
+    return before - before % step, min(size, -(-end // step) * step)
 
 
 def _has_full_line(lines: np.ndarray) -> bool:

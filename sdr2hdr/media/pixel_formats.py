@@ -27,6 +27,9 @@ class Arrangement(Enum):
     PACKED = "packed"
     """One plane, R' G' B' and perhaps alpha or padding side by side."""
 
+    PACKED_PAIRS = "packed pairs"
+    """One plane of 4:2:2, two pixels at a time: two Y' and the Cb and Cr that they share."""
+
 
 @dataclass(frozen=True)
 class PixelLayout:
@@ -34,7 +37,8 @@ class PixelLayout:
 
     Attributes:
         shift: Bits that lie unused below the value.
-        order: For packed formats, the position of G', B', R' in a pixel.
+        order: For packed formats, the position of G', B', R' in a pixel, or of the first Y', Cb
+            and Cr in a pair of them; the second Y' comes two samples behind the first.
         samples_per_pixel: For packed formats, with alpha or padding.
         is_full_range: For formats whose very name says so ("yuvj420p").
         is_big_endian: The high byte of a sample comes first, as PNG and DPX store them.
@@ -86,6 +90,21 @@ def _layouts() -> dict[str, PixelLayout]:
     layouts["nv12"] = PixelLayout(Arrangement.SEMI_PLANAR, Subsampling.YUV420, 8)
     layouts["nv16"] = PixelLayout(Arrangement.SEMI_PLANAR, Subsampling.YUV422, 8)
     layouts["nv24"] = PixelLayout(Arrangement.SEMI_PLANAR, Subsampling.YUV444, 8)
+    # DV of 525 lines (IEC 61834-2, SMPTE ST 314), and JPEG.
+    for name, is_full_range in (("yuv411p", False), ("yuvj411p", True)):
+        layouts[name] = PixelLayout(
+            Arrangement.PLANAR, Subsampling.YUV411, 8, is_full_range=is_full_range
+        )
+    # QuickTime's "2vuy" and "yuvs" (Apple TN2162), AVI's "UYVY" and "YUY2", which capture cards
+    # write, and the second with Cb and Cr swapped. libavcodec makes "yuv2" of QuickTime "yuvs".
+    for letters in ("uyvy", "yuyv", "yvyu"):
+        layouts[f"{letters}422"] = PixelLayout(
+            Arrangement.PACKED_PAIRS,
+            Subsampling.YUV422,
+            8,
+            order=(letters.index("y"), letters.index("u"), letters.index("v")),
+            samples_per_pixel=2,
+        )
     # Letters in memory order; 0 is padding.
     for letters in ("rgb", "bgr", "rgba", "bgra", "argb", "abgr", "rgb0", "bgr0", "0rgb", "0bgr"):
         name = f"{letters}24" if len(letters) == 3 else letters
@@ -135,5 +154,6 @@ def pixel_layout(name: str, path: Path | None = None) -> PixelLayout:
         found = "The decoder gives" if path is None else f"{path} decodes to"
         raise InputError(
             f"{found} pixel format {name}; expected 8, 10, 12 or 16-bit Y'CbCr 4:2:0, "
-            "4:2:2 or 4:4:4, grey or RGB. Convert the file to one of these without loss first."
+            "4:2:2 or 4:4:4, 8-bit 4:1:1, grey or RGB. Convert the file to one of these without "
+            "loss first."
         ) from None

@@ -49,6 +49,12 @@ def frame_planes(frame: VideoFrame, layout: PixelLayout) -> Planes:
         luma = _samples(frame, 0, height, width, layout.samples_per_pixel, layout)[..., 0]
         cb = np.full((rows, columns), 1 << (layout.bit_depth - 1), luma.dtype)
         cr = cb.copy()
+    elif layout.arrangement is Arrangement.PACKED_PAIRS:
+        pairs = _samples(frame, 0, rows, columns, 2 * layout.samples_per_pixel, layout)
+        first, *chroma = layout.order
+        # An odd width leaves the last pair's second Y' without a pixel.
+        luma = pairs[..., first::2].reshape(height, -1)[:, :width]
+        cb, cr = (pairs[..., position] for position in chroma)
     else:
         pixels = _samples(frame, 0, height, width, layout.samples_per_pixel, layout)
         luma, cb, cr = (pixels[..., position] for position in layout.order)

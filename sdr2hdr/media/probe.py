@@ -10,7 +10,7 @@ from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.media.bitstream import header_colour
 from sdr2hdr.media.colour_facts import ColourTags, PictureFacts
 from sdr2hdr.media.colour_tags import read_colour
-from sdr2hdr.media.container_colour import container_colour
+from sdr2hdr.media.container_picture import Hidden, container_picture
 from sdr2hdr.media.deinterlace import deinterlace_notice
 from sdr2hdr.media.ebml import missing_bytes
 from sdr2hdr.media.first_frames import FirstFrames, look_at_first_frames
@@ -65,7 +65,7 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
             path=path,
             container=container.format.name,
             duration_seconds=duration,
-            start_seconds=_start_seconds(container),
+            start_seconds=_start_seconds(container, video),
             size_bytes=path.stat().st_size,
             metadata=dict(container.metadata),
             streams=describe_streams(container),
@@ -93,9 +93,9 @@ def _video_info(
             "damaged or encrypted; expected at least one frame."
         )
     layout = pixel_layout(first.pixel_format)
-    rate = stream.average_rate or stream.guessed_rate or None
+    rate = _rate(container, stream)
     place = list(container.streams.video).index(stream)
-    said = container_colour(path, container.format.name, stream, place)
+    said = container_picture(path, container.format.name, stream, place)
     colour = read_colour(
         PictureFacts(
             codec=codec,
@@ -124,7 +124,7 @@ def _video_info(
         pixel_format=first.pixel_format,
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         rotation_degrees=first.rotation_degrees,
-        field_order=_field_order(context.field_order, first),
+        field_order=_field_order(codec, context.field_order, first),
         time_base=stream.time_base,
         average_rate=rate,
         variable_rate=has_variable_rate(path, stream),
@@ -133,9 +133,16 @@ def _video_info(
         duration_seconds=_duration_seconds(container, stream),
         colour=colour,
     )
-    notices = _picture_notices(first, layout)
+    notices = (*_picture_notices(first, layout), *_crop_notices(first, said.hidden))
     interlaced = deinterlace_notice(video, options.deinterlace)
     return video, (*notices, *(() if interlaced is None else (interlaced,)))
+
+
+def _rate(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    if container.format.name == "dv":
+        # libavformat takes its clock of 60 kHz for the rate of raw DV.
+        return stream.guessed_rate or None
+    return stream.average_rate or stream.guessed_rate or None
 
 
 def _stream_tags(stream: VideoStream) -> ColourTags:
@@ -149,13 +156,16 @@ def _stream_tags(stream: VideoStream) -> ColourTags:
 
 
 def _field_order(
-    order: int, first: FirstFrames
+    codec: str, order: int, first: FirstFrames
 ) -> Literal["progressive", "top", "bottom", "unknown"]:
     known = FIELD_ORDERS.get(order)
     if first.interlaced_count == 0:
         return "unknown" if known is None else known
-    # Frames are woven of fields though the header does not say in which order; most are top first.
-    return known if known in ("top", "bottom") else "top"
+    if known in ("top", "bottom"):
+        return known
+    # Frames are woven of fields though the header does not say in which order; most are top first,
+    # and DV is bottom first (IEC 61834-2).
+    return "bottom" if codec == "dvvideo" else "top"
 
 
 def _duration_seconds(container: InputContainer, stream: VideoStream) -> float | None:
@@ -171,7 +181,7 @@ def _duration_seconds(container: InputContainer, stream: VideoStream) -> float |
     return None if container.duration is None else container.duration / MICROSECONDS
 
 
-def _start_seconds(container: InputContainer) -> Fraction:
+def _start_seconds(container: InputContainer, video: VideoInfo) -> Fraction:
     if not CLOCK_STARTS_ANYWHERE & set(container.format.name.split(",")):
         return Fraction(0)
     starts = [
@@ -182,6 +192,10 @@ def _start_seconds(container: InputContainer) -> Fraction:
         and stream.start_time is not None
         and stream.time_base is not None
     ]
+    if video.start_pts is not None:
+        # In MPEG-PS the first frames may have no times of their own. libavformat works them out,
+        # but counts the stream's start from the first time that the file does say.
+        starts.append(video.start_pts * video.time_base)
     return min(starts, default=Fraction(0))
 
 
@@ -215,3 +229,21 @@ def _picture_notices(first: FirstFrames, layout: PixelLayout) -> list[Notice]:
             Notice("warning", "The display matrix mirrors the picture; only its turn is kept.")
         )
     return notices
+
+
+def _crop_notices(first: FirstFrames, hidden: Hidden) -> list[Notice]:
+    if not hidden:
+        return []
+    sides = {
+        "left": hidden.left,
+        "right": hidden.right,
+        "top": hidden.top,
+        "bottom": hidden.bottom,
+    }
+    parts = ", ".join(f"{float(px):g} px at the {side}" for side, px in sides.items() if px)
+    text = (
+        f"The container crops the picture (Matroska's PixelCrop, MP4's clap): {parts}. This is not "
+        f"taken over: all {first.width_px}x{first.height_px} px are converted and shown. Crop the "
+        "source without loss first where that matters."
+    )
+    return [Notice("warning", text)]

@@ -314,7 +314,8 @@ def test_a_smooth_picture_survives_coding(siting, subsampling):
     rgb = 0.5 + 0.3 * torch.stack(waves)[None]
     signal = sdr(siting=siting, subsampling=subsampling, bit_depth=10)
     back = to_rgb(to_coded(RgbBatch(rgb, BT709_DISPLAY, timeline(1)), signal)).pixels
-    difference = (back - rgb).abs()[..., 4:-4, 4:-4]
+    edge = 4 if subsampling.horizontal < 4 else 8
+    difference = (back - rgb).abs()[..., 4:-4, edge:-edge]
     assert difference.max() < 2.5 / 876
 
 

@@ -29,6 +29,7 @@ from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.retag import command
 from sdr2hdr.delivery.retag import RetagOptions, retag
 from sdr2hdr.errors import InputError, OutputError, UsageError
+from sdr2hdr.media.container_facts import read_container_facts
 from sdr2hdr.media.hdr_source import probe_hdr
 from sdr2hdr.media.mastering import BT2020_1000, P3_D65_1000
 
@@ -190,6 +191,18 @@ def test_prores_is_said_in_the_container_and_frame_header(tmp_path: Path):
     assert [data[25:] for _, _, data in after] == [data[25:] for _, _, data in before]
     assert {data[22:25] for _, _, data in after} == {bytes(PQ_BT2020)}
     assert b"clli" + struct.pack(">2H", *(stored(pq_light(509)),) * 2) in target.read_bytes()
+
+
+@pytest.mark.parametrize("siting", ["topleft", "left", "unspecified"])
+def test_where_the_chroma_of_prores_lies_in_matroska_is_kept(tmp_path: Path, siting: str):
+    source = make_intra(tmp_path / "in.mkv", "prores_ks", chroma_sample_location=siting)
+    code = {"topleft": 2, "left": 0, "unspecified": None}[siting]
+    for target in (source, retagged(source, tmp_path / "out.mkv")):
+        assert read_container_facts(target, "matroska", 0).facts.siting == code
+    facts = read_container_facts(target, "matroska", 0).facts
+    assert (facts.max_cll, facts.max_fall) == (stored(pq_light(509)),) * 2
+    movie = retagged(source, tmp_path / "out.mov")
+    assert facts.mastering == read_container_facts(movie, "mov", 1).facts.mastering
 
 
 @pytest.mark.parametrize(

@@ -184,3 +184,31 @@ def test_container_word_counts_where_frames_carry_no_flag(tmp_path, order, word)
     centres = [bar_centre(luma) for luma in lumas]
     assert len(centres) == 2 * FRAMES
     assert np.all(np.diff(centres[2:-2]) > 0)
+
+
+@pytest.mark.parametrize("mode", ["frame", "field"])
+def test_packed_pairs_are_deinterlaced_as_planes_are(tmp_path, mode):
+    def say_order(stream) -> None:
+        stream.codec_context.field_order = 2
+
+    def planes(clip: Clip, number: int) -> list[np.ndarray]:
+        luma = woven_planes("tff")(clip, number)[0]
+        return [luma, luma[:, ::2], 255 - luma[:, 1::2]]
+
+    def pairs(clip: Clip, number: int) -> list[np.ndarray]:
+        memory = np.empty((HEIGHT, 2 * WIDTH), np.uint8)
+        memory[:, 1::2], memory[:, 0::4], memory[:, 2::4] = planes(clip, number)
+        return [memory]
+
+    batches = []
+    for pixel_format, content in (("yuv422p", planes), ("uyvy422", pairs)):
+        clip = Clip("rawvideo", pixel_format, WIDTH, HEIGHT, range(FRAMES), set_up=say_order)
+        path = write_clip(tmp_path / f"{pixel_format}.mkv", clip, content)
+        options = ReadOptions(deinterlace=mode, batch_frames=100)
+        with VideoReader(probe(path, options), options) as reader:
+            batches.extend(reader)
+    planar, packed = batches
+    assert combing(packed.luma[4].numpy()) < 2
+    assert packed.timeline == planar.timeline
+    for name in ("luma", "cb", "cr"):
+        np.testing.assert_array_equal(getattr(packed, name), getattr(planar, name))

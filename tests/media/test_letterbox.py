@@ -9,8 +9,13 @@ import pytest
 import torch
 from source_clips import Clip, write_clip
 
+from sdr2hdr.colour.active_picture import crop
 from sdr2hdr.frames import CodedBatch, FrameTime, Rectangle, Timeline
-from sdr2hdr.media.letterbox import detect_active_picture, is_black_outside
+from sdr2hdr.media.letterbox import (
+    LetterboxFinder,
+    detect_active_picture,
+    is_black_outside,
+)
 from sdr2hdr.media.probe import probe
 from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.options import ReadOptions
@@ -30,8 +35,14 @@ LOSSLESS = Clip(codec="ffv1", width_px=WIDTH, height_px=HEIGHT, pts=range(26))
 LOSSY = replace(LOSSLESS, codec="libx264", options={"crf": "28", "g": "6"})
 
 
-def boxed(picture: Rectangle, black: int = 16, after: int | None = None):
-    """Texture inside a rectangle, black outside; from frame `after` on the frame is filled."""
+def boxed(
+    picture: Rectangle, black: int = 16, after: int | None = None, step: tuple[int, int] = (2, 2)
+):
+    """Texture inside a rectangle, black outside; from frame `after` on the frame is filled.
+
+    `step` is the luma px a chroma sample, down and across.
+    """
+    down, across = step
 
     def planes(clip: Clip, number: int) -> list[np.ndarray]:
         random = np.random.default_rng(number)
@@ -41,9 +52,10 @@ def boxed(picture: Rectangle, black: int = 16, after: int | None = None):
         texture = 60 + (rows * 3 + columns * 5 + number * 11) % 120
         noise = random.integers(0, 8, texture.shape)
         luma[inside.top : inside.bottom, inside.left : inside.right] = texture + noise
-        chroma = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+        chroma = np.full((HEIGHT // down, WIDTH // across), 128, np.uint8)
         chroma[
-            inside.top // 2 : -(-inside.bottom // 2), inside.left // 2 : -(-inside.right // 2)
+            inside.top // down : -(-inside.bottom // down),
+            inside.left // across : -(-inside.right // across),
         ] = 100
         return [luma, chroma, chroma]
 
@@ -93,6 +105,24 @@ def test_coding_noise_moves_an_edge_by_a_block_at_most(tmp_path, name):
     assert picture.bottom <= found.bottom <= picture.bottom + 16
     assert picture.right <= found.right <= picture.right + 16
     assert all(black_frames(path, found))
+
+
+def test_edges_lie_on_whole_chroma_samples_of_four_pixels(tmp_path):
+    seen = Rectangle(16, 22, 112, 170)
+    clip = replace(LOSSLESS, pixel_format="yuv411p")
+    path = write_clip(tmp_path / "a.mkv", clip, boxed(seen, step=(1, 4)))
+    active = Rectangle(16, 20, 112, 172)
+    assert detect(path) == active
+    options = ReadOptions(batch_frames=4)
+    info = probe(path, options)
+    finder = LetterboxFinder(info)
+    with VideoReader(info, options) as reader:
+        for batch in reader:
+            finder.add(batch)
+            inside = crop(batch, active)
+            assert inside.cb.shape[2] * 4 == active.width
+            assert bool((inside.cb == 100).all())
+    assert finder.active_picture() == active
 
 
 def test_no_bars(tmp_path):

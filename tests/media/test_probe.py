@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 import wave
 from dataclasses import replace
 from fractions import Fraction
@@ -8,9 +9,10 @@ from pathlib import Path
 import av
 import pytest
 from av.stream import Disposition
-from source_clips import Clip, add_video, encode_video, spoil, write_clip
+from source_clips import Clip, add_video, decoded, encode_video, spoil, write_clip
 
 from sdr2hdr.errors import InputError, Sdr2HdrError, UsageError
+from sdr2hdr.media.isobmff import find_box, make_box
 from sdr2hdr.media.probe import probe
 from sdr2hdr.media.source import SourceInfo
 from sdr2hdr.options import ReadOptions
@@ -51,6 +53,19 @@ def two_videos(
         for stream, clip in zip(streams, clips, strict=True):
             encode_video(out, stream, clip)
     return path
+
+
+def write_clean_aperture(path: Path, width: int, height: int, right: int, down: int) -> None:
+    """Add `clap` (ISO/IEC 14496-12:2022, 12.1.4) to the first track, whose index comes last."""
+    data = bytearray(path.read_bytes())
+    place = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"]
+    boxes = find_box(bytes(data), place)
+    content = struct.pack(">IIIIiIiI", width, 1, height, 1, right, 1, down, 1)
+    clap = make_box(b"clap", content)
+    for box in boxes:
+        data[box.start : box.start + 4] = struct.pack(">I", box.end - box.start + len(clap))
+    data[boxes[-1].end : boxes[-1].end] = clap
+    path.write_bytes(data)
 
 
 class TestRefusals:
@@ -265,6 +280,62 @@ class TestVideo:
         if suffix == "mp4":
             assert video.frame_count == 20
         assert video.duration_seconds == pytest.approx(20 * 1001 / 30000, abs=0.04)
+
+    @pytest.mark.parametrize(
+        ("pixel_format", "height_px", "rate"),
+        [("yuv411p", 480, Fraction(30000, 1001)), ("yuv420p", 576, Fraction(25))],
+    )
+    def test_raw_dv(self, tmp_path, pixel_format, height_px, rate):
+        clip = Clip("dvvideo", pixel_format, 720, height_px, range(3), 1 / rate, rate)
+        video = probe(write_clip(tmp_path / "a.dv", clip), DEFAULTS).video
+        assert video.average_rate == rate
+        assert video.field_order == "bottom"
+
+    def test_a_program_stream_starts_with_its_first_frame_even_without_a_time(self, tmp_path):
+        clip = Clip("mpeg2video", options={"bf": "2"}, pts=range(20))
+        path = write_clip(tmp_path / "a.vob", clip)
+        whole = probe(path, DEFAULTS)
+        data = bytearray(path.read_bytes())
+        place = data.index(b"\0\0\1\xe0")
+        # ISO/IEC 13818-1, 2.4.3.6: no PTS_DTS_flags, and stuffing where the times were.
+        data[place + 7] &= 0x3F
+        times = slice(place + 9, place + 9 + data[place + 8])
+        data[times] = b"\xff" * data[place + 8]
+        path.write_bytes(data)
+        info = probe(path, DEFAULTS)
+        (first, *_) = decoded(path)
+        assert first.pts * info.video.time_base == info.start_seconds
+        assert info.start_seconds == whole.start_seconds
+
+    @pytest.mark.parametrize(
+        ("element", "side"),
+        [(0x54CC, "left"), (0x54BB, "top"), (0x54DD, "right"), (0x54AA, "bottom")],
+    )
+    def test_cropping_in_matroska_is_told(self, tmp_path, element, side):
+        path = write_clip(tmp_path / "a.mkv", H264)
+        assert "crops" not in texts(probe(path, DEFAULTS))
+        # DisplayUnit, which says "unknown", gives its place (RFC 9559, 5.1.4.1.28).
+        before, after = path.read_bytes().split(b"\x54\xb2\x81\x04")
+        path.write_bytes(before + element.to_bytes(2, "big") + b"\x81\x06" + after)
+        info = probe(path, DEFAULTS)
+        (notice,) = [n for n in info.notices if "crops" in n.text]
+        assert notice.severity == "warning"
+        assert f": 6 px at the {side}." in notice.text
+        assert "all 64x48 px" in notice.text
+        assert info.video.width_px == 64
+
+    def test_a_clean_aperture_in_mp4_is_told(self, tmp_path):
+        path = write_clip(tmp_path / "a.mp4", H264)
+        write_clean_aperture(path, 64, 48, 0, 0)
+        assert "crops" not in texts(probe(path, DEFAULTS))
+        path = write_clip(tmp_path / "b.mp4", H264)
+        write_clean_aperture(path, 52, 43, 2, -1)
+        info = probe(path, DEFAULTS)
+        (notice,) = [n for n in info.notices if "crops" in n.text]
+        assert notice.severity == "warning"
+        sides = "8 px at the left, 4 px at the right, 1.5 px at the top, 3.5 px at the bottom"
+        assert sides in notice.text
+        assert info.video.colour.origins["matrix"] == "stream"
 
     @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
     def test_variable_rate(self, tmp_path, suffix):

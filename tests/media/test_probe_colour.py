@@ -263,6 +263,8 @@ def test_partial_tags_are_completed_by_what_goes_with_them(tags, size, matrix, p
         ("mpeg1video", "yuv420p", ChromaSiting.CENTRE, "codec default"),
         ("mjpeg", "yuvj420p", ChromaSiting.CENTRE, "codec default"),
         ("mjpeg", "yuvj422p", ChromaSiting.CENTRE, "codec default"),
+        ("mjpeg", "yuvj411p", ChromaSiting.CENTRE, "codec default"),
+        ("dvvideo", "yuv411p", ChromaSiting.LEFT, "codec default"),
         ("prores", "yuv422p10le", ChromaSiting.LEFT, "codec default"),
         ("ffv1", "yuv420p", ChromaSiting.LEFT, "guess"),
         ("ffv1", "yuv444p", ChromaSiting.LEFT, "codec default"),

@@ -1,15 +1,16 @@
-"""Colour as the container says it, where libavformat does not hand it on.
+"""Colour and cropping as the container says them, where libavformat does not hand them on.
 
 A decoder that finds no colour in its stream may wipe out what the container said (ProRes and
-H.265 do), and PyAV shows no chroma siting. Boxes: ISO/IEC 14496-12:2022, 12.1.5 (`colr`);
-elements: RFC 9559, 5.1.4.1.28.16.
+H.265 do), and PyAV shows neither chroma siting nor cropping. Boxes: ISO/IEC 14496-12:2022, 12.1.4
+(`clap`) and 12.1.5 (`colr`); elements: RFC 9559, 5.1.4.1.28.8 to .11 (cropping) and .16 (colour).
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,11 +21,15 @@ from sdr2hdr.media.isobmff import Box, boxes_in
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
-__all__ = ["ContainerColour", "container_colour"]
+__all__ = ["ContainerPicture", "Hidden", "container_picture"]
 
 LARGEST_INDEX_BYTES = 256 << 20
 MATROSKA_HEAD_BYTES = 4 << 20
 VISUAL_SAMPLE_ENTRY_BYTES = 86
+SAMPLE_ENTRY_SIZE_AT = 32
+"""Where a visual sample entry has width and height (ISO/IEC 14496-12:2022, 12.1.3.2)."""
+CLAP = struct.Struct(">IIIIiIiI")
+"""Width, height, and the centre's way to the right and down, each as two numbers of a fraction."""
 HDR_BOXES = frozenset({b"mdcv", b"SmDm", b"dvcC", b"dvvC", b"dvwC"})
 """Mastering display metadata and Dolby Vision configurations."""
 
@@ -32,29 +37,48 @@ SEGMENT, TRACKS, CLUSTER = 0x18538067, 0x1654AE6B, 0x1F43B675
 TRACK_ENTRY, TRACK_TYPE, VIDEO, COLOUR = 0xAE, 0x83, 0xE0, 0x55B0
 MATRIX, RANGE, TRANSFER, PRIMARIES = 0x55B1, 0x55B9, 0x55BA, 0x55BB
 SITING_ACROSS, SITING_DOWN, MASTERING = 0x55B7, 0x55B8, 0x55D0
+CROP_LEFT, CROP_TOP, CROP_RIGHT, CROP_BOTTOM = 0x54CC, 0x54BB, 0x54DD, 0x54AA
 VIDEO_TRACK = 1
 SITINGS = {(1, 2): 0, (2, 2): 1, (1, 1): 2, (2, 1): 3}
 """Matroska's horizontal and vertical siting (1 collocated, 2 half) as H.273's type."""
 
 
 @dataclass(frozen=True)
-class ContainerColour:
+class Hidden:
+    """How much of the coded picture a player is told not to show at each side, px.
+
+    MP4 counts in fractions, and may even ask for more than there is: then a side is negative.
+    """
+
+    left: Fraction = Fraction(0)
+    top: Fraction = Fraction(0)
+    right: Fraction = Fraction(0)
+    bottom: Fraction = Fraction(0)
+
+    def __bool__(self) -> bool:
+        return any((self.left, self.top, self.right, self.bottom))
+
+
+@dataclass(frozen=True)
+class ContainerPicture:
     """What the container itself says.
 
     Attributes:
         siting: H.273 chroma sample location type, None if it does not say.
         has_hdr_metadata: It holds mastering-display metadata or a Dolby Vision configuration.
+        hidden: What it crops; libavcodec and we do not.
     """
 
     tags: ColourTags = field(default_factory=ColourTags)
     siting: int | None = None
     has_hdr_metadata: bool = False
+    hidden: Hidden = field(default_factory=Hidden)
 
 
-def container_colour(
+def container_picture(
     path: Path, container: str, stream: VideoStream, place: int
-) -> ContainerColour:
-    """Read colour from an MP4, MOV or Matroska file's own description of a video track.
+) -> ContainerPicture:
+    """Read an MP4, MOV or Matroska file's own description of a video track.
 
     Args:
         path: The file.
@@ -73,7 +97,7 @@ def container_colour(
                 return _from_track_entry(file.read(MATROSKA_HEAD_BYTES), place)
     except (OSError, ValueError, struct.error, IndexError):
         pass
-    return ContainerColour()
+    return ContainerPicture()
 
 
 def _movie_box(file: BinaryIO) -> bytes:
@@ -96,19 +120,22 @@ def _movie_box(file: BinaryIO) -> bytes:
         position += size
 
 
-def _from_sample_entry(movie: bytes, track_id: int) -> ContainerColour:
+def _from_sample_entry(movie: bytes, track_id: int) -> ContainerPicture:
     for track in boxes_in(movie):
         if track.name != b"trak" or _track_id(movie, track) != track_id:
             continue
         descriptions = _inside(movie, track, b"mdia", b"minf", b"stbl", b"stsd")
         entry = next(boxes_in(movie, descriptions.content + 8, descriptions.end))
-        tags, has_hdr = ColourTags(), False
+        tags, has_hdr, hidden = ColourTags(), False, Hidden()
         for box in _children(movie, entry):
             has_hdr = has_hdr or box.name in HDR_BOXES
             if box.name == b"colr":
                 tags = _colr(movie[box.content : box.end]) or tags
-        return ContainerColour(tags, None, has_hdr)
-    return ContainerColour()
+            elif box.name == b"clap":
+                size = struct.unpack_from(">2H", movie, entry.start + SAMPLE_ENTRY_SIZE_AT)
+                hidden = _clap(movie[box.content : box.end], *size)
+        return ContainerPicture(tags, None, has_hdr, hidden)
+    return ContainerPicture()
 
 
 def _children(data: bytes, entry: Box) -> Iterator[Box]:
@@ -148,15 +175,30 @@ def _colr(content: bytes) -> ColourTags | None:
     return ColourTags(primaries, transfer, matrix, colour_range)
 
 
-def _from_track_entry(head: bytes, place: int) -> ContainerColour:
+def _clap(content: bytes, width_px: int, height_px: int) -> Hidden:
+    """The clean aperture: its size, and how far its centre lies from the picture's."""
+    if len(content) < CLAP.size:
+        return Hidden()
+    numbers = CLAP.unpack_from(content)
+    if 0 in numbers[1::2]:
+        return Hidden()
+    width, height, right_px, down_px = (
+        Fraction(numbers[at], numbers[at + 1]) for at in range(0, 8, 2)
+    )
+    across, down = (width_px - width) / 2, (height_px - height) / 2
+    return Hidden(across + right_px, down + down_px, across - right_px, down - down_px)
+
+
+def _from_track_entry(head: bytes, place: int) -> ContainerPicture:
     segment = next(e for e in elements_in(head) if e.identifier == SEGMENT)
     for element in elements_in(head, segment.content, segment.end):
         if element.identifier == CLUSTER:
             break
         if element.identifier == TRACKS:
             videos = [e for e in _named(head, element, TRACK_ENTRY) if _is_video(head, e)]
-            return _colour_element(head, videos[place])
-    return ContainerColour()
+            video = next(_named(head, videos[place], VIDEO), None)
+            return ContainerPicture() if video is None else _video_element(head, video)
+    return ContainerPicture()
 
 
 def _named(data: bytes, parent: Element, identifier: int) -> Iterator[Element]:
@@ -174,11 +216,15 @@ def _number(data: bytes, parent: Element, identifier: int, default: int) -> int:
     return default if element is None else int.from_bytes(data[element.content : element.end])
 
 
-def _colour_element(data: bytes, entry: Element) -> ContainerColour:
-    video = next(_named(data, entry, VIDEO), None)
-    colour = None if video is None else next(_named(data, video, COLOUR), None)
-    if colour is None:
-        return ContainerColour()
+def _video_element(data: bytes, video: Element) -> ContainerPicture:
+    sides = (CROP_LEFT, CROP_TOP, CROP_RIGHT, CROP_BOTTOM)
+    hidden = Hidden(*(Fraction(_number(data, video, side, 0)) for side in sides))
+    colour = next(_named(data, video, COLOUR), None)
+    found = ContainerPicture() if colour is None else _colour_element(data, colour)
+    return replace(found, hidden=hidden)
+
+
+def _colour_element(data: bytes, colour: Element) -> ContainerPicture:
     colour_range = _number(data, colour, RANGE, 0)
     tags = ColourTags(
         _number(data, colour, PRIMARIES, 2),
@@ -187,4 +233,4 @@ def _colour_element(data: bytes, entry: Element) -> ContainerColour:
         colour_range if colour_range in (1, 2) else 0,
     )
     siting = (_number(data, colour, SITING_ACROSS, 0), _number(data, colour, SITING_DOWN, 0))
-    return ContainerColour(tags, SITINGS.get(siting), any(_named(data, colour, MASTERING)))
+    return ContainerPicture(tags, SITINGS.get(siting), any(_named(data, colour, MASTERING)))
