@@ -14,6 +14,7 @@ from sdr2hdr.jobs.listener import JobListener, SegmentNews
 from sdr2hdr.jobs.perform import perform
 from sdr2hdr.jobs.plan import Plan, Segment
 from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord
+from sdr2hdr.jobs.settings import asked_for
 from sdr2hdr.jobs.source_identity import SourceWatch
 from sdr2hdr.jobs.space import SpaceWatch
 from sdr2hdr.jobs.stopping import Drain, StopRequest
@@ -39,6 +40,7 @@ class JobRun:
         listener: Hears how it goes.
         stop: Asked whether to end.
         started: Of `time.monotonic`.
+        asked: What the command asks for, as `settings.asked_for` gives it.
     """
 
     conversion: Conversion
@@ -46,6 +48,27 @@ class JobRun:
     listener: JobListener
     stop: StopRequest
     started: float
+    asked: str
+
+    @classmethod
+    def of(
+        cls,
+        conversion: Conversion,
+        listener: JobListener,
+        stop: StopRequest,
+        given: Plan | None = None,
+    ) -> JobRun:
+        """A run that begins now.
+
+        Args:
+            conversion: As prepared.
+            listener: Hears how it goes.
+            stop: Asked whether to end.
+            given: A plan that the command names.
+        """
+        folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
+        asked = asked_for(conversion, given)
+        return cls(conversion, folder, listener, stop, time.monotonic(), asked)
 
     @property
     def elapsed_seconds(self) -> float:

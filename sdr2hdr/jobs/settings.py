@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,11 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sdr2hdr.conversion import Conversion, prepare
+from sdr2hdr.conversion import Conversion
 from sdr2hdr.engine.weights_identity import weights_identity
 from sdr2hdr.errors import BackendUnavailableError, InputError, UsageError
 from sdr2hdr.jobs.option_values import from_values, to_values
 from sdr2hdr.jobs.plan import Plan
+from sdr2hdr.jobs.published import prepare_job
 from sdr2hdr.jobs.source_identity import identify
 from sdr2hdr.media.library_versions import encoder_version, library_versions
 from sdr2hdr.media.video_encoder import thread_count
@@ -23,6 +26,7 @@ from sdr2hdr.version import __version__
 __all__ = [
     "SAME_EVERYWHERE",
     "as_pinned",
+    "asked_for",
     "changes_since",
     "check_same_machine",
     "computed_with",
@@ -44,6 +48,11 @@ LOCAL_OPTIONS = frozenset(
     }
 )
 """Options of which no byte of a segment depends, or that "made_with" and "computed_with" say."""
+
+NOWHERE_SEEN = frozenset(
+    {"temp_dir", "read.threads", "encode.threads", "engine.weights_dir", "engine.threads"}
+)
+"""Options of which nothing depends that a finished output has or has passed."""
 
 SAME_EVERYWHERE = "made_with"
 """The part of the settings in which machines may differ, and then give other bytes."""
@@ -89,6 +98,21 @@ def made_with(conversion: Conversion) -> dict[str, Any]:
         "weights": weights_identity(engine.name, options.engine.weights_dir),
         "processor": _processor(engine.device.type),
     }
+
+
+def asked_for(conversion: Conversion, given: Plan | None) -> str:
+    """Hash of what a command asks for, on this machine: hexadecimal.
+
+    Args:
+        conversion: As prepared, not as a plan pins it.
+        given: A plan that the command names.
+    """
+    content = {
+        "options": to_values(conversion.options, NOWHERE_SEEN),
+        SAME_EVERYWHERE: made_with(conversion),
+        "plan": None if given is None else given.key,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def planned_options(
@@ -176,7 +200,7 @@ def pinned_conversion(
         raise InputError(f"The plan does not say {error}; expected it under pinned.") from error
     if not computes:
         engine = EngineOptions("torch", "cpu", "fp32", weights_dir=options.engine.weights_dir)
-    conversion = prepare(source, target, replace(options, engine=engine), tile_px)
+    conversion = prepare_job(source, target, replace(options, engine=engine), tile_px)
     # The engine is told the plan's answers; what was asked for stays what the plan says.
     return replace(conversion, options=options, active_picture=plan.active_picture)
 

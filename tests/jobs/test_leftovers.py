@@ -64,15 +64,16 @@ def test_a_kill_while_a_work_folder_is_removed_leaves_what_clean_knows(
     (folder.path / "a folder").mkdir()
     real = os.unlink
 
-    def killed_at_the_third(*given, **named) -> None:
+    def killed_at_the_fourth(*given, **named) -> None:
         if next(calls):
             raise Killed
         real(*given, **named)
 
     while folder.path.exists():
-        calls = iter([False, False, True])  # The plan, which is not there, counts as well.
+        # The plan and the known output, which are not there, count as well.
+        calls = iter([False, False, False, True])
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
-            patch.setattr(os, "unlink", killed_at_the_third)
+            patch.setattr(os, "unlink", killed_at_the_fourth)
             folder.clear()
         left = find_leftovers(tmp_path)
         assert [each.path for each in left] == ([folder.path] if folder.path.exists() else [])
