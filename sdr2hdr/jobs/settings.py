@@ -13,8 +13,9 @@ from typing import Any
 
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.engine.weights_identity import weights_identity
-from sdr2hdr.errors import BackendUnavailableError, InputError, UsageError
+from sdr2hdr.errors import BackendUnavailableError, UsageError
 from sdr2hdr.jobs.option_values import from_values, to_values
+from sdr2hdr.jobs.pinned import read_pinned
 from sdr2hdr.jobs.plan import Plan
 from sdr2hdr.jobs.published import prepare_job
 from sdr2hdr.jobs.source_identity import identify
@@ -127,14 +128,8 @@ def planned_options(
     Raises:
         InputError: The plan's options are not those of this version.
     """
-    try:
-        options = from_values(ConvertOptions, pinned["options"], "The plan")
-        threads = _encoder_threads(pinned)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            "The plan does not say with which options it was made; expected the plan of a "
-            "conversion. Make it anew with `sdr2hdr plan`."
-        ) from error
+    read = read_pinned(pinned)
+    options = from_values(ConvertOptions, read.options, "The plan")
     if local is None:
         local = ConvertOptions(options.model)
     return replace(
@@ -149,7 +144,7 @@ def planned_options(
         encode=replace(
             options.encode,
             drop_unsupported=local.encode.drop_unsupported,
-            threads=threads,
+            threads=read.computed_with.encoder_threads,
         ),
         engine=replace(
             options.engine,
@@ -180,27 +175,22 @@ def pinned_conversion(
         Sdr2HdrError: As `prepare`.
         InputError: The plan's settings are not those of this version.
     """
-    container = plan.pinned.get("container")
-    if target.suffix.lower() != container:
+    pinned = read_pinned(plan.pinned)
+    if target.suffix.lower() != pinned.container:
         raise UsageError(
-            f"The plan is for a {container} file; {target.name} was named. Name one that ends so, "
-            "or plan anew (`sdr2hdr plan --container`)."
+            f"The plan is for a {pinned.container} file; {target.name} was named. Name one that "
+            "ends so, or plan anew (`sdr2hdr plan --container`)."
         )
-    options = planned_options(plan.pinned, local)
-    try:
-        computed = plan.pinned["computed_with"]
-        engine = replace(
-            options.engine,
-            backend=computed["backend"],
-            precision=computed["precision"],
-            device=_same_device(options.engine, computed["device"]),
-        )
-        tile_px = computed["tile_px"]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"The plan does not say {error}; expected it under pinned.") from error
+    options, computed = planned_options(plan.pinned, local), pinned.computed_with
+    engine = replace(
+        options.engine,
+        backend=computed.backend,
+        precision=computed.precision,
+        device=_same_device(options.engine, computed.device),
+    )
     if not computes:
         engine = EngineOptions("torch", "cpu", "fp32", weights_dir=options.engine.weights_dir)
-    conversion = prepare_job(source, target, replace(options, engine=engine), tile_px)
+    conversion = prepare_job(source, target, replace(options, engine=engine), computed.tile_px)
     # The engine is told the plan's answers; what was asked for stays what the plan says.
     return replace(conversion, options=options, active_picture=plan.active_picture)
 
@@ -220,7 +210,8 @@ def as_pinned(conversion: Conversion, plan: Plan) -> Conversion:
         source, target = conversion.source.path, conversion.target
         pinned = pinned_conversion(source, target, plan, conversion.options)
         conversion = replace(pinned, on_clocks=conversion.on_clocks)
-    encode = replace(conversion.options.encode, threads=_encoder_threads(plan.pinned))
+    threads = read_pinned(plan.pinned).computed_with.encoder_threads
+    encode = replace(conversion.options.encode, threads=threads)
     options = replace(conversion.options, encode=encode)
     return replace(conversion, options=options, active_picture=plan.active_picture)
 
@@ -288,10 +279,6 @@ def differences(planned: Mapping[str, Any], here: Mapping[str, Any], place: str 
         elif was != now:
             found.append(f"{place}{name} was {_shown(was)}, is {_shown(now)}")
     return found
-
-
-def _encoder_threads(pinned: Mapping[str, Any]) -> int:
-    return int(pinned["computed_with"]["encoder_threads"])
 
 
 def _same_device(asked: EngineOptions, kind: str) -> str:
