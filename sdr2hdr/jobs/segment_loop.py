@@ -122,6 +122,7 @@ class _Loop:
         self._frames = sum(done.frame_count for done in finished.values())
         self._bytes = sum(done.size_bytes for done in finished.values())
         self._resumed_frames = self._frames
+        self._told = (0, 0)
         self._space = SpaceWatch(run.conversion, run.folder.path, plan.frame_count)
         self._space.add(self._frames, self._bytes)
         self._started = time.monotonic()
@@ -231,12 +232,17 @@ class _Loop:
         )
 
     def _tell_progress(self, frames: int, written_bytes: int) -> None:
+        """Say how far all is; a segment that is tried again counts as far as it had come."""
+        told_frames, told_bytes = self._told
+        frames = max(self._frames + frames, told_frames)
+        written_bytes = max(self._bytes + written_bytes, told_bytes)
+        self._told = (frames, written_bytes)
         self._run.listener.progress(
             Progress(
-                frames=self._frames + frames,
+                frames=frames,
                 frame_count=self._frame_count,
                 elapsed_seconds=time.monotonic() - self._started,
-                written_bytes=self._bytes + written_bytes,
+                written_bytes=written_bytes,
                 stage="convert",
                 resumed_frames=self._resumed_frames,
             )
