@@ -11,9 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sdr2hdr.conversion import Conversion
+from sdr2hdr.conversion import Conversion, even
 from sdr2hdr.engine.weights_identity import weights_identity
-from sdr2hdr.errors import BackendUnavailableError, UsageError
+from sdr2hdr.errors import BackendUnavailableError, InputError, UsageError
 from sdr2hdr.jobs.option_values import from_values, to_values
 from sdr2hdr.jobs.pinned import read_pinned
 from sdr2hdr.jobs.plan import Plan
@@ -191,6 +191,7 @@ def pinned_conversion(
     if not computes:
         engine = EngineOptions("torch", "cpu", "fp32", weights_dir=options.engine.weights_dir)
     conversion = prepare_job(source, target, replace(options, engine=engine), computed.tile_px)
+    _check_active_picture(plan, conversion)
     # The engine is told the plan's answers; what was asked for stays what the plan says.
     return replace(conversion, options=options, active_picture=plan.active_picture)
 
@@ -279,6 +280,23 @@ def differences(planned: Mapping[str, Any], here: Mapping[str, Any], place: str 
         elif was != now:
             found.append(f"{place}{name} was {_shown(was)}, is {_shown(now)}")
     return found
+
+
+def _check_active_picture(plan: Plan, conversion: Conversion) -> None:
+    """Refuse a picture inside bars that no source of this size can have: edges on even px."""
+    picture, video = plan.active_picture, conversion.source.video
+    if picture is None:
+        return
+    for first, last, size in (
+        (picture.top, picture.bottom, video.height_px),
+        (picture.left, picture.right, video.width_px),
+    ):
+        on_even = first % 2 == 0 and (last % 2 == 0 or last == size)
+        if not (0 <= first < last <= even(size) and on_even):
+            raise InputError(
+                f'The plan: "active_picture" is {first} to {last} of {size} px; expected a part of '
+                "them that begins and ends on even ones. Make it anew with `sdr2hdr plan`."
+            )
 
 
 def _same_device(asked: EngineOptions, kind: str) -> str:

@@ -25,6 +25,7 @@ from long_clips import (
 
 from sdr2hdr.cli import run as run_command
 from sdr2hdr.delivery.target_file import unfinished_file
+from sdr2hdr.frames import Rectangle
 from sdr2hdr.jobs import run, settings
 from sdr2hdr.jobs.farm import ranges
 from sdr2hdr.jobs.lock import lock_path, output_lock
@@ -163,6 +164,24 @@ def test_what_a_plan_must_not_pin_is_named(
         code, _, err = call(capfd, *command)
         assert (code, words in err) == (3, True), err
     assert list(tmp_path.iterdir()) == [plan]
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Rectangle(0, 0, 9998, 64),
+        Rectangle(-2, 0, 48, 64),
+        Rectangle(8, 8, 8, 64),
+        Rectangle(0, 3, 48, 64),
+    ],
+)
+def test_a_picture_that_the_source_cannot_have_is_refused(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str], picture: Rectangle
+):
+    made = dataclasses.replace(read_plan(plan), active_picture=picture)
+    plan.write_text(made.to_json(), encoding="utf-8")
+    code, _, err = call(capfd, "convert", source, tmp_path / "out.mkv", "--plan", plan)
+    assert code == 3 and '"active_picture" is ' in err
 
 
 def test_a_record_with_an_absurd_number_counts_as_damaged(
