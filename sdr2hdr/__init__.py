@@ -33,7 +33,7 @@ def convert(source: Path, target: Path, options: ConvertOptions) -> ConversionSu
         Sdr2HdrError: One of its subclasses (`sdr2hdr.errors`), each with the exit code that the
             command line gives for it.
     """
-    from sdr2hdr import pipeline
     from sdr2hdr.jobs import run
+    from sdr2hdr.jobs.published import prepare_job
 
-    return run.convert(pipeline.prepare(source, target, options))
+    return run.convert(prepare_job(source, target, options))

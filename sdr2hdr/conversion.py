@@ -24,7 +24,7 @@ from sdr2hdr.options import ConvertOptions
 from sdr2hdr.overlap import StageClock
 from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal
 
-__all__ = ["Conversion", "prepare"]
+__all__ = ["Conversion", "even", "prepare"]
 
 
 @dataclass(frozen=True)

@@ -320,10 +320,10 @@ def test_batch_goes_on_after_a_fault_of_ours(
     folder.mkdir()
     real = pipeline.prepare
 
-    def prepare(source: Path, target: Path, options: ConvertOptions):
+    def prepare(source: Path, target: Path, options: ConvertOptions, tile_px: int | None = None):
         if source == odd:
             raise RuntimeError("a fault made by the test")
-        return real(source, target, options)
+        return real(source, target, options, tile_px)
 
     monkeypatch.setattr(pipeline, "prepare", prepare)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -13,7 +13,7 @@ import sys
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.signals import Terminated, raise_terminated
+from sdr2hdr.cli.signals import Terminated, raise_terminated, termination_signals
 from sdr2hdr.cli.standard_streams import let_go, prepare_standard_streams
 from sdr2hdr.errors import OutputError, Sdr2HdrError, StoppedError
 from sdr2hdr.version import __version__
@@ -22,7 +22,6 @@ __all__ = ["main"]
 
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 
 COMMANDS = {
     "convert": "Convert SDR video to HDR10.",
@@ -68,13 +67,15 @@ def group() -> None:
 
     Results go to standard output, messages to standard error. Exit codes: 0 done, 2 usage, 3 input,
     4 input is HDR already, 5 output, 6 model or backend, 7 verification, 8 part of a batch or
-    job failed, 9 a gate was not met, 10 locked by another run, 130 interrupted.
+    job failed, 9 a gate was not met, 10 locked by another run, 129, 130
+    and 143 interrupted.
     """
 
 
 def main() -> None:
     """Run the command line and exit with the code that belongs to what happened."""
-    signal.signal(signal.SIGTERM, raise_terminated)
+    for number in termination_signals():
+        signal.signal(number, raise_terminated)
     prepare_standard_streams()
     sys.exit(run(sys.argv[1:]))
 
@@ -106,9 +107,9 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         console.say("Interrupted; nothing half written was left behind.")
         return EXIT_INTERRUPTED
-    except Terminated:
+    except Terminated as terminated:
         console.say("Terminated; nothing half written was left behind.")
-        return EXIT_TERMINATED
+        return terminated.exit_code
     except BrokenPipeError:
         return lost_reader(console)
     except Exception as error:

@@ -9,7 +9,7 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.parameters import output_options
-from sdr2hdr.errors import LockedError
+from sdr2hdr.errors import LockedError, OutputError
 
 if TYPE_CHECKING:
     from sdr2hdr.jobs.leftovers import Leftover
@@ -39,6 +39,7 @@ def command(
     found = [each for place in looked_at for each in find_leftovers(place, temp_dir)]
     if not found:
         console.say("Unfinished conversions have left nothing here.")
+    failed: list[OutputError] = []
     for leftover in found:
         removed = not dry_run
         try:
@@ -47,7 +48,14 @@ def command(
         except LockedError as error:
             removed = False
             console.say(f"warning: {error}")
+        except OutputError as error:
+            removed = False
+            failed.append(error)
         tell(console, leftover, removed=removed)
+    if failed:
+        raise OutputError(
+            f"{len(failed)} of {len(found)} could not be removed. {' '.join(map(str, failed))}"
+        )
 
 
 def tell(console: Console, leftover: Leftover, *, removed: bool) -> None:

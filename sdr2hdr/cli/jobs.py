@@ -149,12 +149,12 @@ def run_batch(
 
 def perform_job(console: Console, job: Job, options: ConvertOptions, how: JobOptions) -> None:
     """Convert one file and say how it went."""
-    from sdr2hdr import pipeline
     from sdr2hdr.cli.job_news import ConsoleListener
     from sdr2hdr.jobs import run
+    from sdr2hdr.jobs.published import prepare_job
 
     if how.plan is None:
-        plan, conversion = None, pipeline.prepare(job.source, job.target, options)
+        plan, conversion = None, prepare_job(job.source, job.target, options)
     else:
         plan, conversion = open_plan(how.plan, job.source, job.target, options)
     for notice in conversion.notices:
@@ -177,13 +177,13 @@ def perform_job(console: Console, job: Job, options: ConvertOptions, how: JobOpt
 
 def show_plan(console: Console, job: Job, options: ConvertOptions, how: JobOptions) -> None:
     """Say on stdout what a conversion would do, and refuse what it would refuse."""
-    from sdr2hdr import pipeline
     from sdr2hdr.jobs.farm import chosen_segments
     from sdr2hdr.jobs.job_log import check_job_log
+    from sdr2hdr.jobs.published import prepare_job
     from sdr2hdr.jobs.work_folder import WorkFolder
 
     if how.plan is None:
-        conversion = pipeline.prepare(job.source, job.target, options)
+        conversion = prepare_job(job.source, job.target, options)
         content, lines = plan_content(conversion), plan_lines(conversion)
     else:
         plan, conversion = open_plan(how.plan, job.source, job.target, options)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["let_go", "prepare_standard_streams"]
+__all__ = ["let_go", "let_go_of_lost_terminals", "prepare_standard_streams"]
 
 
 def prepare_standard_streams() -> None:
@@ -38,3 +39,23 @@ def let_go(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def let_go_of_lost_terminals() -> None:
+    """The same for streams whose terminal was closed: whatever is said there would be an error."""
+    if sys.platform == "win32":
+        return
+    import termios
+
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            termios.tcgetattr(stream.fileno())
+        except termios.error as error:
+            # Any other error says that it is no terminal.
+            if error.args[0] == errno.EIO:
+                let_go(stream)
+        except (OSError, ValueError):
+            # It has no number: a test or a program that calls this one has put it there.
+            continue

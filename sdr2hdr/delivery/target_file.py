@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from sdr2hdr.errors import OutputError
 
 __all__ = [
     "abandoned_files",
+    "check_is_new",
     "check_target",
     "check_temp_dir",
     "is_same_file",
@@ -52,10 +53,19 @@ def _check_place(source: Path, target: Path, *, overwrite: bool) -> None:
     if is_taken(target):
         if is_same_file(target, source):
             raise OutputError(f"{target} is the input itself; an input is never overwritten.")
-        if not overwrite:
-            raise OutputError(f"{target} exists already; --overwrite replaces it.")
+        check_is_new(target, overwrite=overwrite)
     if not os.access(folder, os.W_OK):
         raise OutputError(f"The folder {folder} is not writable; name another output.")
+
+
+def check_is_new(target: Path, *, overwrite: bool) -> None:
+    """Refuse a name that is taken.
+
+    Raises:
+        OutputError: It is, without `overwrite`.
+    """
+    if is_taken(target) and not overwrite:
+        raise OutputError(f"{target} exists already; --overwrite replaces it.")
 
 
 def check_temp_dir(folder: Path) -> None:
@@ -168,11 +178,23 @@ def _take(number: int) -> bool:
     return False
 
 
-def publish(unfinished: Path, target: Path, *, overwrite: bool) -> None:
+def publish(
+    unfinished: Path,
+    target: Path,
+    *,
+    overwrite: bool,
+    on_whole: Callable[[Path], None] = lambda unfinished: None,
+) -> None:
     """Bring a whole file to the disk for good and give it its final name, in one step.
 
     A file from another file system is first copied beside the target, so that the final name
     never shows half a file.
+
+    Args:
+        unfinished: The whole file.
+        target: The final name.
+        overwrite: Replace what has that name.
+        on_whole: Told the file that is going to be renamed, when nothing changes it any more.
 
     Raises:
         OutputError: The target has appeared meanwhile without `overwrite`, or cannot be written.
@@ -181,13 +203,14 @@ def publish(unfinished: Path, target: Path, *, overwrite: bool) -> None:
         if unfinished.stat().st_dev != target.parent.stat().st_dev:
             with unfinished_file(target, None) as beside:
                 shutil.copyfile(unfinished, beside)
-                publish(beside, target, overwrite=overwrite)
+                publish(beside, target, overwrite=overwrite, on_whole=on_whole)
             return
         with unfinished.open("rb") as written:
             os.fsync(written.fileno())
         if is_taken(target) and not overwrite:
             raise OutputError(f"{target} has appeared meanwhile; --overwrite replaces it.")
         set_usual_permissions(unfinished)
+        on_whole(unfinished)
         unfinished.replace(target)
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror}.") from error

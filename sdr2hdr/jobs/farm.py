@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from sdr2hdr.conversion import Conversion
+from sdr2hdr.delivery.target_file import check_is_new
 from sdr2hdr.errors import BackendUnavailableError, PartialFailureError, UsageError
+from sdr2hdr.jobs.ending import ended_before
 from sdr2hdr.jobs.job_log import make_way_for_log
 from sdr2hdr.jobs.listener import JobListener
 from sdr2hdr.jobs.lock import output_lock
@@ -51,11 +51,11 @@ def convert_segments(
     """
     segments = chosen_segments(conversion, plan, job)
     with output_lock(conversion.target, shared=True):
-        folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
-        folder.make()
-        folder.join(plan)
-        run = JobRun(conversion, folder, listener, stop, time.monotonic())
-        with stops_told(folder):
+        check_is_new(conversion.target, overwrite=conversion.options.overwrite)
+        run = JobRun.of(conversion, listener, stop, plan)
+        run.folder.make()
+        run.folder.join(plan)
+        with stops_told(run.folder):
             finished = finished_before(run, plan, segments) if job.resume else {}
             listener.planned(plan, len(finished))
             return converted(run, plan, segments, finished, job)
@@ -83,12 +83,14 @@ def merge_segments(
         Sdr2HdrError: As `sdr2hdr.jobs.run.convert`.
     """
     with output_lock(conversion.target):
-        folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
-        make_way_for_log(conversion, folder)
-        run = JobRun(conversion, folder, listener, stop, time.monotonic())
-        with stops_told(folder):
+        run = JobRun.of(conversion, listener, stop, plan)
+        known = ended_before(run)
+        if known is not None:
+            return known
+        make_way_for_log(conversion, run.folder)
+        with stops_told(run.folder):
             finished = finished_before(run, plan, plan.segments)
-            _check_all_there(plan, folder, finished)
+            _check_all_there(plan, run.folder, finished)
             if not job.allow_mixed:
                 _check_unmixed(plan, finished)
             segments = [finished[segment.index] for segment in plan.segments]

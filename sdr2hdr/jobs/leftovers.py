@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from sdr2hdr.delivery.target_file import abandoned_files
-from sdr2hdr.errors import InputError, OutputError
+from sdr2hdr.errors import InputError, LockedError, OutputError
 from sdr2hdr.jobs.lock import LOCK_SUFFIX, is_stale, lock_path, output_lock
 from sdr2hdr.jobs.work_folder import WORK_FOLDER_SUFFIX, WorkFolder
 from sdr2hdr.media.image_sequence import unfinished_sequences
@@ -31,6 +32,7 @@ class Leftover:
             that is not whole; "lock" of a run that was killed.
         finished_segments: How many there are in a work folder.
         segments: How many its plan has, None if there is none that can be read.
+        is_named: Whether it was asked for by its own name.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class Leftover:
     kind: Literal["work_folder", "partial_file", "partial_sequence", "lock"] = "work_folder"
     finished_segments: int = 0
     segments: int | None = None
+    is_named: bool = False
 
 
 def find_leftovers(place: Path, temp_dir: Path | None = None) -> list[Leftover]:
@@ -68,7 +71,7 @@ def _found_at(place: Path, temp_dir: Path | None) -> list[Leftover]:
         return [*_work_folders(place), *partials, *_locks(place)]
     if place.is_dir():
         found = _leftover(place)
-        return [] if found is None else [found]
+        return [] if found is None else [replace(found, is_named=True)]
     if not place.parent.is_dir():
         raise InputError(f"{place} does not exist; expected an output or a folder.")
     folders = {WorkFolder.of(place, lies_in).path for lies_in in (None, temp_dir)}
@@ -82,9 +85,12 @@ def remove_leftover(leftover: Leftover) -> None:
     """Remove something that is left.
 
     Raises:
-        LockedError: A run is at work on that output.
+        LockedError: A run is at work on that output, or it cannot be told whether one is.
         OutputError: It cannot be removed.
     """
+    if leftover.kind == "work_folder" and _is_gone(leftover.target.parent):
+        _remove_without_lock(leftover)
+        return
     # The lock's file goes with the lock.
     with output_lock(leftover.target):
         if leftover.kind == "work_folder":
@@ -98,6 +104,32 @@ def remove_leftover(leftover: Leftover) -> None:
                 raise OutputError(
                     f"{leftover.path} cannot be removed: {error.strerror}."
                 ) from error
+
+
+def _remove_without_lock(leftover: Leftover) -> None:
+    """Remove a work folder whose output's folder is gone, and with it the place of the lock.
+
+    No run on this machine can be at work there. One that sees the folder under that name elsewhere
+    can, so the user has to mean this very work.
+    """
+    if not leftover.is_named:
+        raise LockedError(
+            f"{leftover.path} is kept: {leftover.target.parent} is not here, where the lock of a "
+            "run on another machine would be. `sdr2hdr clean "
+            f"{shlex.quote(str(leftover.path))}` removes it."
+        )
+    WorkFolder(leftover.path, leftover.target).clear()
+
+
+def _is_gone(folder: Path) -> bool:
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        # It is there, or nobody knows.
+        return False
+    return False
 
 
 def remove_pictures_of(target: Path) -> None:

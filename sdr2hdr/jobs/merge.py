@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.delivery.findings import Finding
@@ -48,6 +49,7 @@ def merge(
     folder: WorkFolder,
     segments: Sequence[FinishedSegment],
     check_stop: Callable[[], None] = lambda: None,
+    on_whole: Callable[[Merged, Path], None] = lambda merged, unfinished: None,
 ) -> Merged:
     """Make the output of a plan's segments and give it its name.
 
@@ -56,6 +58,7 @@ def merge(
         folder: Where the segments lie.
         segments: All of them, in order.
         check_stop: Called on the way; may raise to stop.
+        on_whole: Told the whole output's file before it gets its name.
 
     Raises:
         GateError: A shot flickers too much; the segments stay.
@@ -93,10 +96,16 @@ def merge(
             written = _with_findings(conversion, folder, written, expectation)
         check_stop()
         write_job_log(conversion, folder, _summaries(folder, segments), totals.light)
-        publish(folder.merged, conversion.target, overwrite=options.overwrite)
+        result = Merged(written, totals)
+        publish(
+            folder.merged,
+            conversion.target,
+            overwrite=options.overwrite,
+            on_whole=lambda unfinished: on_whole(result, unfinished),
+        )
     finally:
         folder.merged.unlink(missing_ok=True)
-    return Merged(written, totals)
+    return result
 
 
 def _summaries(folder: WorkFolder, segments: Sequence[FinishedSegment]) -> Iterator[RangeSummary]:

@@ -17,10 +17,11 @@ Options = TypeVar("Options")
 
 
 def to_values(options: Any, left_out: frozenset[str], place: str = "") -> dict[str, Any]:
-    """Give the fields of frozen options as numbers, text, null and objects.
+    """Give the fields of frozen options as numbers, text, null, lists and objects.
 
     Args:
-        options: A dataclass whose fields are dataclasses, enumerations, paths and plain values.
+        options: A dataclass whose fields are dataclasses, enumerations, paths, plain values, and
+            tuples of these.
         left_out: Fields that are not wanted, such as "read.strict".
         place: Where these options lie in the outermost ones, with a dot behind.
     """
@@ -30,12 +31,10 @@ def to_values(options: Any, left_out: frozenset[str], place: str = "") -> dict[s
         if name in left_out:
             continue
         value = getattr(options, field.name)
-        if is_dataclass(value):
-            values[field.name] = to_values(value, left_out, f"{name}.")
-        elif isinstance(value, Enum):
-            values[field.name] = value.name
+        if isinstance(value, tuple):
+            values[field.name] = [_plain(part, left_out, f"{name}.") for part in value]
         else:
-            values[field.name] = str(value) if isinstance(value, Path) else value
+            values[field.name] = _plain(value, left_out, f"{name}.")
     return values
 
 
@@ -63,6 +62,14 @@ def from_values(kind: type[Options], values: Mapping[str, Any], what: str) -> Op
         raise InputError(f"{what} holds options that are not complete: {error}.") from error
 
 
+def _plain(value: Any, left_out: frozenset[str], place: str) -> Any:
+    if is_dataclass(value):
+        return to_values(value, left_out, place)
+    if isinstance(value, Enum):
+        return value.name
+    return str(value) if isinstance(value, Path) else value
+
+
 def _value(hint: Any, value: Any, name: str, what: str) -> Any:
     choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     for choice in choices:
@@ -75,6 +82,10 @@ def _value(hint: Any, value: Any, name: str, what: str) -> Any:
         elif isinstance(choice, type) and issubclass(choice, Enum):
             if isinstance(value, str) and value in choice.__members__:
                 return choice[value]
+        elif get_origin(choice) is tuple:
+            # As `tuple[Part, ...]`.
+            if isinstance(value, list):
+                return tuple(_value(get_args(choice)[0], part, name, what) for part in value)
         elif choice is Path:
             if isinstance(value, str):
                 return Path(value)

@@ -279,7 +279,7 @@ def _shot(given: JsonObject) -> Shot:
     shot = Shot(
         first_frame=given.take("first_frame", int),
         frame_count=given.take("frame_count", int),
-        transition=_choice(given, "transition", get_args(Transition)),
+        transition=given.take_choice("transition", get_args(Transition)),
     )
     given.finish()
     return shot
@@ -289,7 +289,7 @@ def _fade(given: JsonObject) -> Fade:
     fade = Fade(
         first_frame=given.take("first_frame", int),
         frame_count=given.take("frame_count", int),
-        kind=_choice(given, "kind", get_args(FadeKind)),
+        kind=given.take_choice("kind", get_args(FadeKind)),
     )
     given.finish()
     return fade
@@ -322,13 +322,6 @@ def _segment(given: JsonObject) -> Segment:
     )
     given.finish()
     return segment
-
-
-def _choice(given: JsonObject, name: str, allowed: tuple[Any, ...]) -> Any:
-    value = given.take(name, str)
-    if value not in allowed:
-        raise given.fault(f'"{name}" is {value!r}; expected one of {", ".join(allowed)}.')
-    return value
 
 
 def _check_cover(name: str, parts: tuple[Shot, ...] | tuple[Segment, ...], frames: int) -> None:

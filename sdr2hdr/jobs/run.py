@@ -8,10 +8,10 @@ nothing to merge: they are converted in one go.
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.engine.tile_choice import SMALLEST_TILE_PX
@@ -24,15 +24,16 @@ from sdr2hdr.errors import (
     UsageError,
 )
 from sdr2hdr.jobs.cluster import cluster_executor
-from sdr2hdr.jobs.disk import sync_folder, told
+from sdr2hdr.jobs.ending import close_folder, ended_before
 from sdr2hdr.jobs.job_log import check_job_log, make_way_for_log
 from sdr2hdr.jobs.leftovers import remove_pictures_of
 from sdr2hdr.jobs.listener import JobListener
 from sdr2hdr.jobs.lock import output_lock
-from sdr2hdr.jobs.merge import merge
+from sdr2hdr.jobs.merge import Merged, merge
 from sdr2hdr.jobs.perform import check_source
 from sdr2hdr.jobs.plan import Plan, Segment
 from sdr2hdr.jobs.planning import look_through, make_plan
+from sdr2hdr.jobs.published import Published, remember_output
 from sdr2hdr.jobs.records import FinishedSegment
 from sdr2hdr.jobs.segment_loop import JobRun, run_segments
 from sdr2hdr.jobs.settings import (
@@ -103,11 +104,13 @@ def convert(
             remove_pictures_of(conversion.target)
             return _convert_in_one_go(conversion, listener)
     with output_lock(conversion.target):
-        folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
-        make_way_for_log(conversion, folder)
-        folder.remove_partials()
-        run = JobRun(conversion, folder, listener, stop or StopRequest(), time.monotonic())
-        with stops_told(folder), _kept_if_useful(folder):
+        run = JobRun.of(conversion, listener, stop or StopRequest(), plan)
+        known = ended_before(run, resume=job.resume)
+        if known is not None:
+            return known
+        make_way_for_log(conversion, run.folder)
+        run.folder.remove_partials()
+        with stops_told(run.folder), _kept_if_useful(run.folder):
             return _convert_file(run, job, plan)
 
 
@@ -256,12 +259,18 @@ def merged(
     check_room(conversion, run.folder.path, sum(segment.size_bytes for segment in segments))
     run.stop.check()
     run.listener.merging(len(segments))
-    result = merge(conversion, run.folder, segments, run.stop.check)
-    # The segments go only when no power cut can take the output's name back.
-    with told(str(conversion.target)):
-        sync_folder(conversion.target.absolute().parent)
-    run.folder.clear()
-    run.listener.published(conversion.target)
+
+    def on_whole(result: Merged, unfinished: Path) -> None:
+        summary = _summary(run, result, resumed_frames)
+        remember_output(run.folder, unfinished, Published(run.asked, plan.source, summary))
+
+    result = merge(conversion, run.folder, segments, run.stop.check, on_whole)
+    close_folder(run)
+    return _summary(run, result, resumed_frames)
+
+
+def _summary(run: JobRun, result: Merged, resumed_frames: int) -> ConversionSummary:
+    conversion = run.conversion
     return ConversionSummary(
         target=conversion.target,
         frames=result.totals.frame_count,

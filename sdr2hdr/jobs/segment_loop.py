@@ -14,6 +14,7 @@ from sdr2hdr.jobs.listener import JobListener, SegmentNews
 from sdr2hdr.jobs.perform import perform
 from sdr2hdr.jobs.plan import Plan, Segment
 from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord
+from sdr2hdr.jobs.settings import asked_for
 from sdr2hdr.jobs.source_identity import SourceWatch
 from sdr2hdr.jobs.space import SpaceWatch
 from sdr2hdr.jobs.stopping import Drain, StopRequest
@@ -39,6 +40,7 @@ class JobRun:
         listener: Hears how it goes.
         stop: Asked whether to end.
         started: Of `time.monotonic`.
+        asked: What the command asks for, as `settings.asked_for` gives it.
     """
 
     conversion: Conversion
@@ -46,6 +48,27 @@ class JobRun:
     listener: JobListener
     stop: StopRequest
     started: float
+    asked: str
+
+    @classmethod
+    def of(
+        cls,
+        conversion: Conversion,
+        listener: JobListener,
+        stop: StopRequest,
+        given: Plan | None = None,
+    ) -> JobRun:
+        """A run that begins now.
+
+        Args:
+            conversion: As prepared.
+            listener: Hears how it goes.
+            stop: Asked whether to end.
+            given: A plan that the command names.
+        """
+        folder = WorkFolder.of(conversion.target, conversion.options.temp_dir)
+        asked = asked_for(conversion, given)
+        return cls(conversion, folder, listener, stop, time.monotonic(), asked)
 
     @property
     def elapsed_seconds(self) -> float:
@@ -99,6 +122,7 @@ class _Loop:
         self._frames = sum(done.frame_count for done in finished.values())
         self._bytes = sum(done.size_bytes for done in finished.values())
         self._resumed_frames = self._frames
+        self._told = (0, 0)
         self._space = SpaceWatch(run.conversion, run.folder.path, plan.frame_count)
         self._space.add(self._frames, self._bytes)
         self._started = time.monotonic()
@@ -208,12 +232,17 @@ class _Loop:
         )
 
     def _tell_progress(self, frames: int, written_bytes: int) -> None:
+        """Say how far all is; a segment that is tried again counts as far as it had come."""
+        told_frames, told_bytes = self._told
+        frames = max(self._frames + frames, told_frames)
+        written_bytes = max(self._bytes + written_bytes, told_bytes)
+        self._told = (frames, written_bytes)
         self._run.listener.progress(
             Progress(
-                frames=self._frames + frames,
+                frames=frames,
                 frame_count=self._frame_count,
                 elapsed_seconds=time.monotonic() - self._started,
-                written_bytes=self._bytes + written_bytes,
+                written_bytes=written_bytes,
                 stage="convert",
                 resumed_frames=self._resumed_frames,
             )

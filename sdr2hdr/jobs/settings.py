@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,11 +11,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sdr2hdr.conversion import Conversion, prepare
+from sdr2hdr.conversion import Conversion, even
 from sdr2hdr.engine.weights_identity import weights_identity
 from sdr2hdr.errors import BackendUnavailableError, InputError, UsageError
 from sdr2hdr.jobs.option_values import from_values, to_values
+from sdr2hdr.jobs.pinned import read_pinned
 from sdr2hdr.jobs.plan import Plan
+from sdr2hdr.jobs.published import prepare_job
 from sdr2hdr.jobs.source_identity import identify
 from sdr2hdr.media.library_versions import encoder_version, library_versions
 from sdr2hdr.media.video_encoder import thread_count
@@ -23,6 +27,7 @@ from sdr2hdr.version import __version__
 __all__ = [
     "SAME_EVERYWHERE",
     "as_pinned",
+    "asked_for",
     "changes_since",
     "check_same_machine",
     "computed_with",
@@ -44,6 +49,11 @@ LOCAL_OPTIONS = frozenset(
     }
 )
 """Options of which no byte of a segment depends, or that "made_with" and "computed_with" say."""
+
+NOWHERE_SEEN = frozenset(
+    {"temp_dir", "read.threads", "encode.threads", "engine.weights_dir", "engine.threads"}
+)
+"""Options of which nothing depends that a finished output has or has passed."""
 
 SAME_EVERYWHERE = "made_with"
 """The part of the settings in which machines may differ, and then give other bytes."""
@@ -91,6 +101,21 @@ def made_with(conversion: Conversion) -> dict[str, Any]:
     }
 
 
+def asked_for(conversion: Conversion, given: Plan | None) -> str:
+    """Hash of what a command asks for, on this machine: hexadecimal.
+
+    Args:
+        conversion: As prepared, not as a plan pins it.
+        given: A plan that the command names.
+    """
+    content = {
+        "options": to_values(conversion.options, NOWHERE_SEEN),
+        SAME_EVERYWHERE: made_with(conversion),
+        "plan": None if given is None else given.key,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def planned_options(
     pinned: Mapping[str, Any], local: ConvertOptions | None = None
 ) -> ConvertOptions:
@@ -103,14 +128,8 @@ def planned_options(
     Raises:
         InputError: The plan's options are not those of this version.
     """
-    try:
-        options = from_values(ConvertOptions, pinned["options"], "The plan")
-        threads = _encoder_threads(pinned)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            "The plan does not say with which options it was made; expected the plan of a "
-            "conversion. Make it anew with `sdr2hdr plan`."
-        ) from error
+    read = read_pinned(pinned)
+    options = from_values(ConvertOptions, read.options, "The plan")
     if local is None:
         local = ConvertOptions(options.model)
     return replace(
@@ -125,7 +144,7 @@ def planned_options(
         encode=replace(
             options.encode,
             drop_unsupported=local.encode.drop_unsupported,
-            threads=threads,
+            threads=read.computed_with.encoder_threads,
         ),
         engine=replace(
             options.engine,
@@ -156,27 +175,23 @@ def pinned_conversion(
         Sdr2HdrError: As `prepare`.
         InputError: The plan's settings are not those of this version.
     """
-    container = plan.pinned.get("container")
-    if target.suffix.lower() != container:
+    pinned = read_pinned(plan.pinned)
+    if target.suffix.lower() != pinned.container:
         raise UsageError(
-            f"The plan is for a {container} file; {target.name} was named. Name one that ends so, "
-            "or plan anew (`sdr2hdr plan --container`)."
+            f"The plan is for a {pinned.container} file; {target.name} was named. Name one that "
+            "ends so, or plan anew (`sdr2hdr plan --container`)."
         )
-    options = planned_options(plan.pinned, local)
-    try:
-        computed = plan.pinned["computed_with"]
-        engine = replace(
-            options.engine,
-            backend=computed["backend"],
-            precision=computed["precision"],
-            device=_same_device(options.engine, computed["device"]),
-        )
-        tile_px = computed["tile_px"]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"The plan does not say {error}; expected it under pinned.") from error
+    options, computed = planned_options(plan.pinned, local), pinned.computed_with
+    engine = replace(
+        options.engine,
+        backend=computed.backend,
+        precision=computed.precision,
+        device=_same_device(options.engine, computed.device),
+    )
     if not computes:
         engine = EngineOptions("torch", "cpu", "fp32", weights_dir=options.engine.weights_dir)
-    conversion = prepare(source, target, replace(options, engine=engine), tile_px)
+    conversion = prepare_job(source, target, replace(options, engine=engine), computed.tile_px)
+    _check_active_picture(plan, conversion)
     # The engine is told the plan's answers; what was asked for stays what the plan says.
     return replace(conversion, options=options, active_picture=plan.active_picture)
 
@@ -196,7 +211,8 @@ def as_pinned(conversion: Conversion, plan: Plan) -> Conversion:
         source, target = conversion.source.path, conversion.target
         pinned = pinned_conversion(source, target, plan, conversion.options)
         conversion = replace(pinned, on_clocks=conversion.on_clocks)
-    encode = replace(conversion.options.encode, threads=_encoder_threads(plan.pinned))
+    threads = read_pinned(plan.pinned).computed_with.encoder_threads
+    encode = replace(conversion.options.encode, threads=threads)
     options = replace(conversion.options, encode=encode)
     return replace(conversion, options=options, active_picture=plan.active_picture)
 
@@ -266,8 +282,21 @@ def differences(planned: Mapping[str, Any], here: Mapping[str, Any], place: str 
     return found
 
 
-def _encoder_threads(pinned: Mapping[str, Any]) -> int:
-    return int(pinned["computed_with"]["encoder_threads"])
+def _check_active_picture(plan: Plan, conversion: Conversion) -> None:
+    """Refuse a picture inside bars that no source of this size can have: edges on even px."""
+    picture, video = plan.active_picture, conversion.source.video
+    if picture is None:
+        return
+    for first, last, size in (
+        (picture.top, picture.bottom, video.height_px),
+        (picture.left, picture.right, video.width_px),
+    ):
+        on_even = first % 2 == 0 and (last % 2 == 0 or last == size)
+        if not (0 <= first < last <= even(size) and on_even):
+            raise InputError(
+                f'The plan: "active_picture" is {first} to {last} of {size} px; expected a part of '
+                "them that begins and ends on even ones. Make it anew with `sdr2hdr plan`."
+            )
 
 
 def _same_device(asked: EngineOptions, kind: str) -> str:

@@ -48,6 +48,20 @@ class JsonObject:
             )
         return value
 
+    def take_choice(self, name: str, allowed: tuple[Any, ...]) -> Any:
+        """Text that is one of some."""
+        value = self.take(name, str)
+        if value not in allowed:
+            raise self.fault(f'"{name}" is {value!r}; expected one of {", ".join(allowed)}.')
+        return value
+
+    def take_positive(self, name: str) -> int:
+        """A whole number above 0."""
+        value = self.take(name, int)
+        if value < 1:
+            raise self.fault(f'"{name}" is {value}; expected 1 or more.')
+        return value
+
     def take_optional(self, name: str, kind: type[Kind]) -> Kind | None:
         """The same, or None for null."""
         return None if self.take_null(name) else self.take(name, kind)

@@ -33,6 +33,7 @@ __all__ = ["WORK_FOLDER_SUFFIX", "WorkFolder"]
 WORK_FOLDER_SUFFIX = ".sdr2hdr"
 _TARGET_FILE = "output.txt"
 _LIGHT_LOG_FILE = "light_log.txt"
+_PUBLISHED_FILE = "published.json"
 _RECORDS = "[0-9]*.json"
 _PATH_DIGITS = 8
 
@@ -74,6 +75,11 @@ class WorkFolder:
     def plan_path(self) -> Path:
         """The plan's file."""
         return self.path / "plan.json"
+
+    @property
+    def published_path(self) -> Path:
+        """The file about an output that has its name."""
+        return self.path / _PUBLISHED_FILE
 
     @staticmethod
     def target_of(path: Path) -> Path | None:
@@ -251,14 +257,16 @@ class WorkFolder:
         if not self.path.is_dir():
             return
         with self._removal_told():
-            # Without its plan nothing in the folder counts any more, however far this comes; and
+            # Without its plan nothing in the folder counts any more, however far this comes; as
+            # long as it knows the named output, the same command ends what a kill here leaves; and
             # as long as it says whose it is, `clean` knows it.
             self.plan_path.unlink(missing_ok=True)
             for path in self.path.iterdir():
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
-                elif path.name != _TARGET_FILE:
+                elif path.name not in (_TARGET_FILE, _PUBLISHED_FILE):
                     path.unlink(missing_ok=True)
+            self.published_path.unlink(missing_ok=True)
             shutil.rmtree(self.path)
 
     def remove_if_useless(self) -> None:

@@ -25,11 +25,13 @@ from long_clips import (
 
 from sdr2hdr.cli import run as run_command
 from sdr2hdr.delivery.target_file import unfinished_file
+from sdr2hdr.frames import Rectangle
 from sdr2hdr.jobs import run, settings
 from sdr2hdr.jobs.farm import ranges
 from sdr2hdr.jobs.lock import lock_path, output_lock
 from sdr2hdr.jobs.option_values import from_values, to_values
 from sdr2hdr.jobs.perform import perform
+from sdr2hdr.jobs.plan import read_plan
 from sdr2hdr.jobs.planning import make_plan
 from sdr2hdr.jobs.records import SegmentRecord
 from sdr2hdr.jobs.settings import LOCAL_OPTIONS, planned_options
@@ -129,6 +131,57 @@ def test_what_a_plan_says_is_not_said_twice(
         assert (code, word in err) == (expected, True), (arguments, err)
     code, _, err = call(capfd, "convert", source, tmp_path / "out.mp4", "--plan", plan)
     assert code == 2 and ".mkv" in err
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (("computed_with", "tile_px"), -5, '"computed_with": "tile_px" is -5; expected 1 or more'),
+        (("computed_with", "tile_px"), "x", '"tile_px" is "x"; expected a whole number'),
+        (("computed_with", "encoder_threads"), 2.5, '"encoder_threads" is 2.5; expected a whole'),
+        (("computed_with", "backend"), "x", "\"backend\" is 'x'; expected one of torch, onnx"),
+        (("computed_with",), {}, '"computed_with" has no "backend"; expected one'),
+        (("made_with",), 4, '"made_with" is 4; expected an object'),
+        (("options",), None, '"options" is null; expected an object'),
+        (("container",), 4, '"container" is 4; expected text'),
+        (("more",), 4, '"pinned" has "more" that nobody knows'),
+        ((), {}, '"pinned" has no "container"; expected one'),
+    ],
+)
+def test_what_a_plan_must_not_pin_is_named(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str], place, value, words
+):
+    made = read_plan(plan)
+    pinned = json.loads(json.dumps({"pinned": dict(made.pinned)}))
+    part = pinned
+    *way, name = ("pinned", *place)
+    for step in way:
+        part = part[step]
+    part[name] = value
+    plan.write_text(made.with_pinned(pinned["pinned"]).to_json(), encoding="utf-8")
+    target = tmp_path / "out.mkv"
+    for command in (("convert", source, target, "--plan", plan), ("merge", plan, target)):
+        code, _, err = call(capfd, *command)
+        assert (code, words in err) == (3, True), err
+    assert list(tmp_path.iterdir()) == [plan]
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Rectangle(0, 0, 9998, 64),
+        Rectangle(-2, 0, 48, 64),
+        Rectangle(8, 8, 8, 64),
+        Rectangle(0, 3, 48, 64),
+    ],
+)
+def test_a_picture_that_the_source_cannot_have_is_refused(
+    source: Path, tmp_path: Path, plan: Path, capfd: pytest.CaptureFixture[str], picture: Rectangle
+):
+    made = dataclasses.replace(read_plan(plan), active_picture=picture)
+    plan.write_text(made.to_json(), encoding="utf-8")
+    code, _, err = call(capfd, "convert", source, tmp_path / "out.mkv", "--plan", plan)
+    assert code == 3 and '"active_picture" is ' in err
 
 
 def test_a_record_with_an_absurd_number_counts_as_damaged(

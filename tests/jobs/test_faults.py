@@ -34,7 +34,7 @@ from sdr2hdr.errors import (
     PartialFailureError,
     StoppedError,
 )
-from sdr2hdr.jobs import run, stopping
+from sdr2hdr.jobs import run, segment_loop, stopping
 from sdr2hdr.jobs.listener import SegmentNews
 from sdr2hdr.jobs.lock import lock_path, output_lock
 from sdr2hdr.jobs.segment_loop import ATTEMPTS
@@ -90,6 +90,28 @@ def test_a_failure_that_passes_is_tried_again(
     failed = [(news.segment.index, news.will_retry) for news in ears.news if news.error]
     assert failed == [(1, True), (3, True), (3, True)]
     assert target.read_bytes() == whole
+
+
+def test_progress_takes_no_step_back(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    real, failed, told = segment_loop.perform, set[int](), list[Progress]()
+
+    def fails_at_its_end(conversion, plan, segment, folder, on_frames, watch):
+        record = real(conversion, plan, segment, folder, on_frames, watch)
+        if segment.index not in failed:
+            failed.add(segment.index)
+            raise OutputError("x265 failed")
+        return record
+
+    class Watcher(Ears):
+        def progress(self, progress: Progress) -> None:
+            if progress.stage == "convert":
+                told.append(progress)
+
+    monkeypatch.setattr(segment_loop, "perform", fails_at_its_end)
+    run.convert(prepare(source, tmp_path / "out.mkv", OPTIONS), listener=Watcher())
+    for values in ([p.frames for p in told], [p.written_bytes for p in told]):
+        assert values == sorted(values) and values[0] == 0
+    assert told[-1].frames == FRAMES
 
 
 def test_a_segment_that_fails_for_good_stops_no_other(

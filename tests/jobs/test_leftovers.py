@@ -64,15 +64,16 @@ def test_a_kill_while_a_work_folder_is_removed_leaves_what_clean_knows(
     (folder.path / "a folder").mkdir()
     real = os.unlink
 
-    def killed_at_the_third(*given, **named) -> None:
+    def killed_at_the_fourth(*given, **named) -> None:
         if next(calls):
             raise Killed
         real(*given, **named)
 
     while folder.path.exists():
-        calls = iter([False, False, True])  # The plan, which is not there, counts as well.
+        # The plan and the known output, which are not there, count as well.
+        calls = iter([False, False, False, True])
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
-            patch.setattr(os, "unlink", killed_at_the_third)
+            patch.setattr(os, "unlink", killed_at_the_fourth)
             folder.clear()
         left = find_leftovers(tmp_path)
         assert [each.path for each in left] == ([folder.path] if folder.path.exists() else [])
@@ -86,3 +87,44 @@ def test_what_cannot_be_removed_is_told(tmp_path: Path, name: str):
         folder.remove_partials()
         folder.clear()
     assert find_leftovers(tmp_path)
+
+
+def test_clean_goes_on_behind_what_cannot_be_removed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    stuck = [work_folder(tmp_path / name) for name in ("a.mkv", "c.mkv")]
+    for folder in stuck:
+        (folder.path / "plan.json").mkdir()
+    others = [work_folder(tmp_path / name) for name in ("b.mkv", "d.mkv")]
+    code, out, err = call(capfd, "clean", tmp_path, "--json")
+    found = {
+        Path(event["path"]): event["removed"] for event in map(json.loads, out.splitlines()[:4])
+    }
+    assert found == {
+        **{folder.path: False for folder in stuck},
+        **{folder.path: True for folder in others},
+    }
+    assert json.loads(out.splitlines()[4])["exit_code"] == code == 5
+    assert "2 of 4 could not be removed" in err
+    assert all(str(folder.path) in err for folder in stuck)
+    assert not any(folder.path.exists() for folder in others)
+
+
+def test_work_for_a_folder_that_is_gone_is_removed_by_its_name(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    temporary, target = tmp_path / "temporary", tmp_path / "gone" / "out.mkv"
+    temporary.mkdir()
+    folder = WorkFolder.of(target, temporary)
+    folder.make()
+    # The lock may be held where that folder is seen.
+    code, out, err = call(capfd, "clean", "--temp-dir", temporary, "--json")
+    assert (code, json.loads(out)["removed"], folder.path.exists()) == (0, False, True)
+    assert f"{target.parent} is not here" in err and f"`sdr2hdr clean {folder.path}`" in err
+    target.parent.mkdir()
+    with output_lock(target):
+        code, _, err = call(capfd, "clean", folder.path)
+        assert (code, folder.path.exists()) == (0, True) and "another run" in err
+    target.parent.rmdir()
+    code, out, _ = call(capfd, "clean", folder.path, "--json")
+    assert (code, json.loads(out)["removed"], folder.path.exists()) == (0, True, False)

@@ -1,0 +1,64 @@
+"""End a job whose output has its name: this run's, or that of a run that was killed behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sdr2hdr.delivery.target_file import check_is_new
+from sdr2hdr.errors import Notice
+from sdr2hdr.jobs.disk import sync_folder, told
+from sdr2hdr.jobs.published import Published, known_output
+from sdr2hdr.jobs.segment_loop import JobRun
+from sdr2hdr.jobs.source_identity import identify
+from sdr2hdr.pipeline import ConversionSummary
+
+__all__ = ["close_folder", "ended_before"]
+
+
+def ended_before(run: JobRun, *, resume: bool = True) -> ConversionSummary | None:
+    """End what a run has left that was killed when its output had got its name already.
+
+    Returns:
+        How that run went; None if there is no such output.
+
+    Raises:
+        OutputError: There is another output, without `--overwrite`; or the work folder cannot be
+            removed.
+    """
+    target = run.conversion.target
+    known = _same_output(run) if resume else None
+    if known is None:
+        check_is_new(target, overwrite=run.conversion.options.overwrite)
+        return None
+    text = f"{target} is whole; an earlier run was ended before it could say so."
+    run.listener.notice(Notice("notice", text))
+    close_folder(run)
+    return replace(
+        known.summary,
+        target=target,
+        resumed_frames=known.summary.frames,
+        elapsed_seconds=run.elapsed_seconds,
+    )
+
+
+def close_folder(run: JobRun) -> None:
+    """Remove the work folder behind an output that has its name.
+
+    Raises:
+        OutputError: The output's name cannot be brought to the disk, or the folder not be removed.
+    """
+    target = run.conversion.target
+    # The segments go only when no power cut can take the output's name back.
+    with told(str(target)):
+        sync_folder(target.absolute().parent)
+    run.folder.clear()
+    run.listener.published(target)
+
+
+def _same_output(run: JobRun) -> Published | None:
+    """What is known of an output that has its name, if this command would make it again."""
+    known, log = known_output(run.folder, run.conversion.target), run.conversion.options.light_log
+    if known is None or known.asked != run.asked or (log is not None and not log.exists()):
+        return None
+    source = identify(run.conversion.source.path, known.source.duration_seconds)
+    return known if source == known.source else None

@@ -1,0 +1,109 @@
+"""Know the output of this job again, so that a run that was killed behind its naming can end.
+
+The output gets its name before the work folder goes. The same command must not take that output
+for somebody else's then. So the work folder keeps, from just before the naming until all else in
+it is gone, what the named file is recognised by, what was asked for, and what is said at the end.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sdr2hdr import pipeline
+from sdr2hdr.conversion import Conversion
+from sdr2hdr.errors import InputError
+from sdr2hdr.jobs.disk import told, write_text
+from sdr2hdr.jobs.option_values import from_values, to_values
+from sdr2hdr.jobs.source_identity import SourceIdentity
+from sdr2hdr.jobs.strict_json import read_object
+from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.options import ConvertOptions
+
+__all__ = ["Published", "known_output", "prepare_job", "remember_output"]
+
+FORMAT = "sdr2hdr output"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Published:
+    """An output that has its name, or is about to get it.
+
+    Attributes:
+        asked: What it was made by, as `settings.asked_for` gives it.
+        source: What it was made of.
+        summary: What is to be said of it.
+    """
+
+    asked: str
+    source: SourceIdentity
+    summary: pipeline.ConversionSummary
+
+
+def remember_output(folder: WorkFolder, unfinished: Path, published: Published) -> None:
+    """Keep what an output is recognised by, just before it gets its name.
+
+    Args:
+        folder: The work folder.
+        unfinished: The file that is going to be renamed.
+        published: What is known of it.
+
+    Raises:
+        OutputError: The disk does not take it.
+    """
+    with told(str(folder.published_path)):
+        content = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "file": _identity(unfinished),
+            "published": to_values(published, frozenset()),
+        }
+        write_text(folder.published_path, json.dumps(content))
+
+
+def known_output(folder: WorkFolder, target: Path) -> Published | None:
+    """What is known of the file that has the output's name; None if it is not this job's."""
+    try:
+        given = read_object(folder.published_path)
+        if (given.take("format", str), given.take("version", int)) != (FORMAT, FORMAT_VERSION):
+            return None
+        # A link is nothing that a job makes, whatever it leads to.
+        if target.is_symlink() or given.take("file", str) != _identity(target):
+            return None
+        what = str(folder.published_path)
+        return from_values(Published, given.take_mapping("published"), what)
+    except (OSError, InputError):
+        return None
+
+
+def prepare_job(
+    source: Path, target: Path, options: ConvertOptions, tile_px: int | None = None
+) -> Conversion:
+    """Prepare a conversion that a work folder may belong to.
+
+    As `prepare`, but for an output that an earlier run has named: the same command may go on then,
+    and whether it is the same is seen when the job begins.
+    """
+    if options.overwrite or not _is_known(target, options.temp_dir):
+        return pipeline.prepare(source, target, options, tile_px)
+    conversion = pipeline.prepare(source, target, replace(options, overwrite=True), tile_px)
+    return replace(conversion, options=options)
+
+
+def _is_known(target: Path, temp_dir: Path | None) -> bool:
+    try:
+        # What is no file need not have a name at all.
+        return (
+            target.is_file() and known_output(WorkFolder.of(target, temp_dir), target) is not None
+        )
+    except OSError:
+        # `prepare` says what is wrong with the name.
+        return False
+
+
+def _identity(path: Path) -> str:
+    """What a file keeps when it gets another name, and no other file has."""
+    found = path.stat()
+    return f"{found.st_size} bytes, {found.st_mtime_ns} ns, number {found.st_ino}"
