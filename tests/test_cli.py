@@ -313,19 +313,19 @@ def test_batch_goes_on_after_a_fault_of_ours(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    from sdr2hdr import pipeline
+    from sdr2hdr.jobs import published
     from sdr2hdr.options import ConvertOptions
 
     odd, folder = shutil.copyfile(clip, tmp_path / "odd.mp4"), tmp_path / "out"
     folder.mkdir()
-    real = pipeline.prepare
+    real = published.prepare
 
     def prepare(source: Path, target: Path, options: ConvertOptions, tile_px: int | None = None):
         if source == odd:
             raise RuntimeError("a fault made by the test")
         return real(source, target, options, tile_px)
 
-    monkeypatch.setattr(pipeline, "prepare", prepare)
+    monkeypatch.setattr(published, "prepare", prepare)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     batch = ("convert", odd, clip, "--out-dir", folder, *QUICK, "--json")
     code, out, err = call(capfd, *batch)

@@ -11,8 +11,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sdr2hdr import pipeline
-from sdr2hdr.conversion import Conversion
+from sdr2hdr.conversion import Conversion, prepare
 from sdr2hdr.errors import InputError
 from sdr2hdr.jobs.disk import told, write_text
 from sdr2hdr.jobs.option_values import from_values, to_values
@@ -20,6 +19,7 @@ from sdr2hdr.jobs.source_identity import SourceIdentity
 from sdr2hdr.jobs.strict_json import read_object
 from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.options import ConvertOptions
+from sdr2hdr.pipeline import ConversionSummary
 
 __all__ = ["Published", "known_output", "prepare_job", "remember_output"]
 
@@ -39,7 +39,7 @@ class Published:
 
     asked: str
     source: SourceIdentity
-    summary: pipeline.ConversionSummary
+    summary: ConversionSummary
 
 
 def remember_output(folder: WorkFolder, unfinished: Path, published: Published) -> None:
@@ -87,8 +87,8 @@ def prepare_job(
     and whether it is the same is seen when the job begins.
     """
     if options.overwrite or not _is_known(target, options.temp_dir):
-        return pipeline.prepare(source, target, options, tile_px)
-    conversion = pipeline.prepare(source, target, replace(options, overwrite=True), tile_px)
+        return prepare(source, target, options, tile_px)
+    conversion = prepare(source, target, replace(options, overwrite=True), tile_px)
     return replace(conversion, options=options)
 
 
