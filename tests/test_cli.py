@@ -470,7 +470,7 @@ def test_a_fault_of_ours_leaves_the_traceback_in_a_file(
     def broken(*arguments: object) -> None:
         raise RuntimeError("a fault made by the test")
 
-    monkeypatch.setattr("sdr2hdr.pipeline.prepare", broken)
+    monkeypatch.setattr("sdr2hdr.jobs.published.prepare", broken)
     log = tmp_path / "run.log"
     code, _, err = call(capfd, "convert", clip, tmp_path / "o.mkv", "--log-file", log)
     assert code == 1
