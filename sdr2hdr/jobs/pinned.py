@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sdr2hdr.jobs.strict_json import JsonObject
 
 __all__ = ["ComputedWith", "Pinned", "read_pinned"]
 
-
-BACKENDS = ("torch", "onnx")
-DEVICES = ("cpu", "cuda")
-PRECISIONS = ("fp32", "bf16", "fp16")
+Backend = Literal["torch", "onnx"]
+Device = Literal["cpu", "cuda"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +24,9 @@ class ComputedWith:
         tile_px: Longest side of a tile.
     """
 
-    backend: Literal["torch", "onnx"]
-    device: Literal["cpu", "cuda"]
-    precision: Literal["fp32", "bf16", "fp16"]
+    backend: Backend
+    device: Device
+    precision: Precision
     tile_px: int
     encoder_threads: int
 
@@ -67,9 +66,9 @@ def read_pinned(pinned: Mapping[str, Any]) -> Pinned:
 
 def _computed_with(given: JsonObject) -> ComputedWith:
     computed = ComputedWith(
-        backend=given.take_choice("backend", BACKENDS),
-        device=given.take_choice("device", DEVICES),
-        precision=given.take_choice("precision", PRECISIONS),
+        backend=given.take_choice("backend", get_args(Backend)),
+        device=given.take_choice("device", get_args(Device)),
+        precision=given.take_choice("precision", get_args(Precision)),
         tile_px=given.take_positive("tile_px"),
         encoder_threads=given.take_positive("encoder_threads"),
     )
