@@ -23,7 +23,8 @@ def weighted_sum(picture: torch.Tensor, weights: Iterable[float]) -> torch.Tenso
         (N, 1, H, W).
     """
     first, second, third = (float(weight) for weight in weights)
-    return picture[:, 0:1] * first + picture[:, 1:2] * second + picture[:, 2:3] * third
+    total = picture[:, 0:1] * first
+    return total.add_(picture[:, 1:2], alpha=second).add_(picture[:, 2:3], alpha=third)
 
 
 def apply_matrix(matrix: NDArray, picture: torch.Tensor) -> torch.Tensor:

@@ -66,7 +66,7 @@ def power(base: torch.Tensor, exponent: float | torch.Tensor) -> torch.Tensor:
     Returns:
         Same shape and dtype.
     """
-    return torch.exp2(torch.log2(base) * exponent)
+    return torch.log2(base).mul_(exponent).exp2_()
 
 
 def gamma_eotf(signal: torch.Tensor, gamma: float) -> torch.Tensor:
@@ -174,10 +174,12 @@ def pq_inverse_eotf(light_cd_m2: torch.Tensor) -> torch.Tensor:
     Source:
         SMPTE ST 2084:2014; Rec. ITU-R BT.2100-2, Table 4.
     """
-    relative = (light_cd_m2 / PQ_PEAK_CD_M2).clamp(0.0, 1.0)
+    # In place where neither what follows nor a gradient needs the value again: on a picture, which
+    # no cache holds, a new tensor costs more than the arithmetic.
+    relative = (light_cd_m2 / PQ_PEAK_CD_M2).clamp_(0.0, 1.0)
     raised = power(relative, PQ_M1)
-    below_one = (PQ_C2 - PQ_C3) * (1.0 - raised) / (1.0 + PQ_C3 * raised)
-    signal = torch.exp(PQ_M2 * torch.log1p(-below_one))
+    below_one = (1.0 - raised).mul_(PQ_C2 - PQ_C3).div_(raised.mul(PQ_C3).add_(1.0))
+    signal = below_one.neg_().log1p_().mul_(PQ_M2).exp_()
     # The sign is 0 or 1 here; a product costs a quarter of a selection.
     return signal * torch.sign(relative)
 

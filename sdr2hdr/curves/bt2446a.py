@@ -44,7 +44,7 @@ def bt2446a(rgb: torch.Tensor) -> torch.Tensor:
     colour = COLOUR_GAIN * luma_hdr / torch.where(luma > 0.0, luma, 1.0)
     # E'Cb and E'Cr are multiples of B' - Y' and R' - Y', so scaling them scales C' - Y' of all
     # three channels alike, and the matrix to Y'CbCr and back cancels.
-    hdr = (luma_hdr + colour * (sdr - luma)).clamp(0.0, 1.0)
+    hdr = (sdr - luma).mul_(colour).add_(luma_hdr).clamp_(0.0, 1.0)
     return pq_inverse_eotf(PEAK_CD_M2 * bt1886_eotf(hdr))
 
 

@@ -206,7 +206,7 @@ class StageGraphs:
         self._stages += 1
         # A graph does the same work wherever in the frame its tile is.
         module = GraphedStage(self, self._stages - 1, stage.module)
-        return replace(stage, module=module, asks_sides=False, copies_inputs=True)
+        return replace(stage, module=module, asks_sides=False, copies_maps=True)
 
     def _recorded(
         self, key: _Key, module: nn.Module, inputs: Sequence[torch.Tensor]

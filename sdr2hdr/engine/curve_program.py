@@ -34,6 +34,8 @@ class EnlargedCurve(nn.Module):
         if self.phases is not None:
             # The kernel overshoots at edges; the curve's domain is [0, 1].
             pixels = F.pixel_shuffle(self.phases(pixels), self.scale).clamp_(0.0, 1.0)
+        # Networks want channels last; a curve, which takes the planes one by one, loses a third.
+        pixels = pixels.contiguous()
         height_px, width_px = pixels.shape[2:]
         if pixels.is_cuda or torch.compiler.is_exporting() or height_px * width_px <= _STRIP_PX:
             return self.curve(pixels)

@@ -36,9 +36,11 @@ __all__ = ["Engine", "load_engine"]
 
 _PROBE_SIDE_PX = 64
 
-_WORKING_MAPS = 32
-"""Working memory of a thread, in float32 maps of its tile as wide as those between stages. Measured
-with IRNet-2 and tiles of 128 px as 120 to 150 MB a thread, most of it what allocators keep."""
+_WORKING_BYTES = 32 << 20
+_WORKING_MAPS = 10
+"""Working memory of a thread: this, and so many float32 maps of its tile as wide as those between
+stages. Where memory is bounded (`heap.return_large_blocks`), four networks in bf16 and fp32, on one
+thread and two, took at most 37 MB a thread in tiles of 64 px, 64 MB in 128 and 64 MB in 240."""
 
 
 class Engine:
@@ -263,8 +265,8 @@ class Engine:
     def _needed_bytes(self, height_px: int, width_px: int, tile_px: int) -> int:
         maps = self._map_values_per_px * height_px * width_px * self._buffers.dtype.itemsize
         tile_px = min(tile_px, max(height_px, width_px))
-        tiles = self._workers.threads * tile_px**2 * self._map_channels * _WORKING_MAPS * 4
-        return round(maps) + tiles
+        tile = _WORKING_BYTES + tile_px**2 * self._map_channels * _WORKING_MAPS * 4
+        return round(maps) + self._workers.threads * tile
 
 
 def load_engine(

@@ -25,15 +25,17 @@ CUDA_TILE_PX = 512
 SMALLEST_TILE_PX = 16
 """Below this a tile is mostly halo; what does not fit then does not fit."""
 
-_CPU_TILE_PX = 128
-"""Of IRNet-2 collapsed in fp32, with 512 KB of second-level cache a core, a 960x540 frame takes 2.1
-CPU seconds in tiles of 64 or 96 px, 1.8 in 128 and 1.7 in 192, which need 2.25 times the working
-memory of 128. (Best of two on a busy machine: `sdr2hdr bench --tune` knows better.)"""
+_CPU_TILE_PX = 240
+"""The larger a tile, the less of it is halo and the fewer calls a frame takes, until caches are too
+small. With 1 MB of second-level cache a core and two threads, tiles of 128, 160, 240 and 320 px
+take 1.38, 1.37, 1.28 and 1.25 s (IRNet-2, 1920x1080, bf16), 1.95, 1.89, 1.82 and 1.80 s (the same,
+fp32), and 1.25, 1.25, 1.19 and 1.44 s (IRNet-5 x2, 960x540, bf16, 120 px instead of 128): medians
+of 3 to 9 turns. `sdr2hdr bench --tune` knows better."""
 
-_CPU_HALF_TILE_PX = 160
-"""In bf16 a px takes half the cache. IRNet-2 at 1920x1080, 1 MB of second-level cache a core: the
-median of nine turns is 3.6 s in tiles of 160 px and 4.0 s in 128 on a busy machine, and the process
-peaks at 1.04 GB instead of 0.94."""
+_MANY_THREADS = 8
+_MANY_THREADS_TILE_PX = 128
+"""With more threads than this, tiles of `_CPU_TILE_PX` are too few: a frame of 1920x1080 has 40,
+and 16 threads would stand idle for a sixth of their time. A count, not measured."""
 
 _SMALL_CACHE_TILE_PX = 64
 _SMALL_CACHE_BYTES = 256 * 1024
@@ -60,7 +62,7 @@ def choose_tile_px(model: str, placement: Placement) -> int:
     is_small = cache_bytes is not None and cache_bytes < _SMALL_CACHE_BYTES
     if is_small:
         return _SMALL_CACHE_TILE_PX
-    return _CPU_TILE_PX if placement.precision == "fp32" else _CPU_HALF_TILE_PX
+    return _CPU_TILE_PX if placement.threads <= _MANY_THREADS else _MANY_THREADS_TILE_PX
 
 
 def l2_cache_bytes() -> int | None:

@@ -226,9 +226,12 @@ def _run_stage(
 
     def compute(tile: Tile) -> Moments | None:
         nonlocal output
-        cut = [_part(maps[name], tile.source) for name in stage.maps]
-        if not stage.copies_inputs:
-            cut = [part.contiguous(memory_format=buffers.memory_format) for part in cut]
+        cut = [
+            part.contiguous(memory_format=buffers.memory_format)
+            if name == INPUT or not stage.copies_maps
+            else part
+            for name, part in ((name, _part(maps[name], tile.source)) for name in stage.maps)
+        ]
         about = {"sides": tile.sides} if stage.asks_sides else {}
         result = _part(stage.module(*cut, *conditions, **about), tile.core_in_source(stage.scale))
         if stage.output is not None:

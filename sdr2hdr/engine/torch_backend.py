@@ -61,8 +61,10 @@ def prepare_for_torch(program: Program, placement: Placement) -> Program:
             # Fast layers convert maps as they read them.
             converts = is_fast and step.reads_once
             module = step.module if converts else _InSinglePrecision(step.module)
-            step = replace(step, module=module, copies_inputs=True)
-        elif not is_fast:
+            step = replace(step, module=module, copies_maps=True)
+        elif is_fast:
+            step = replace(step, copies_maps=step.reads_once)
+        else:
             step = replace(step, module=_InHalfPrecision(step.module, half))
         prepared.append(step)
     return tuple(prepared)

@@ -76,7 +76,7 @@ class Stage:
         asks_sides: Whether `module` takes the keyword `sides`: it does more at the frame's border
             than pad with zeros, and may leave that out where a halo is cut off.
         reads_once: Whether `module` gives each map, besides the input, to one layer alone.
-        copies_inputs: Whether whatever computes the stage copies its maps before it reads them:
+        copies_maps: Whether whatever computes the stage copies its maps before it reads them:
             they may then be given as they are cut out, rows apart from one another.
     """
 
@@ -90,7 +90,7 @@ class Stage:
     summary: Summary | None = None
     asks_sides: bool = False
     reads_once: bool = False
-    copies_inputs: bool = False
+    copies_maps: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,14 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("cache_bytes", "tile_px"),
-    [(None, 128), (64 << 10, 64), (256 << 10, 128), (512 << 10, 128), (2 << 20, 128)],
+    [(None, 240), (64 << 10, 64), (256 << 10, 240), (512 << 10, 240), (2 << 20, 240)],
 )
 def test_the_cache_decides(cache_bytes, tile_px, monkeypatch):
     monkeypatch.setattr(tile_choice, "l2_cache_bytes", lambda: cache_bytes)
     assert choose_tile_px("irnet2", CPU) == tile_px
-    in_half = choose_tile_px("irnet2", replace(CPU, precision="bf16"))
-    assert in_half == (160 if tile_px == 128 else 64)
+    assert choose_tile_px("irnet2", replace(CPU, precision="bf16")) == tile_px
+    assert choose_tile_px("irnet2", replace(CPU, threads=8)) == tile_px
+    assert choose_tile_px("irnet2", replace(CPU, threads=9)) == min(tile_px, 128)
 
 
 def test_a_tuned_tile_goes_before_the_cache():
