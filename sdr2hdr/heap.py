@@ -1,7 +1,6 @@
-"""The C library's heap: whether it holds on to the memory of tiles, or gives it back at once.
+"""The C library's heap: it holds on to the memory of tiles instead of giving it back at once.
 
-Both settings are of the whole process; the last one made holds. They do something on Linux with
-glibc alone.
+The setting is of the whole process. It does something on Linux with glibc alone.
 """
 
 from __future__ import annotations
@@ -10,17 +9,11 @@ import ctypes
 import ctypes.util
 import sys
 
-__all__ = ["keep_large_blocks", "return_large_blocks"]
+__all__ = ["keep_large_blocks"]
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 """glibc's names for them (malloc.h)."""
-
-LARGE_BLOCK_BYTES = 4_000_000
-"""Measured with IRNet-2 on a 1080p frame, two threads: the process peaks at 0.91 GB with this, at
-1.3 to 1.75 GB with glibc's own threshold, which rises to 32 MB and lets the maps of tiles fragment
-the heap of each thread. The price is fresh pages for each such block, a third of a frame's CPU time
-again, so it is paid only where memory is bounded."""
 
 KEPT_BLOCK_BYTES = 32 << 20
 """The highest threshold that glibc takes on 64-bit machines, and would itself rise to in time."""
@@ -29,15 +22,6 @@ KEPT_HEAP_BYTES = 1 << 30
 """Free memory at the end of a heap that a process keeps: more than its tiles ever take. With the
 64 MB that glibc would rise to, each of two threads gives its memory back from tile to tile still:
 33,000 fresh pages for a frame of 640x640 with IRNet-2, and 0.96 s instead of 0.71."""
-
-
-def return_large_blocks() -> bool:
-    """Let blocks of `LARGE_BLOCK_BYTES` and more go back to the system as soon as they are freed.
-
-    Returns:
-        Whether the allocator took it.
-    """
-    return _set(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 def keep_large_blocks() -> bool:

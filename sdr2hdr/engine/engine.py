@@ -23,7 +23,7 @@ from sdr2hdr.engine.torch_backend import MAP_DTYPES, prepare_for_torch, reproduc
 from sdr2hdr.engine.vector_chain import vectors_in_chain
 from sdr2hdr.errors import FrameMemoryError, ModelError, Notice, UsageError
 from sdr2hdr.frames import RgbBatch
-from sdr2hdr.heap import keep_large_blocks, return_large_blocks
+from sdr2hdr.heap import keep_large_blocks
 from sdr2hdr.networks.card import Form
 from sdr2hdr.networks.collapse import collapse
 from sdr2hdr.networks.registry import NETWORKS, is_network, resolve
@@ -36,11 +36,11 @@ __all__ = ["Engine", "load_engine"]
 
 _PROBE_SIDE_PX = 64
 
-_WORKING_BYTES = 32 << 20
-_WORKING_MAPS = 10
+_WORKING_BYTES = 48 << 20
+_WORKING_MAPS = 16
 """Working memory of a thread: this, and so many float32 maps of its tile as wide as those between
-stages. Where memory is bounded (`heap.return_large_blocks`), four networks in bf16 and fp32, on one
-thread and two, took at most 37 MB a thread in tiles of 64 px, 64 MB in 128 and 64 MB in 240."""
+stages. Four networks in bf16 and fp32, on one thread and two, took at most 53 MB a thread in tiles
+of 64 px, 85 MB in 128 and 273 MB in 240, some of it what allocators keep."""
 
 
 class Engine:
@@ -290,10 +290,7 @@ def load_engine(
         known = ", ".join((*curve_names(), *(spec.name for spec in NETWORKS)))
         raise ModelError(f'There is no model "{model}"; expected one of {known} (--model).')
     placement = resolve_placement(options)
-    if options.max_memory_bytes is not None and placement.device.type == "cpu":
-        return_large_blocks()
-    else:
-        keep_large_blocks()
+    keep_large_blocks()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     in_torch = Placement("torch", placement.device, "fp32", placement.threads)

@@ -32,10 +32,13 @@ take 1.38, 1.37, 1.28 and 1.25 s (IRNet-2, 1920x1080, bf16), 1.95, 1.89, 1.82 an
 fp32), and 1.25, 1.25, 1.19 and 1.44 s (IRNet-5 x2, 960x540, bf16, 120 px instead of 128): medians
 of 3 to 9 turns. `sdr2hdr bench --tune` knows better."""
 
+_SMALLER_TILE_PX = 128
+"""For more threads than `_MANY_THREADS`, and for ONNX Runtime, which takes 2.6 s for IRNet-2 at
+1920x1080 and peaks at 1.4 GB; in tiles of `_CPU_TILE_PX` it takes 2.8 s and 1.8 GB."""
+
 _MANY_THREADS = 8
-_MANY_THREADS_TILE_PX = 128
-"""With more threads than this, tiles of `_CPU_TILE_PX` are too few: a frame of 1920x1080 has 40,
-and 16 threads would stand idle for a sixth of their time. A count, not measured."""
+"""A frame of 1920x1080 has 40 tiles of `_CPU_TILE_PX`: 16 threads would stand idle for a sixth of
+their time. A count, not measured."""
 
 _SMALL_CACHE_TILE_PX = 64
 _SMALL_CACHE_BYTES = 256 * 1024
@@ -62,7 +65,9 @@ def choose_tile_px(model: str, placement: Placement) -> int:
     is_small = cache_bytes is not None and cache_bytes < _SMALL_CACHE_BYTES
     if is_small:
         return _SMALL_CACHE_TILE_PX
-    return _CPU_TILE_PX if placement.threads <= _MANY_THREADS else _MANY_THREADS_TILE_PX
+    if placement.backend == "onnx" or placement.threads > _MANY_THREADS:
+        return _SMALLER_TILE_PX
+    return _CPU_TILE_PX
 
 
 def l2_cache_bytes() -> int | None:

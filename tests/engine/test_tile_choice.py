@@ -31,6 +31,7 @@ def test_the_cache_decides(cache_bytes, tile_px, monkeypatch):
     assert choose_tile_px("irnet2", replace(CPU, precision="bf16")) == tile_px
     assert choose_tile_px("irnet2", replace(CPU, threads=8)) == tile_px
     assert choose_tile_px("irnet2", replace(CPU, threads=9)) == min(tile_px, 128)
+    assert choose_tile_px("irnet2", replace(CPU, backend="onnx")) == min(tile_px, 128)
 
 
 def test_a_tuned_tile_goes_before_the_cache():
