@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["FirstFrames", "look_at_first_frames"]
 
 FRAMES_LOOKED_AT = 6
-MOST_PACKETS = 300
-"""A stream that gives no frame within so many packets is taken as undecodable."""
+MOST_PACKETS = 1000
+"""A stream that gives no frame within so many packets is taken as undecodable. A recording that
+begins between key frames gives none before the next: 10 s at 60 frames a second are not rare."""
 
 HDR_METADATA = frozenset(
     {
@@ -44,6 +45,8 @@ class FirstFrames:
         pts: Of the first frame, in ticks of the stream's time base.
         rotation_degrees: Counter-clockwise, 0, 90, 180 or 270.
         is_mirrored: The display matrix mirrors, which no rotation expresses.
+        earlier: Times of packets, in ticks, that come before `pts` and gave neither a frame nor an
+            error: they lean on pictures that the file does not have.
         interlaced_count: How many of the frames are flagged as interlaced.
     """
 
@@ -57,6 +60,7 @@ class FirstFrames:
     is_mirrored: bool
     interlaced_count: int
     has_hdr_metadata: bool
+    earlier: tuple[int, ...]
 
 
 def look_at_first_frames(
@@ -71,6 +75,7 @@ def look_at_first_frames(
     count = interlaced = 0
     has_hdr = False
     header = b""
+    taken: list[int] = []
     for packets, packet in enumerate(_packets(container, stream), start=1):
         if not header and packet.size:
             header = bytes(packet)
@@ -78,6 +83,9 @@ def look_at_first_frames(
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError):
             frames = []
+        else:
+            if packet.pts is not None and packet.size and not packet.is_discard:
+                taken.append(packet.pts)
         for frame in frames:
             first = frame if first is None else first
             count += 1
@@ -88,12 +96,13 @@ def look_at_first_frames(
     if first is None:
         return None, header
     rotation, is_mirrored = _turn(first)
+    pts = first.pts if first.pts is not None else first.dts
     findings = FirstFrames(
         count=count,
         width_px=first.width,
         height_px=first.height,
         pixel_format=first.format.name,
-        pts=first.pts if first.pts is not None else first.dts,
+        pts=pts,
         tags=ColourTags(
             int(first.color_primaries),
             int(first.color_trc),
@@ -104,6 +113,7 @@ def look_at_first_frames(
         is_mirrored=is_mirrored,
         interlaced_count=interlaced,
         has_hdr_metadata=has_hdr,
+        earlier=tuple(sorted(time for time in taken if pts is not None and time < pts)),
     )
     return findings, header
 

@@ -133,7 +133,11 @@ def _video_info(
         duration_seconds=_duration_seconds(container, stream),
         colour=colour,
     )
-    notices = (*_picture_notices(first, layout), *_crop_notices(first, said.hidden))
+    notices = (
+        *_beginning_notices(first, stream.time_base),
+        *_picture_notices(first, layout),
+        *_crop_notices(first, said.hidden),
+    )
     interlaced = deinterlace_notice(video, options.deinterlace)
     return video, (*notices, *(() if interlaced is None else (interlaced,)))
 
@@ -217,6 +221,18 @@ def _cut_notices(missing_bytes: int) -> list[Notice]:
     if not missing_bytes:
         return []
     text = f"The file is cut short: its last {missing_bytes} bytes are missing, and what they held."
+    return [Notice("warning", text)]
+
+
+def _beginning_notices(first: FirstFrames, time_base: Fraction) -> list[Notice]:
+    if first.pts is None or not first.earlier:
+        return []
+    seconds = float((first.pts - first.earlier[0]) * time_base)
+    count = len(first.earlier)
+    text = (
+        f"The first {seconds:.3f} s of the video ({count} packet{'s' if count > 1 else ''}) cannot "
+        "be decoded: it begins between key frames. Other streams keep what they have there."
+    )
     return [Notice("warning", text)]
 
 

@@ -377,3 +377,18 @@ class TestVideo:
         folder.mkdir()
         path = write_clip(tmp_path / "a.mp4", H264).rename(folder / "c:d%02d.mp4")
         assert probe(path, DEFAULTS).video.width_px == 64
+
+
+def test_a_recording_that_begins_between_key_frames_is_told(tmp_path):
+    whole = Clip(codec="libx264", options={"qp": "20", "g": "10", "bf": "0"}, pts=range(30))
+    path = write_clip(tmp_path / "whole.ts", whole)
+    info = probe(path, DEFAULTS)
+    assert "between key frames" not in texts(info)
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(path.read_bytes()[places[4] :])
+    told = texts(probe(cut, DEFAULTS))
+    # Frames 4 to 9; the next is a key frame.
+    assert "The first 0.240 s of the video (6 packets) cannot be decoded" in told
+    assert len(decoded(cut)) == 20
