@@ -187,14 +187,28 @@ def plan_streams(
                 problems.append(
                     f"#{entry.index} {entry.summary or entry.codec}: {decision.problem}"
                 )
+        others = (
+            []
+            if not problems
+            else [
+                suffix
+                for suffix, other in CONTAINERS.items()
+                if other != container_format
+                and not any(
+                    _decide(stream, samples[stream.index], other, has_chapters, timecode).problem
+                    for stream in candidates
+                )
+            ]
+        )
     planned, lossy = _without_lossy_subtitles(info, planned, container_format)
+    if lossy and not problems:
+        others = [".mov" if container_format == "matroska" else ".mkv"]
     problems += lossy
     if problems and not options.drop_unsupported:
-        other = ".mov" if container_format == "matroska" else ".mkv"
         raise OutputError(
             f"{target.suffix} cannot hold everything in {info.path.name}: "
             + "; ".join(problems)
-            + f". Choose another container, such as {other}, or pass --drop-unsupported."
+            + f". {_way_out(others)}, or pass --drop-unsupported."
         )
     unplaced = () if container_format == "matroska" else tags_without_a_place(info.metadata)
     keeps_cover = any(item.action == "copy" and item.source.is_cover_art for item in planned)
@@ -222,6 +236,12 @@ def plan_streams(
         timecode=_timecode_at(timecode, info, time_range),
         free_tags=bool(unplaced) and not keeps_cover,
     )
+
+
+def _way_out(others: list[str]) -> str:
+    if others:
+        return f"Choose another container, such as {others[0]}"
+    return "No container here does; give these streams another codec first (sound: FLAC)"
 
 
 def _container_format(target: Path) -> str:
@@ -274,7 +294,7 @@ def _refusal_text(container: str, codec: str, kind: str, said: str) -> str:
         return f"{container} holds no attachments"
     what = f"{kind} of this kind" if codec == "unknown" else f"{codec} {kind}"
     says_no_more = any(words in said for words in ("find tag", "support", "only", "Only"))
-    return f"{container} holds no {what}" + ("" if says_no_more else f" ({said})")
+    return f"{what} is not written into {container}" + ("" if says_no_more else f" ({said})")
 
 
 def _decide_cover_art(stream: Stream, packets: list[Packet], container_format: str) -> _Decision:

@@ -79,6 +79,13 @@ def test_another_container_is_named_than_the_one_that_cannot(tmp_path: Path):
     assert actions(plan(source, "out.mov")) == [("convert", "hevc"), ("copy", "pcm_mulaw")]
 
 
+def test_no_container_is_named_where_none_can(tmp_path: Path):
+    source = make_source(tmp_path / "in.avi", Source(audio=("adpcm_ms",)))
+    for target in ("out.mkv", "out.mov", "out.mp4"):
+        with pytest.raises(OutputError, match=r"No container here does; .* FLAC"):
+            plan(source, target)
+
+
 def test_mov_names_the_audio_too(mkv: Path):
     with pytest.raises(OutputError) as caught:
         plan(mkv, "out.mov")
