@@ -226,11 +226,12 @@ def _run_stage(
 
     def compute(tile: Tile) -> Moments | None:
         nonlocal output
+        cut = [_part(maps[name], tile.source) for name in stage.maps]
         cut = [
-            part.contiguous(memory_format=buffers.memory_format)
-            if name == INPUT or not stage.copies_maps
-            else part
-            for name, part in ((name, _part(maps[name], tile.source)) for name in stage.maps)
+            part
+            if stage.copies_maps and name != INPUT
+            else part.contiguous(memory_format=buffers.memory_format)
+            for name, part in zip(stage.maps, cut, strict=True)
         ]
         about = {"sides": tile.sides} if stage.asks_sides else {}
         result = _part(stage.module(*cut, *conditions, **about), tile.core_in_source(stage.scale))
