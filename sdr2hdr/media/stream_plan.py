@@ -187,19 +187,15 @@ def plan_streams(
                 problems.append(
                     f"#{entry.index} {entry.summary or entry.codec}: {decision.problem}"
                 )
-        others = (
-            []
-            if not problems
-            else [
-                suffix
-                for suffix, other in CONTAINERS.items()
-                if other != container_format
-                and not any(
-                    _decide(stream, samples[stream.index], other, has_chapters, timecode).problem
-                    for stream in candidates
-                )
-            ]
-        )
+        others = [
+            suffix
+            for suffix, other in CONTAINERS.items()
+            if problems and other != container_format
+            if not any(
+                _decide(stream, samples[stream.index], other, has_chapters, timecode).problem
+                for stream in candidates
+            )
+        ]
     planned, lossy = _without_lossy_subtitles(info, planned, container_format)
     if lossy and not problems:
         others = [".mov" if container_format == "matroska" else ".mkv"]
