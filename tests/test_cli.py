@@ -369,6 +369,28 @@ def test_batch_refuses_two_inputs_with_one_name(
     assert "would both become" in err
 
 
+@pytest.mark.parametrize("is_link", [False, True])
+def test_batch_overwrites_none_of_its_inputs(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], is_link: bool
+):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    second = written(folder / f"{clip.stem}_hdr.mp4", clip.read_bytes())
+    given = second
+    if is_link:
+        given = tmp_path / "second.mp4"
+        given.symlink_to(second)
+    batch = ("convert", clip, given, "--out-dir", folder, *QUICK)
+    code, _, err = call(capfd, *batch, "--overwrite")
+    assert code == 2 and "which is an input too" in err and str(second) in err
+    assert second.read_bytes() == clip.read_bytes()
+    assert list(folder.iterdir()) == [second]
+    # What is skipped overwrites nothing.
+    assert (
+        call(capfd, "convert", clip, second, "--out-dir", folder, *QUICK, "--skip-existing")[0] == 0
+    )
+
+
 def test_one_path_is_a_usage_error(clip: Path, capfd: pytest.CaptureFixture[str]):
     code, _, err = call(capfd, "convert", clip)
     assert code == 2
