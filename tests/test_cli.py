@@ -391,6 +391,36 @@ def test_batch_overwrites_none_of_its_inputs(
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (("info", "{clip}"), 0),
+        (("check", "{clip}"), 7),
+        (("convert", "--dry-run", "--out-dir", "{folder}", "{clip}", *QUICK), 0),
+        (("plan", "{clip}", "-o", "{folder}/plan.json", "--model", "bt2408"), 0),
+        (("retag", "{clip}", "{folder}/out.mkv"), 3),
+        (("evaluate", "{clip}", "{clip}"), 3),
+        (("merge", "{clip}", "{folder}/out.mkv"), 3),
+        (("merge", "{folder}", "{folder}/out.mkv"), 3),
+    ],
+)
+def test_a_file_that_may_not_be_read_is_no_usage_error(
+    clip: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    expected: int,
+):
+    # The system is asked when the file is opened, so that a batch goes on with the others; nothing
+    # keeps root, who may run this, from reading.
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK and access(path, mode))
+    places = {"clip": clip, "folder": tmp_path}
+    code, _, err = call(capfd, *(part.format(**places) for part in command))
+    assert code == expected, err
+
+
 def test_one_path_is_a_usage_error(clip: Path, capfd: pytest.CaptureFixture[str]):
     code, _, err = call(capfd, "convert", clip)
     assert code == 2
