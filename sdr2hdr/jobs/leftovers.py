@@ -104,6 +104,11 @@ def remove_leftover(leftover: Leftover) -> None:
                 raise OutputError(
                     f"{leftover.path} cannot be removed: {error.strerror}."
                 ) from error
+    if leftover.kind == "lock" and is_stale(leftover.path):
+        raise OutputError(
+            f"{leftover.path} cannot be removed; expected a folder that may be written to. No run "
+            "holds it, so it stops none."
+        )
 
 
 def _remove_without_lock(leftover: Leftover) -> None:
