@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,13 @@ class DirectSink(Sink):
     """Takes all pictures of a conversion, and nothing else comes with them."""
 
     @abstractmethod
-    def finish(self) -> WrittenSummary:
-        """Make the output whole."""
+    def finish(self, on_whole: Callable[[WrittenSummary, Path | None], None]) -> WrittenSummary:
+        """Make the output whole.
+
+        Args:
+            on_whole: Told what was written; for pictures before they get their names, with the
+                folder that they lie in.
+        """
 
 
 class SegmentSink(Sink):
@@ -156,8 +161,10 @@ class _PipeSink(DirectSink):
     def write(self, prepared: CodedBatch) -> None:
         self._writer.write(prepared)
 
-    def finish(self) -> WrittenSummary:
-        return self._writer.finish()
+    def finish(self, on_whole: Callable[[WrittenSummary, Path | None], None]) -> WrittenSummary:
+        written = self._writer.finish()
+        on_whole(written, None)
+        return written
 
     @property
     def written_bytes(self) -> int:
@@ -185,8 +192,8 @@ class _PictureSink(DirectSink):
     def write(self, prepared: RgbBatch) -> None:
         self._writer.write(prepared)
 
-    def finish(self) -> WrittenSummary:
-        return self._writer.finish()
+    def finish(self, on_whole: Callable[[WrittenSummary, Path | None], None]) -> WrittenSummary:
+        return self._writer.finish(on_whole)
 
     @property
     def written_bytes(self) -> int:

@@ -16,6 +16,7 @@ from sdr2hdr.frames import FrameTime, Timeline
 from sdr2hdr.media.damage import Damage
 from sdr2hdr.media.frame_range import FrameRange
 from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.options import SuperWhite
 from sdr2hdr.output import Sink, open_direct_sink
 from sdr2hdr.quality.flicker import FlickerMeter, ShotFlicker, check_flicker, shot_flicker
@@ -87,6 +88,7 @@ def convert_directly(
     conversion: Conversion,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     span: FrameSpan | None = None,
+    on_whole: Callable[[ConversionSummary, Path, Path | None], None] = lambda *_: None,
 ) -> ConversionSummary:
     """Convert every frame into a sequence of pictures or a pipe, in one go.
 
@@ -94,6 +96,8 @@ def convert_directly(
         conversion: What to do.
         on_progress: Told after every frame.
         span: Says where shots begin; None takes all for one shot.
+        on_whole: Told before a sequence and its light log get their names: how it went, the folder
+            that its pictures lie in, and the log's file.
 
     Raises:
         GateError: A shot flickers too much.
@@ -113,23 +117,34 @@ def convert_directly(
         done = convert_range(conversion, span or FrameSpan(), sink, on_frames)
         if options.max_flicker is not None:
             check_flicker(flicker_of(done), options.max_flicker)
-        written = sink.finish()
-    totals = added_up((done,))
-    if options.light_log is not None:
-        log = LightLog()
-        log.add(Timeline(conversion.video.time_base, done.times), done.lights)
-        log.write(options.light_log, totals.light, overwrite=options.overwrite)
-    return ConversionSummary(
-        target=conversion.target,
-        frames=totals.frame_count,
-        damage=totals.damage,
-        light=totals.light,
-        roundtrips=roundtrips_of(totals),
-        flicker=flicker_of(totals),
-        elapsed_seconds=time.monotonic() - started,
-        size_bytes=written.size_bytes,
-        notices=(*summary_notices(totals, options.super_white), *written.notices),
-    )
+        totals = added_up((done,))
+
+        def summary(written: WrittenSummary) -> ConversionSummary:
+            return ConversionSummary(
+                target=conversion.target,
+                frames=totals.frame_count,
+                damage=totals.damage,
+                light=totals.light,
+                roundtrips=roundtrips_of(totals),
+                flicker=flicker_of(totals),
+                elapsed_seconds=time.monotonic() - started,
+                size_bytes=written.size_bytes,
+                notices=(*summary_notices(totals, options.super_white), *written.notices),
+            )
+
+        def all_written(written: WrittenSummary, folder: Path | None) -> None:
+            def tell(log: Path | None) -> None:
+                if folder is not None:
+                    on_whole(summary(written), folder, log)
+
+            if options.light_log is None:
+                tell(None)
+                return
+            table = LightLog()
+            table.add(Timeline(conversion.video.time_base, done.times), done.lights)
+            table.write(options.light_log, totals.light, overwrite=options.overwrite, on_whole=tell)
+
+        return summary(sink.finish(all_written))
 
 
 def convert_range(

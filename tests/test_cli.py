@@ -369,6 +369,58 @@ def test_batch_refuses_two_inputs_with_one_name(
     assert "would both become" in err
 
 
+@pytest.mark.parametrize("is_link", [False, True])
+def test_batch_overwrites_none_of_its_inputs(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], is_link: bool
+):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    second = written(folder / f"{clip.stem}_hdr.mp4", clip.read_bytes())
+    given = second
+    if is_link:
+        given = tmp_path / "second.mp4"
+        given.symlink_to(second)
+    batch = ("convert", clip, given, "--out-dir", folder, *QUICK)
+    code, _, err = call(capfd, *batch, "--overwrite")
+    assert code == 2 and "which is an input too" in err and str(second) in err
+    assert second.read_bytes() == clip.read_bytes()
+    assert list(folder.iterdir()) == [second]
+    # What is skipped overwrites nothing.
+    assert (
+        call(capfd, "convert", clip, second, "--out-dir", folder, *QUICK, "--skip-existing")[0] == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (("info", "{clip}"), 0),
+        (("check", "{clip}"), 7),
+        (("convert", "--dry-run", "--out-dir", "{folder}", "{clip}", *QUICK), 0),
+        (("plan", "{clip}", "-o", "{folder}/plan.json", "--model", "bt2408"), 0),
+        (("retag", "{clip}", "{folder}/out.mkv"), 3),
+        (("evaluate", "{clip}", "{clip}"), 3),
+        (("merge", "{clip}", "{folder}/out.mkv"), 3),
+        (("merge", "{folder}", "{folder}/out.mkv"), 3),
+    ],
+)
+def test_a_file_that_may_not_be_read_is_no_usage_error(
+    clip: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    expected: int,
+):
+    # The system is asked when the file is opened, so that a batch goes on with the others; nothing
+    # keeps root, who may run this, from reading.
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK and access(path, mode))
+    places = {"clip": clip, "folder": tmp_path}
+    code, _, err = call(capfd, *(part.format(**places) for part in command))
+    assert code == expected, err
+
+
 def test_one_path_is_a_usage_error(clip: Path, capfd: pytest.CaptureFixture[str]):
     code, _, err = call(capfd, "convert", clip)
     assert code == 2

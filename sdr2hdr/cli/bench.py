@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import combined, engine_options, output_options
+from sdr2hdr.cli.parameters import ANY_PATH, combined, engine_options, output_options
 from sdr2hdr.errors import UsageError
 
 __all__ = ["command"]
@@ -75,7 +74,7 @@ frame_options = combined(
 clip_options = combined(
     click.option(
         "--clip",
-        type=click.Path(path_type=Path),
+        type=ANY_PATH,
         metavar="IN",
         help="Time the conversion of this file instead, stage by stage.",
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import output_options
+from sdr2hdr.cli.parameters import ANY_PATH, output_options
 from sdr2hdr.errors import InputError, PartialFailureError, VerificationError
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ __all__ = ["command"]
 
 
 @click.command("check")
-@click.argument(
-    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ANY_PATH)
 @click.option(
     "--profile",
     metavar="NAME",

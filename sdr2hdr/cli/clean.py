@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import output_options
+from sdr2hdr.cli.parameters import ANY_PATH, output_options
 from sdr2hdr.errors import LockedError, OutputError
 
 if TYPE_CHECKING:
@@ -18,10 +18,8 @@ __all__ = ["command"]
 
 
 @click.command("clean")
-@click.argument("places", nargs=-1, metavar="[OUTPUT|DIR]...", type=click.Path(path_type=Path))
-@click.option(
-    "--temp-dir", type=click.Path(path_type=Path), help="Where the conversion of an OUTPUT had it."
-)
+@click.argument("places", nargs=-1, metavar="[OUTPUT|DIR]...", type=ANY_PATH)
+@click.option("--temp-dir", type=ANY_PATH, help="Where the conversion of an OUTPUT had it.")
 @click.option("--dry-run", is_flag=True, help="List only, remove nothing.")
 @output_options
 def command(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import POSITIVE_NUMBER, THREADS, output_options
+from sdr2hdr.cli.parameters import ANY_PATH, POSITIVE_NUMBER, THREADS, output_options
 from sdr2hdr.errors import InputError, Notice
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ MOST_FRAMES_AT_ONCE = 8
 
 
 @click.command("evaluate")
-@click.argument("reference", type=click.Path(path_type=Path))
-@click.argument("test", type=click.Path(path_type=Path))
+@click.argument("reference", type=ANY_PATH)
+@click.argument("test", type=ANY_PATH)
 @click.option("--frames", "show_frames", is_flag=True, help="Give the scores of each frame too.")
 @click.option(
     "--assume-pq", is_flag=True, help="Take a file without a transfer tag as PQ, BT.2020."

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import output_options, weights_option
+from sdr2hdr.cli.parameters import ANY_PATH, output_options, weights_option
 from sdr2hdr.errors import OutputError
 
 __all__ = ["command"]
@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 @click.command("export")
 @click.argument("model", metavar="MODEL")
-@click.argument("target", metavar="OUT.onnx", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT.onnx", type=ANY_PATH)
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @weights_option
 @output_options

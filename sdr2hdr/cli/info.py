@@ -9,7 +9,7 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.describe import source_content, source_lines
-from sdr2hdr.cli.parameters import colour_options, output_options, parse_colour
+from sdr2hdr.cli.parameters import ANY_PATH, colour_options, output_options, parse_colour
 from sdr2hdr.errors import PartialFailureError, Sdr2HdrError
 from sdr2hdr.options import ReadOptions
 
@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("info")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=ANY_PATH)
 @colour_options
 @output_options
 def command(console: Console, paths: tuple[Path, ...], **given: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sdr2hdr.cli.look_options import parse_look
-from sdr2hdr.cli.parameters import combined, parse_encode, parse_engine, parse_read
+from sdr2hdr.cli.parameters import ANY_PATH, combined, parse_encode, parse_engine, parse_read
 from sdr2hdr.cli.planned_jobs import SegmentsType
 from sdr2hdr.options import ConvertOptions, JobOptions
 
@@ -33,7 +33,7 @@ job_arguments = click.argument(
     nargs=-1,
     required=True,
     metavar="INPUT OUTPUT | --out-dir DIR INPUT...",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
 )
 
 verify_option = click.option(
@@ -66,7 +66,7 @@ super_white_option = click.option(
 job_options = combined(
     click.option(
         "--out-dir",
-        type=click.Path(path_type=Path),
+        type=ANY_PATH,
         help="Convert all inputs into this folder, as NAME_hdr.EXT.",
     ),
     click.option(
@@ -84,7 +84,7 @@ job_options = combined(
     click.option("--dry-run", is_flag=True, help="Show what would be done, write nothing."),
     click.option(
         "--temp-dir",
-        type=click.Path(path_type=Path),
+        type=ANY_PATH,
         help="Folder for the work folder. [default: the output's own]",
     ),
     click.option(

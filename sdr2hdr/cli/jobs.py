@@ -93,6 +93,7 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
         )
     perform = partial(show_plan if given["dry_run"] else perform_job, how=how)
     wanted = without_existing(console, jobs) if given["skip_existing"] else jobs
+    check_no_input_is_lost(jobs, wanted)
     if given["out_dir"] is None:
         for job in wanted:
             perform(console, job, options)
@@ -102,6 +103,32 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
     console.say(f"{len(wanted) - failed} succeeded, {skipped}{failed} failed.")
     if failed:
         raise PartialFailureError(f"{failed} of {len(jobs)} inputs were not converted.")
+
+
+def check_no_input_is_lost(jobs: list[Job], wanted: list[Job]) -> None:
+    """Refuse a batch in which an output has the name of another's input.
+
+    Raises:
+        click.UsageError: There is such a name.
+    """
+    sources = {file_identity(job.source): job.source for job in jobs}
+    for job in wanted:
+        identity = file_identity(job.target)
+        # A job that would overwrite its own input fails alone.
+        if identity is not None and sources.get(identity, job.source) != job.source:
+            raise click.UsageError(
+                f"{job.source} would become {job.target}, which is an input too; an input is "
+                "never overwritten. Leave it out, or name another folder with --out-dir."
+            )
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """What all names of a file have in common, links too; None if it is not there."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def without_existing(console: Console, jobs: list[Job]) -> list[Job]:

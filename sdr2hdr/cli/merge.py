@@ -9,7 +9,7 @@ import click
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.conversion_words import report
 from sdr2hdr.cli.job_options import overwrite_option, verify_option
-from sdr2hdr.cli.parameters import combined, output_options, weights_option
+from sdr2hdr.cli.parameters import ANY_PATH, combined, output_options, weights_option
 from sdr2hdr.cli.signals import stop_on_signals
 from sdr2hdr.options import ConvertOptions, EncodeOptions, EngineOptions, JobOptions
 
@@ -18,10 +18,10 @@ __all__ = ["command"]
 merge_options = combined(
     click.option(
         "--source",
-        type=click.Path(path_type=Path),
+        type=ANY_PATH,
         help="Where the input lies here. [default: where the plan says]",
     ),
-    click.option("--temp-dir", type=click.Path(path_type=Path), help="As the segments had it."),
+    click.option("--temp-dir", type=ANY_PATH, help="As the segments had it."),
     verify_option,
     overwrite_option,
     click.option(
@@ -37,8 +37,8 @@ merge_options = combined(
 
 
 @click.command("merge")
-@click.argument("plan", type=click.Path(dir_okay=False, path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("plan", type=ANY_PATH)
+@click.argument("output", type=ANY_PATH)
 @merge_options
 @weights_option
 @output_options

@@ -25,6 +25,7 @@ from sdr2hdr.options import (
 from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Transfer
 
 __all__ = [
+    "ANY_PATH",
     "POSITIVE_NUMBER",
     "THREADS",
     "colour_options",
@@ -38,6 +39,9 @@ __all__ = [
     "read_options",
     "weights_option",
 ]
+
+ANY_PATH = click.Path(path_type=Path, readable=False)
+"""Click would take a file that may not be read for a fault of the whole command line."""
 
 THREADS = click.IntRange(1, 1024)
 """More is a slip of the keyboard, and what counts in C overflows."""

@@ -16,7 +16,13 @@ from sdr2hdr.cli.job_options import (
     temporal_option,
 )
 from sdr2hdr.cli.look_options import look_options
-from sdr2hdr.cli.parameters import encode_options, engine_options, output_options, read_options
+from sdr2hdr.cli.parameters import (
+    ANY_PATH,
+    encode_options,
+    engine_options,
+    output_options,
+    read_options,
+)
 from sdr2hdr.errors import OutputError
 
 if TYPE_CHECKING:
@@ -26,7 +32,7 @@ __all__ = ["command"]
 
 
 @click.command("plan")
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("source", metavar="INPUT", type=ANY_PATH)
 @click.option(
     "-o",
     "--output",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import output_options
+from sdr2hdr.cli.parameters import ANY_PATH, output_options
 
 if TYPE_CHECKING:
     from sdr2hdr.delivery.retag import RetagSummary
@@ -21,8 +21,8 @@ __all__ = ["command"]
 
 
 @click.command("retag")
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN", type=ANY_PATH)
+@click.argument("target", metavar="OUT", type=ANY_PATH)
 @click.option("--overwrite", is_flag=True, help="Replace an existing output or light log.")
 @click.option(
     "--exact/--robust",

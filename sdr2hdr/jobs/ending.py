@@ -1,4 +1,7 @@
-"""End a job whose output has its name: this run's, or that of a run that was killed behind it."""
+"""End a job whose output has its name: this run's, or that of a run that was killed behind it.
+
+Or a job whose output is getting it: a sequence of pictures, one after another.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,17 @@ from dataclasses import replace
 from sdr2hdr.delivery.target_file import check_is_new
 from sdr2hdr.errors import Notice
 from sdr2hdr.jobs.disk import sync_folder, told
-from sdr2hdr.jobs.published import Published, known_output
+from sdr2hdr.jobs.published import Published, known_output, known_pictures
 from sdr2hdr.jobs.segment_loop import JobRun
 from sdr2hdr.jobs.source_identity import identify
+from sdr2hdr.media.sequence_names import (
+    name_pictures,
+    refuse_pictures,
+    unfinished_sequences,
+)
 from sdr2hdr.pipeline import ConversionSummary
 
-__all__ = ["close_folder", "ended_before"]
+__all__ = ["close_folder", "ended_before", "sequence_ended_before"]
 
 
 def ended_before(run: JobRun, *, resume: bool = True) -> ConversionSummary | None:
@@ -33,12 +41,34 @@ def ended_before(run: JobRun, *, resume: bool = True) -> ConversionSummary | Non
     text = f"{target} is whole; an earlier run was ended before it could say so."
     run.listener.notice(Notice("notice", text))
     close_folder(run)
-    return replace(
-        known.summary,
-        target=target,
-        resumed_frames=known.summary.frames,
-        elapsed_seconds=run.elapsed_seconds,
-    )
+    return _told_again(run, known)
+
+
+def sequence_ended_before(run: JobRun, *, resume: bool = True) -> ConversionSummary | None:
+    """End what a run has left that was killed while its pictures got their names.
+
+    Returns:
+        How that run went; None if there is no such sequence.
+
+    Raises:
+        OutputError: There are other pictures of that name, without `--overwrite`; or those that
+            are left cannot get their names.
+    """
+    target, overwrite = run.conversion.target, run.conversion.options.overwrite
+    for folder, other in unfinished_sequences(target.parent):
+        if not resume or other.name != target.name:
+            continue
+        known = known_pictures(folder, run.conversion.options.light_log)
+        if known is None or not _is_same(run, known):
+            continue
+        name_pictures(folder, target, known.summary.frames, overwrite=overwrite)
+        text = f"{target} is whole; an earlier run was ended before all pictures had their names."
+        run.listener.notice(Notice("notice", text))
+        return _told_again(run, known)
+    if not overwrite:
+        # The rest of a sequence stays as long as some of it has its names.
+        refuse_pictures(target, "exists already")
+    return None
 
 
 def close_folder(run: JobRun) -> None:
@@ -58,7 +88,22 @@ def close_folder(run: JobRun) -> None:
 def _same_output(run: JobRun) -> Published | None:
     """What is known of an output that has its name, if this command would make it again."""
     known, log = known_output(run.folder, run.conversion.target), run.conversion.options.light_log
-    if known is None or known.asked != run.asked or (log is not None and not log.exists()):
+    if known is None or (log is not None and not log.exists()):
         return None
-    source = identify(run.conversion.source.path, known.source.duration_seconds)
-    return known if source == known.source else None
+    return known if _is_same(run, known) else None
+
+
+def _is_same(run: JobRun, known: Published) -> bool:
+    """Whether this command would make an output again."""
+    if known.asked != run.asked:
+        return False
+    return known.source == identify(run.conversion.source.path, known.source.duration_seconds)
+
+
+def _told_again(run: JobRun, known: Published) -> ConversionSummary:
+    return replace(
+        known.summary,
+        target=run.conversion.target,
+        resumed_frames=known.summary.frames,
+        elapsed_seconds=run.elapsed_seconds,
+    )

@@ -14,7 +14,7 @@ from sdr2hdr.delivery.target_file import abandoned_files
 from sdr2hdr.errors import InputError, LockedError, OutputError
 from sdr2hdr.jobs.lock import LOCK_SUFFIX, is_stale, lock_path, output_lock
 from sdr2hdr.jobs.work_folder import WORK_FOLDER_SUFFIX, WorkFolder
-from sdr2hdr.media.image_sequence import unfinished_sequences
+from sdr2hdr.media.sequence_names import unfinished_sequences
 
 __all__ = ["Leftover", "find_leftovers", "remove_leftover", "remove_pictures_of"]
 
@@ -104,6 +104,11 @@ def remove_leftover(leftover: Leftover) -> None:
                 raise OutputError(
                     f"{leftover.path} cannot be removed: {error.strerror}."
                 ) from error
+    if leftover.kind == "lock" and is_stale(leftover.path):
+        raise OutputError(
+            f"{leftover.path} cannot be removed; expected a folder that may be written to. No run "
+            "holds it, so it stops none."
+        )
 
 
 def _remove_without_lock(leftover: Leftover) -> None:

@@ -1,8 +1,10 @@
-"""Know the output of this job again, so that a run that was killed behind its naming can end.
+"""Know the output of this job again, so that a run that was killed at its naming can end.
 
 The output gets its name before the work folder goes. The same command must not take that output
 for somebody else's then. So the work folder keeps, from just before the naming until all else in
 it is gone, what the named file is recognised by, what was asked for, and what is said at the end.
+The pictures of a sequence get their names one after another; the folder of those that have none
+yet keeps the same.
 """
 
 from __future__ import annotations
@@ -13,18 +15,28 @@ from pathlib import Path
 
 from sdr2hdr.conversion import Conversion, prepare
 from sdr2hdr.errors import InputError
-from sdr2hdr.jobs.disk import told, write_text
+from sdr2hdr.jobs.disk import sha256_of, told, write_text
 from sdr2hdr.jobs.option_values import from_values, to_values
 from sdr2hdr.jobs.source_identity import SourceIdentity
 from sdr2hdr.jobs.strict_json import read_object
 from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.media.sequence_names import pictures_identity
 from sdr2hdr.options import ConvertOptions
 from sdr2hdr.pipeline import ConversionSummary
 
-__all__ = ["Published", "known_output", "prepare_job", "remember_output"]
+__all__ = [
+    "Published",
+    "known_output",
+    "known_pictures",
+    "prepare_job",
+    "remember_output",
+    "remember_pictures",
+]
 
 FORMAT = "sdr2hdr output"
 FORMAT_VERSION = 1
+_PICTURES_FILE = "published.json"
+"""No picture has such a name."""
 
 
 @dataclass(frozen=True)
@@ -54,28 +66,52 @@ def remember_output(folder: WorkFolder, unfinished: Path, published: Published) 
         OutputError: The disk does not take it.
     """
     with told(str(folder.published_path)):
-        content = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
-            "file": _identity(unfinished),
-            "published": to_values(published, frozenset()),
-        }
-        write_text(folder.published_path, json.dumps(content))
+        _keep(folder.published_path, _identity(unfinished), published)
+
+
+def remember_pictures(folder: Path, log: Path | None, published: Published) -> None:
+    """The same of a sequence of pictures, before it and its light log get their names.
+
+    Args:
+        folder: Where the pictures lie.
+        log: The log's file that is going to be renamed; None without one.
+        published: What is known of the sequence.
+
+    Raises:
+        OutputError: The disk does not take it.
+    """
+    path = folder / _PICTURES_FILE
+    with told(str(path)):
+        _keep(path, _identity_of_pictures(folder, log, published.summary), published)
 
 
 def known_output(folder: WorkFolder, target: Path) -> Published | None:
     """What is known of the file that has the output's name; None if it is not this job's."""
     try:
-        given = read_object(folder.published_path)
-        if (given.take("format", str), given.take("version", int)) != (FORMAT, FORMAT_VERSION):
-            return None
+        identity, published = _kept(folder.published_path)
         # A link is nothing that a job makes, whatever it leads to.
-        if target.is_symlink() or given.take("file", str) != _identity(target):
-            return None
-        what = str(folder.published_path)
-        return from_values(Published, given.take_mapping("published"), what)
+        is_known = not target.is_symlink() and identity == _identity(target)
     except (OSError, InputError):
         return None
+    return published if is_known else None
+
+
+def known_pictures(folder: Path, log: Path | None) -> Published | None:
+    """What is known of a sequence some of whose pictures may have their names.
+
+    Args:
+        folder: Where those lie that have none.
+        log: The light log that is asked for.
+
+    Returns:
+        None if the pictures are not whole, or any of them or the log is not this job's.
+    """
+    try:
+        identity, published = _kept(folder / _PICTURES_FILE)
+        is_known = identity == _identity_of_pictures(folder, log, published.summary)
+    except (OSError, InputError):
+        return None
+    return published if is_known else None
 
 
 def prepare_job(
@@ -107,3 +143,31 @@ def _identity(path: Path) -> str:
     """What a file keeps when it gets another name, and no other file has."""
     found = path.stat()
     return f"{found.st_size} bytes, {found.st_mtime_ns} ns, number {found.st_ino}"
+
+
+def _identity_of_pictures(folder: Path, log: Path | None, summary: ConversionSummary) -> str:
+    pictures = pictures_identity(folder, folder.parent / summary.target.name, summary.frames)
+    return f"pictures {pictures}, log {None if log is None else sha256_of(log)}"
+
+
+def _keep(path: Path, identity: str, published: Published) -> None:
+    content = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "file": identity,
+        "published": to_values(published, frozenset()),
+    }
+    write_text(path, json.dumps(content))
+
+
+def _kept(path: Path) -> tuple[str, Published]:
+    """What an output is recognised by, and what is known of it.
+
+    Raises:
+        InputError: It is not there, or not of this version.
+    """
+    given = read_object(path)
+    if (given.take("format", str), given.take("version", int)) != (FORMAT, FORMAT_VERSION):
+        raise InputError(f"{path} is of another version; expected {FORMAT} {FORMAT_VERSION}.")
+    identity = given.take("file", str)
+    return identity, from_values(Published, given.take_mapping("published"), str(path))

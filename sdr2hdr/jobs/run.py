@@ -2,7 +2,7 @@
 
 A video file is planned, converted segment by segment, and merged; whatever ends a run, the same
 command goes on with what is finished, and the result has the same bytes. Pictures and pipes have
-nothing to merge: they are converted in one go.
+nothing to merge: they are converted in one go, and of pictures only the naming is gone on with.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sdr2hdr.errors import (
     UsageError,
 )
 from sdr2hdr.jobs.cluster import cluster_executor
-from sdr2hdr.jobs.ending import close_folder, ended_before
+from sdr2hdr.jobs.ending import close_folder, ended_before, sequence_ended_before
 from sdr2hdr.jobs.job_log import check_job_log, make_way_for_log
 from sdr2hdr.jobs.leftovers import remove_pictures_of
 from sdr2hdr.jobs.listener import JobListener
@@ -33,7 +33,7 @@ from sdr2hdr.jobs.merge import Merged, merge
 from sdr2hdr.jobs.perform import check_source
 from sdr2hdr.jobs.plan import Plan, Segment
 from sdr2hdr.jobs.planning import look_through, make_plan
-from sdr2hdr.jobs.published import Published, remember_output
+from sdr2hdr.jobs.published import Published, remember_output, remember_pictures
 from sdr2hdr.jobs.records import FinishedSegment
 from sdr2hdr.jobs.segment_loop import JobRun, run_segments
 from sdr2hdr.jobs.settings import (
@@ -43,6 +43,7 @@ from sdr2hdr.jobs.settings import (
     is_smaller_tiled,
     with_tile,
 )
+from sdr2hdr.jobs.source_identity import identify
 from sdr2hdr.jobs.space import check_room
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
@@ -97,12 +98,17 @@ def convert(
                 f"{conversion.target} is no video file, and only these are made in segments; leave "
                 "out --cluster and --workers."
             )
-        check_job_log(conversion, WorkFolder.of(conversion.target, conversion.options.temp_dir))
+        run = JobRun.of(conversion, listener, stop or StopRequest())
         if conversion.kind == "pipe":
-            return _convert_in_one_go(conversion, listener)
+            check_job_log(conversion, run.folder)
+            return _convert_in_one_go(run)
         with output_lock(conversion.target):
+            known = sequence_ended_before(run, resume=job.resume)
+            if known is not None:
+                return known
+            check_job_log(conversion, run.folder)
             remove_pictures_of(conversion.target)
-            return _convert_in_one_go(conversion, listener)
+            return _convert_in_one_go(run)
     with output_lock(conversion.target):
         run = JobRun.of(conversion, listener, stop or StopRequest(), plan)
         known = ended_before(run, resume=job.resume)
@@ -114,16 +120,22 @@ def convert(
             return _convert_file(run, job, plan)
 
 
-def _convert_in_one_go(conversion: Conversion, listener: JobListener) -> ConversionSummary:
+def _convert_in_one_go(run: JobRun) -> ConversionSummary:
     """Make pictures or a pipe; the source is looked through before only where shots matter."""
+    conversion, listener = run.conversion, run.listener
+
+    def on_whole(summary: ConversionSummary, folder: Path, log: Path | None) -> None:
+        source = identify(conversion.source.path, None)
+        remember_pictures(folder, log, Published(run.asked, source, summary))
+
     options = conversion.options
     remembers = options.temporal and conversion.engine.preroll_frames > 0
     if not remembers and not options.verify_roundtrip:
-        return convert_directly(conversion, listener.progress)
+        return convert_directly(conversion, listener.progress, on_whole=on_whole)
     plan = look_through(conversion, listener.progress)
     conversion = replace(conversion, active_picture=plan.active_picture)
     span = FrameSpan(shots=tuple(shot.first_frame for shot in plan.shots))
-    return convert_directly(conversion, listener.progress, span)
+    return convert_directly(conversion, listener.progress, span, on_whole)
 
 
 def _convert_file(run: JobRun, job: JobOptions, given: Plan | None) -> ConversionSummary:

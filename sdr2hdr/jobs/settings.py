@@ -90,12 +90,15 @@ def computed_with(conversion: Conversion) -> dict[str, Any]:
 def made_with(conversion: Conversion) -> dict[str, Any]:
     """Versions, weights and processor of this machine: what machines must share."""
     engine, options = conversion.engine, conversion.options
+    encoder = None
+    if conversion.kind == "container":
+        encoder = encoder_version(options.encode, conversion.target)
     return {
         "sdr2hdr": __version__,
         **library_versions(),
         "torch": metadata.version("torch"),
         **_onnxruntime(engine.backend),
-        "encoder": encoder_version(options.encode, conversion.target),
+        "encoder": encoder,
         "weights": weights_identity(engine.name, options.engine.weights_dir),
         "processor": _processor(engine.device.type),
     }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import struct
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -25,13 +24,12 @@ from sdr2hdr.frames import RgbBatch
 from sdr2hdr.media.exr_attributes import float_attribute, floats_attribute, with_attributes
 from sdr2hdr.media.mastering import BT2020_1000, P3_D65_1000, MasteringDisplay
 from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.targets import frame_path, frame_pattern, target_kind
+from sdr2hdr.media.sequence_names import FIRST_FRAME_NUMBER, name_pictures, refuse_pictures
+from sdr2hdr.media.targets import frame_path, frame_pattern
 from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.signal import HDR_DISPLAY
 
-__all__ = ["FIRST_FRAME_NUMBER", "ImageSequenceWriter", "unfinished_sequences"]
-
-FIRST_FRAME_NUMBER = 1
+__all__ = ["ImageSequenceWriter"]
 
 EXR_WHITE_CD_M2 = 1.0
 """R = G = B = 1 in our OpenEXR files: the numbers are cd/m2."""
@@ -39,8 +37,6 @@ EXR_WHITE_CD_M2 = 1.0
 _EXR_LINES_PER_BLOCK = 16
 """Of ZIP compression (OpenEXR File Layout)."""
 _LARGEST_CODE = 65535
-_UNFINISHED_NAME = re.compile(r"\.(?P<target>.+%.+)\.[a-z0-9_]{8}\.partial", re.DOTALL)
-"""As `ImageSequenceWriter` names its folder; the eight characters are `tempfile`'s."""
 _BT2020, _PQ, _RGB, _FULL_RANGE = 9, 16, 0, 2
 """Rec. ITU-T H.273 (07/2021), Tables 2 to 4; libav's code of full range."""
 
@@ -54,8 +50,8 @@ class ImageSequenceWriter:
     `whiteLuminance` = 1). Padding is cut off and turned pictures are turned upright, because
     pictures have no field for either that all programs read.
 
-    The files appear under their names only when all are written. Leaving the context without
-    `finish` removes what was written.
+    The files appear under their names only when all are written. Leaving the context before that
+    removes what was written; while they get their names, what has none yet stays for who goes on.
 
     Args:
         target: A name with the place of the frame's number in it, such as "shot_%06d.exr"; frames
@@ -82,15 +78,16 @@ class ImageSequenceWriter:
         self._video = video
         self._pq_eotf = pq_eotf
         self._overwrite = overwrite
-        self._pattern = frame_pattern(target)
+        frame_pattern(target)
         try:
-            self._there_already("exists already")
+            self._check_is_new("exists already")
             name = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
             self._folder = Path(name)
         except OSError as error:
             raise self._cannot_write(error) from error
         self._frames = 0
         self._bytes = 0
+        self._is_whole = False
 
     def __enter__(self) -> Self:
         return self
@@ -132,8 +129,14 @@ class ImageSequenceWriter:
             self._frames += 1
             self._bytes += len(data)
 
-    def finish(self) -> WrittenSummary:
+    def finish(
+        self, on_whole: Callable[[WrittenSummary, Path], None] = lambda written, folder: None
+    ) -> WrittenSummary:
         """Give the files their names.
+
+        Args:
+            on_whole: Told what was written, and the folder that the files lie in, before the first
+                gets its name. A file more in that folder goes with it.
 
         Raises:
             OutputError: No frame was written, frames of that name have appeared meanwhile without
@@ -142,14 +145,14 @@ class ImageSequenceWriter:
         if self._frames == 0:
             raise OutputError("No frame was written; expected at least one in the time range.")
         try:
-            for older in self._there_already("has appeared meanwhile"):
-                older.unlink(missing_ok=True)
-            for written in sorted(self._folder.iterdir()):
-                written.replace(self._target.parent / written.name)
+            self._check_is_new("has appeared meanwhile")
         except OSError as error:
             raise self._cannot_write(error) from error
-        self.abort()
-        return WrittenSummary(self._frames, self._bytes, {}, self.notices)
+        written = WrittenSummary(self._frames, self._bytes, {}, self.notices)
+        on_whole(written, self._folder)
+        self._is_whole = True
+        name_pictures(self._folder, self._target, self._frames, overwrite=self._overwrite)
+        return written
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -170,18 +173,13 @@ class ImageSequenceWriter:
         return self._bytes
 
     def abort(self) -> None:
-        """Remove what has no name yet; may be called at any time."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove what was written, unless it is about to get its names; may be called any time."""
+        if not self._is_whole:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _there_already(self, how: str) -> list[Path]:
-        """The files of that name that are there; refused without `overwrite`."""
-        there = sorted(p for p in self._target.parent.iterdir() if self._pattern.fullmatch(p.name))
-        if there and not self._overwrite:
-            raise OutputError(
-                f"{there[0]} {how}, and {len(there) - 1} more of {self._target.name}; --overwrite "
-                "replaces them."
-            )
-        return there
+    def _check_is_new(self, how: str) -> None:
+        if not self._overwrite:
+            refuse_pictures(self._target, how)
 
     def _picture(self, pixels: torch.Tensor) -> bytes:
         """One file of R'G'B' (3, H, W)."""
@@ -243,24 +241,6 @@ def _exr(light_cd_m2: np.ndarray, rate: Fraction | None) -> bytes:
         value = struct.pack("<iI", rate.numerator, rate.denominator)
         attributes += b"framesPerSecond\0rational\0" + struct.pack("<I", len(value)) + value
     return with_attributes(data, attributes, -(-red.shape[0] // _EXR_LINES_PER_BLOCK))
-
-
-def unfinished_sequences(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Find what is not a whole sequence yet: being written, or left by a kill.
-
-    Args:
-        folder: Where to look, not in those below it.
-
-    Yields:
-        The folder of the pictures, and the target that they would have become.
-    """
-    for path in sorted(folder.glob(".*.partial")):
-        name = _UNFINISHED_NAME.fullmatch(path.name)
-        if name is None or not path.is_dir() or path.is_symlink():
-            continue
-        target = folder / name["target"]
-        if target_kind(target) == "sequence":
-            yield path, target
 
 
 def _encoded(

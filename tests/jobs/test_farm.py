@@ -446,7 +446,7 @@ from sdr2hdr.jobs import run
 from sdr2hdr.media.image_sequence import ImageSequenceWriter
 from sdr2hdr.options import ConvertOptions
 from sdr2hdr.pipeline import prepare
-ImageSequenceWriter.finish = lambda writer: os.kill(os.getpid(), signal.SIGKILL)
+ImageSequenceWriter.finish = lambda writer, on_whole: os.kill(os.getpid(), signal.SIGKILL)
 run.convert(prepare(Path(sys.argv[1]), Path(sys.argv[2]), ConvertOptions("bt2408")))
 """
 

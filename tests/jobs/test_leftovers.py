@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from pathlib import Path
@@ -13,7 +14,7 @@ from long_clips import Killed
 from sdr2hdr.cli import run as run_command
 from sdr2hdr.errors import OutputError
 from sdr2hdr.jobs.leftovers import find_leftovers
-from sdr2hdr.jobs.lock import output_lock
+from sdr2hdr.jobs.lock import lock_path, output_lock
 from sdr2hdr.jobs.work_folder import WorkFolder
 
 
@@ -128,3 +129,20 @@ def test_work_for_a_folder_that_is_gone_is_removed_by_its_name(
     target.parent.rmdir()
     code, out, _ = call(capfd, "clean", folder.path, "--json")
     assert (code, json.loads(out)["removed"], folder.path.exists()) == (0, True, False)
+
+
+def test_a_lock_that_stays_is_not_said_to_be_removed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    path = lock_path(tmp_path / "out.mkv")
+    path.touch()
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        code, out, err = call(capfd, "clean", tmp_path, "--json")
+    assert code == 5 and f"{path} cannot be removed" in err
+    assert json.loads(out.splitlines()[0])["removed"] is False
+    assert call(capfd, "clean", tmp_path)[0] == 0 and not path.exists()
