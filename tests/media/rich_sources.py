@@ -133,6 +133,8 @@ def _subtitle_bytes(codec: str | None, text: str) -> bytes:
         return struct.pack(">H", len(text.encode())) + text.encode()
     if codec == "ass":
         return b"0,0,Default,,0,0,0,," + text.encode()
+    if codec in ("hdmv_pgs_subtitle", "dvd_subtitle"):
+        return text.encode("latin-1")
     return text.encode()
 
 
