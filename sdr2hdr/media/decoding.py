@@ -54,6 +54,8 @@ class Decoder:
         self._open()
         self._packets = 0
         self._last_pts: int | None = None
+        self._dts_to_pts: int | None = None
+        self._last_step = 0
         self._expected: set[int] = set()
         self._has_given = False
         self._is_cut = False
@@ -116,6 +118,9 @@ class Decoder:
             Frames in presentation order from a key frame on, which may lie behind the time; the
             caller looks.
         """
+        if self._info.container == "avi" and self._stream.codec_context.has_b_frames:
+            # Their times are counted from the first frame on.
+            return
         step_back = FIRST_STEP_BACK_SECONDS
         while self._sought(pts - step_back / self._info.video.time_base):
             yield self._from_key_frame(self._decoded())
@@ -157,6 +162,7 @@ class Decoder:
 
     def _forget(self) -> None:
         self._packets = 0
+        self._dts_to_pts = None
         self._expected.clear()
         self._has_given = False
         self._is_cut = False
@@ -228,14 +234,37 @@ class Decoder:
         if frame.is_corrupt:
             self._counter.frame_corrupt(self._seconds(frame.pts))
         self._count_lost(frame.pts)
+        if self._info.container == "avi":
+            self._place_by_dts(frame)
         self._check_shape(frame)
         self._check_tags(frame)
         self._has_given = True
         self._last_pts = frame.pts
         return frame
 
+    def _place_by_dts(self, frame: VideoFrame) -> None:
+        """Count on from the first frame: AVI has no times of its own to show frames at.
+
+        What libavformat guesses is out of order where B-frames are.
+        """
+        if frame.pts is None:
+            return
+        if self._dts_to_pts is None:
+            self._dts_to_pts = 0 if frame.dts is None else frame.pts - frame.dts
+        elif frame.dts is not None:
+            frame.pts = frame.dts + self._dts_to_pts
+            if self._last_pts is not None:
+                self._last_step = frame.pts - self._last_pts
+        elif self._last_pts is not None:
+            # The last frames come when there is no packet any more.
+            frame.pts = self._last_pts + max(1, self._last_step)
+
     def _count_lost(self, pts: int | None) -> None:
         if pts is None:
+            return
+        if self._has_given and self._info.container == "avi":
+            # Guessed times come out of order: only at the end is it known what never came.
+            self._expected.discard(pts)
             return
         earlier = {expected for expected in self._expected if expected < pts}
         self._expected -= earlier

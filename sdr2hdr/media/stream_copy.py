@@ -20,6 +20,7 @@ from sdr2hdr.media.codec_delay import delayed_stream
 from sdr2hdr.media.container_trial import add_copied_stream, codec_name, is_cover_art
 from sdr2hdr.media.metadata import stream_tags
 from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.shown_before import ShownBefore
 from sdr2hdr.media.stream_plan import PlannedStream, StreamPlan, converted_cue
 from sdr2hdr.media.subtitles import MOV_TEXT_HEADER, mov_text_is_empty
 
@@ -228,7 +229,8 @@ class StreamCopier:
                 stream.discard = Discard.all
         if not streams:
             return
-        end = self._plan.end_seconds
+        start, end = self._plan.start_seconds, self._plan.end_seconds
+        shown = None if start is None else ShownBefore(start + self._plan.shift_seconds)
         try:
             for packet in self._source.demux(streams):
                 if not packet.size:
@@ -236,9 +238,17 @@ class StreamCopier:
                 at = self._seconds(packet.dts, packet)
                 if end is not None and at is not None and at > end + _LOOSE_INTERLEAVING_SECONDS:
                     return
+                if shown is not None and start is not None:
+                    if shown.holds(packet):
+                        continue
+                    # Whatever else has come as far is interleaved behind what is on the screen.
+                    if at is not None and at >= start:
+                        yield from shown.released()
                 yield packet
         except (av.error.FFmpegError, OSError) as error:
             self.damage = f"{self._path.name} cannot be read to its end: {error}"
+        if shown is not None:
+            yield from shown.released()
 
     def _copy(self, packet: Packet) -> None:
         index = packet.stream.index

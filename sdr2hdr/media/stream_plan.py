@@ -289,6 +289,8 @@ def _refusal_text(container: str, codec: str, kind: str, said: str) -> str:
     if kind == "attachment":
         return f"{container} holds no attachments"
     what = f"{kind} of this kind" if codec == "unknown" else f"{codec} {kind}"
+    if "channel layout" in said:
+        return f"{container} must say which channel is which, and this {what} does not ({said})"
     says_no_more = any(words in said for words in ("find tag", "support", "only", "Only"))
     return f"{what} is not written into {container}" + ("" if says_no_more else f" ({said})")
 

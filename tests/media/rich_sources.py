@@ -43,6 +43,7 @@ class Source:
     audio: tuple[str, ...] = ("aac",)
     audio_seconds: float = 1.6
     audio_block: int = 1024
+    audio_layout: str = "stereo"
     audio_delay_seconds: Fraction = Fraction(0)
     subtitle: str | None = None
     cues: Sequence[tuple[int, int, str]] = SRT_CUES
@@ -65,7 +66,7 @@ def make_source(path: Path, source: Source) -> Path:
         videos[0].metadata.update(source.video_tags)
         sounds = []
         for number, codec in enumerate(source.audio):
-            sound = out.add_stream(codec, rate=48000)
+            sound = out.add_stream(codec, rate=48000, layout=source.audio_layout)
             sound.metadata.update(language=("fre", "ger")[number % 2], title=f"Sound {number}")
             if number:
                 sound.disposition = av.stream.Disposition.comment
@@ -133,6 +134,8 @@ def _subtitle_bytes(codec: str | None, text: str) -> bytes:
         return struct.pack(">H", len(text.encode())) + text.encode()
     if codec == "ass":
         return b"0,0,Default,,0,0,0,," + text.encode()
+    if codec in ("hdmv_pgs_subtitle", "dvd_subtitle"):
+        return text.encode("latin-1")
     return text.encode()
 
 
@@ -154,10 +157,10 @@ def _mux_tone(out, sound, source: Source, hertz: int) -> None:
     delay = round(source.audio_delay_seconds * 48000)
     for start in range(0, count, source.audio_block):
         block = wave[start : start + source.audio_block]
-        data = np.stack([block, block])
+        data = np.stack([block] * av.AudioLayout(source.audio_layout).nb_channels)
         if sample_format == "s16":
             data = (data.T.reshape(1, -1) * 32767).astype(np.int16)
-        frame = av.AudioFrame.from_ndarray(data, format=sample_format, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(data, format=sample_format, layout=source.audio_layout)
         frame.sample_rate, frame.pts, frame.time_base = 48000, start + delay, Fraction(1, 48000)
         out.mux(sound.encode(frame))
     out.mux(sound.encode(None))

@@ -86,6 +86,13 @@ def test_no_container_is_named_where_none_can(tmp_path: Path):
             plan(source, target)
 
 
+def test_channels_that_nobody_has_named_are_refused_for_that(tmp_path: Path):
+    """MP4 holds PCM; what it does not hold are six channels of which Matroska says no more."""
+    source = make_source(tmp_path / "in.mkv", Source(audio=("pcm_s16le",), audio_layout="5.1"))
+    with pytest.raises(OutputError, match=r"MP4 must say which channel is which.*6 channels"):
+        plan(source, "out.mp4")
+
+
 def test_mov_names_the_audio_too(mkv: Path):
     with pytest.raises(OutputError) as caught:
         plan(mkv, "out.mov")
