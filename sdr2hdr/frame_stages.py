@@ -24,6 +24,7 @@ import torch
 
 from sdr2hdr.colour import pad_to_even, super_white_share, to_rgb
 from sdr2hdr.colour.active_picture import crop
+from sdr2hdr.colour.convert import white_signal
 from sdr2hdr.colour.look import apply_look
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.engine.temporal import ShotMemory
@@ -208,7 +209,10 @@ class _FrameStages:
         if self._roundtrips is not None and not decoded.is_preroll:
             self._roundtrips.add(made.sdr, made.hdr)
         engine, place = conversion.engine, made.place
-        picture = apply_look(made.hdr, conversion.options.look, engine.white_cd_m2)
+        white = white_signal(decoded.batch.signal, conversion.options.super_white)
+        picture = apply_look(
+            made.hdr, conversion.options.look, engine.white_cd_m2, engine.white_of(white)
+        )
         self._flicker.add(made.sdr, picture, is_preroll=decoded.is_preroll)
         if decoded.is_preroll:
             return None

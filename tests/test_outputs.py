@@ -209,3 +209,17 @@ def test_look_lowers_the_peak(tmp_path: Path):
     summary = sdr2hdr.convert(FLOWER, tmp_path / "out.mkv", options)
     # The code nearest to 300 cd/m2 lies at most half a code, 0.5 %, above it.
     assert 250 < summary.light.max_cll <= 302
+
+
+@pytest.mark.parametrize("model", ["bt2408", "bt2446a"])
+def test_reference_white_is_nominal_white_when_super_white_is_scaled(
+    tmp_path: Path, colour_science: ModuleType, model: str
+):
+    flat = [np.full(shape, code, np.uint8) for shape, code in (((64, 64), 235), ((32, 32), 128))]
+    recipe = ClipRecipe(width_px=64, height_px=64, pts=tuple(range(2)))
+    source = make_clip(tmp_path / "white.mkv", recipe, [flat[0], flat[1], flat[1]])
+    options = ConvertOptions(
+        model, super_white="scale", encode=FAST, look=Look(reference_white_cd_m2=203.0)
+    )
+    summary = sdr2hdr.convert(source, tmp_path / "out.mkv", options)
+    assert summary.light.max_cll == round(coded_light_cd_m2(colour_science, 203))

@@ -97,6 +97,9 @@ def command(console: Console, **given: Any) -> None:
     Without --clip, frames of one size are timed. A network without weights gets random ones: speed
     does not depend on them.
     """
+    for name in ("start", "end", "codec", "quality", "preset"):
+        if given["clip"] is None and given[name] is not None:
+            raise UsageError(f"--{name} is for a clip; name one with --clip, or leave it out.")
     from sdr2hdr.bench.frame_bench import method_request
     from sdr2hdr.bench.request import MethodRequest
 

@@ -15,6 +15,7 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.parameters import THREADS, output_options, weights_option
+from sdr2hdr.delivery.target_file import check_can_be_a_file
 from sdr2hdr.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def command(
     """
     outputs = [path for path in (markdown_path, json_path, sheet_path) if path is not None]
     for path in outputs:
+        check_can_be_a_file(path)
         if path.exists() and not overwrite:
             raise OutputError(f"{path} exists; --overwrite replaces it.")
     if publish_dir is None and (recipe_path is not None or title is not None or failures):

@@ -30,7 +30,14 @@ from sdr2hdr.frames import CodedBatch, RgbBatch
 from sdr2hdr.options import SuperWhite
 from sdr2hdr.signal import BT709_DISPLAY, CodedSignal, Matrix, RgbSignal, Transfer
 
-__all__ = ["pad_to_even", "planes_to_rgb", "super_white_share", "to_coded", "to_rgb"]
+__all__ = [
+    "pad_to_even",
+    "planes_to_rgb",
+    "super_white_share",
+    "to_coded",
+    "to_rgb",
+    "white_signal",
+]
 
 
 def to_rgb(batch: CodedBatch, *, super_white: SuperWhite = "clip") -> RgbBatch:
@@ -58,6 +65,15 @@ def to_rgb(batch: CodedBatch, *, super_white: SuperWhite = "clip") -> RgbBatch:
     pixels = pixels.clamp_(0.0, 1.0)
     source = RgbSignal(signal.primaries, signal.transfer)
     return RgbBatch(_to_bt709_display(pixels, source), BT709_DISPLAY, batch.timeline)
+
+
+def white_signal(signal: CodedSignal, super_white: SuperWhite) -> float:
+    """R' = G' = B' that `to_rgb` makes of nominal white: 1.0, and less under "scale"."""
+    if super_white == "clip":
+        return 1.0
+    white = torch.full((1, 3, 1, 1), 1.0 / _peak_signal(signal))
+    source = RgbSignal(signal.primaries, signal.transfer)
+    return float(_to_bt709_display(white, source)[0, 1, 0, 0])
 
 
 def planes_to_rgb(batch: CodedBatch) -> torch.Tensor:

@@ -39,14 +39,21 @@ _OVERSHOOT = 1e-4
 rounding: clipped, or left alone."""
 
 
-def apply_look(batch: RgbBatch, look: Look, method_white_cd_m2: float) -> RgbBatch:
+def apply_look(
+    batch: RgbBatch,
+    look: Look,
+    method_white_cd_m2: float,
+    nominal_white_cd_m2: float | None = None,
+) -> RgbBatch:
     """Apply a look to what a method gave.
 
     Args:
         batch: Frames in `HDR_DISPLAY`.
         look: What to do.
         method_white_cd_m2: Where the method puts SDR white: `Curve.white_cd_m2`, or
-            `NETWORK_WHITE_CD_M2` for a network.
+            `NETWORK_WHITE_CD_M2` for a network. Nothing is above it before the look.
+        nominal_white_cd_m2: Where it puts the source's nominal white, which a reference white is
+            about; None where that is the same: it is less if super-white was scaled in.
 
     Returns:
         Frames whose channels are all at most the look's peak, with hue in ICtCp as before; exact
@@ -64,10 +71,9 @@ def apply_look(batch: RgbBatch, look: Look, method_white_cd_m2: float) -> RgbBat
     if batch.signal != HDR_DISPLAY:
         raise ValueError(f"The frames are {batch.signal}; expected {HDR_DISPLAY}.")
     pixels = batch.pixels
+    gain = look.gain(method_white_cd_m2 if nominal_white_cd_m2 is None else nominal_white_cd_m2)
     asks_nothing = (
-        look.gain(method_white_cd_m2) == 1.0
-        and look.limit_gamut is None
-        and look.peak_cd_m2 >= method_white_cd_m2
+        gain == 1.0 and look.limit_gamut is None and look.peak_cd_m2 >= method_white_cd_m2
     )
     if asks_nothing and not bool(_above_peak(pixels, look).any()):
         return batch
@@ -78,7 +84,7 @@ def apply_look(batch: RgbBatch, look: Look, method_white_cd_m2: float) -> RgbBat
     for frame in range(frames):
         for top in range(0, height, rows):
             strip = (slice(frame, frame + 1), slice(None), slice(top, top + rows))
-            result[strip] = of_strip(pixels[strip], look, method_white_cd_m2)
+            result[strip] = of_strip(pixels[strip], look, gain, method_white_cd_m2)
     return dataclasses.replace(batch, pixels=result)
 
 
@@ -87,31 +93,33 @@ def _above_peak(pixels: torch.Tensor, look: Look) -> torch.Tensor:
     return pixels.amax(dim=1) > _signal_of(look.peak_cd_m2 * (1.0 + _OVERSHOOT))
 
 
-def _limited(pixels: torch.Tensor, look: Look, method_white_cd_m2: float) -> torch.Tensor:
+def _limited(
+    pixels: torch.Tensor, look: Look, gain: float, method_white_cd_m2: float
+) -> torch.Tensor:
     """Change the pixels of one frame's strip that are above the peak, and no others."""
     chosen = _above_peak(pixels, look)[0]
     result = pixels.clone()
     above = pixels[0].movedim(0, -1)[chosen].T[None, :, None]
     if above.numel():
-        light_cd_m2, ictcp = _multiplied(pq_eotf(above), look, method_white_cd_m2)
+        light_cd_m2, ictcp = _multiplied(pq_eotf(above), look, gain, method_white_cd_m2)
         limited = pq_inverse_eotf(_fit(light_cd_m2, ictcp, look))
         result[0].movedim(0, -1)[chosen] = limited[0, :, 0].T
     return result
 
 
-def _look_of(pixels: torch.Tensor, look: Look, method_white_cd_m2: float) -> torch.Tensor:
+def _look_of(
+    pixels: torch.Tensor, look: Look, gain: float, method_white_cd_m2: float
+) -> torch.Tensor:
     light_cd_m2, ictcp = pq_eotf(pixels), None
-    gain = look.gain(method_white_cd_m2)
     if gain != 1.0 or method_white_cd_m2 * gain > look.peak_cd_m2:
-        light_cd_m2, ictcp = _multiplied(light_cd_m2, look, method_white_cd_m2)
+        light_cd_m2, ictcp = _multiplied(light_cd_m2, look, gain, method_white_cd_m2)
     return pq_inverse_eotf(_fit(light_cd_m2, ictcp, look))
 
 
 def _multiplied(
-    light_cd_m2: torch.Tensor, look: Look, method_white_cd_m2: float
+    light_cd_m2: torch.Tensor, look: Look, gain: float, method_white_cd_m2: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Apply gain and roll-off and put the hue back; the light, and the same in ICtCp."""
-    gain = look.gain(method_white_cd_m2)
     brightest = light_cd_m2.amax(dim=1, keepdim=True)
     wanted = _roll_off(brightest * gain, method_white_cd_m2 * gain, look.peak_cd_m2)
     factor = wanted / torch.where(brightest > 0.0, brightest, 1.0)

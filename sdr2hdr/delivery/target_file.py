@@ -15,6 +15,7 @@ from sdr2hdr.errors import OutputError
 
 __all__ = [
     "abandoned_files",
+    "check_can_be_a_file",
     "check_is_new",
     "check_target",
     "check_temp_dir",
@@ -44,18 +45,27 @@ def check_target(source: Path, target: Path, *, overwrite: bool) -> None:
         ) from error
 
 
-def _check_place(source: Path, target: Path, *, overwrite: bool) -> None:
+def check_can_be_a_file(target: Path) -> None:
+    """Refuse a name whose folder is missing or not writable, or which is a folder's.
+
+    Raises:
+        OutputError: It is one of these.
+    """
     folder = target.parent
     if not folder.is_dir():
         raise OutputError(f"The folder {folder} does not exist; create it or name another output.")
     if target.is_dir():
         raise OutputError(f"{target} is a folder; expected the name of a file to write.")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"The folder {folder} is not writable; name another output.")
+
+
+def _check_place(source: Path, target: Path, *, overwrite: bool) -> None:
+    check_can_be_a_file(target)
     if is_taken(target):
         if is_same_file(target, source):
             raise OutputError(f"{target} is the input itself; an input is never overwritten.")
         check_is_new(target, overwrite=overwrite)
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"The folder {folder} is not writable; name another output.")
 
 
 def check_is_new(target: Path, *, overwrite: bool) -> None:

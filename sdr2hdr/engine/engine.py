@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 from sdr2hdr.colour.look import NETWORK_WHITE_CD_M2
+from sdr2hdr.colour.transfer import pq_eotf
 from sdr2hdr.curves import CURVES, CurveFunction, curve_names, load_curve
 from sdr2hdr.curves.down_conversion import load_down_conversion, way_back
 from sdr2hdr.engine.cuda_graphs import graphs_for
@@ -100,6 +101,17 @@ class Engine:
         )
         self._forget()
         self._map_values_per_px, self._map_channels = self._measure_maps()
+
+    def white_of(self, signal: float) -> float:
+        """Where the method puts grey of this R' = G' = B', cd/m²; a network, where it is meant to.
+
+        Args:
+            signal: Of `BT709_DISPLAY`, [0, 1]; 1.0 is `white_cd_m2`.
+        """
+        if signal == 1.0:
+            return self.white_cd_m2
+        curve = load_curve(self.name if self.name in curve_names() else "bt2446a")
+        return float(pq_eotf(curve(torch.full((1, 3, 1, 1), signal))).amax())
 
     @property
     def backend(self) -> str:

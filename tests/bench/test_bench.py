@@ -140,6 +140,8 @@ def test_a_clip_is_split_into_its_stages():
         (["--size", "1920"], "WIDTHxHEIGHT"),
         (["--clip", str(CLIP), "--reference"], "--reference is for frames"),
         (["--tune", "--tile", "64"], "--tune looks for the tile"),
+        (["--size", "16x16", "--frames", "1", "--start", "1"], "--start is for a clip"),
+        (["--size", "16x16", "--frames", "1", "--preset", "fast"], "--preset is for a clip"),
     ],
 )
 def test_wrong_usage(arguments: list[str], said: str):
