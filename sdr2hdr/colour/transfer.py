@@ -61,7 +61,7 @@ def power(base: torch.Tensor, exponent: float | torch.Tensor) -> torch.Tensor:
 
     Args:
         base: Any shape, floating, 0 or more.
-        exponent: More than 0.
+        exponent: More than 0; a number, or of a shape that `base` has or that extends to it.
 
     Returns:
         Same shape and dtype.
