@@ -138,6 +138,7 @@ def prepare(
             *engine.notices,
             *geometry_notices(info, active_picture, kind),
             *pictures_only_notices(info, options, kind),
+            *(mastering_notices(options) if kind == "container" else ()),
         ),
     )
 
@@ -217,3 +218,15 @@ def pictures_only_notices(
         text = f"{what} holds no sound, subtitles or chapters: {left_out} left out."
         notices.append(Notice("warning", text))
     return notices
+
+
+def mastering_notices(options: ConvertOptions) -> list[Notice]:
+    """Say where a look may go beyond the display that the file says it was graded on."""
+    highest_cd_m2 = mastering_display(options.encode.mastering).max_luminance_cd_m2
+    if options.look.peak_cd_m2 <= highest_cd_m2:
+        return []
+    text = (
+        f"--peak allows light of {options.look.peak_cd_m2:g} cd/m2, and the mastering display that "
+        f"the file names ends at {highest_cd_m2:g}; --mastering names another."
+    )
+    return [Notice("warning", text)]

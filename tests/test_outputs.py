@@ -223,3 +223,16 @@ def test_reference_white_is_nominal_white_when_super_white_is_scaled(
     )
     summary = sdr2hdr.convert(source, tmp_path / "out.mkv", options)
     assert summary.light.max_cll == round(coded_light_cd_m2(colour_science, 203))
+
+
+def test_a_peak_above_the_mastering_display_is_told(tmp_path: Path):
+    target = tmp_path / "out.mkv"
+    bright = ConvertOptions("bt2408", look=Look(peak_cd_m2=4000.0))
+    said = [notice.text for notice in prepare(FLOWER, target, bright).notices]
+    assert any("4000 cd/m2" in text and "ends at 1000" in text for text in said)
+    for options in (
+        dataclasses.replace(bright, encode=EncodeOptions(mastering="p3-d65-4000")),
+        ConvertOptions("bt2408"),
+    ):
+        said = [notice.text for notice in prepare(FLOWER, target, options).notices]
+        assert not any("mastering display" in text for text in said)
