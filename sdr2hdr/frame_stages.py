@@ -169,6 +169,8 @@ class _FrameStages:
         self._memory = ShotMemory() if conversion.options.temporal else None
         self._upload = PlaneUpload(conversion.engine.device)
         self._download = PlaneDownload(conversion.engine.device)
+        white = white_signal(conversion.source.video.colour.signal, conversion.options.super_white)
+        self._nominal_white_cd_m2 = conversion.engine.white_of(white)
 
     def set_threads(self, name: str) -> None:
         """Give the network torch's own threads, for what is not done tile by tile; others none."""
@@ -209,9 +211,8 @@ class _FrameStages:
         if self._roundtrips is not None and not decoded.is_preroll:
             self._roundtrips.add(made.sdr, made.hdr)
         engine, place = conversion.engine, made.place
-        white = white_signal(decoded.batch.signal, conversion.options.super_white)
         picture = apply_look(
-            made.hdr, conversion.options.look, engine.white_cd_m2, engine.white_of(white)
+            made.hdr, conversion.options.look, engine.white_cd_m2, self._nominal_white_cd_m2
         )
         self._flicker.add(made.sdr, picture, is_preroll=decoded.is_preroll)
         if decoded.is_preroll:

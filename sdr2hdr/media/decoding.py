@@ -54,6 +54,7 @@ class Decoder:
         self._open()
         self._packets = 0
         self._last_pts: int | None = None
+        self._has_guessed_times = info.container == "avi"
         self._dts_to_pts: int | None = None
         self._last_step = 0
         self._expected: set[int] = set()
@@ -118,7 +119,7 @@ class Decoder:
             Frames in presentation order from a key frame on, which may lie behind the time; the
             caller looks.
         """
-        if self._info.container == "avi" and self._stream.codec_context.has_b_frames:
+        if self._has_guessed_times and self._stream.codec_context.has_b_frames:
             # Their times are counted from the first frame on.
             return
         step_back = FIRST_STEP_BACK_SECONDS
@@ -234,7 +235,7 @@ class Decoder:
         if frame.is_corrupt:
             self._counter.frame_corrupt(self._seconds(frame.pts))
         self._count_lost(frame.pts)
-        if self._info.container == "avi":
+        if self._has_guessed_times:
             self._place_by_dts(frame)
         self._check_shape(frame)
         self._check_tags(frame)
@@ -262,7 +263,7 @@ class Decoder:
     def _count_lost(self, pts: int | None) -> None:
         if pts is None:
             return
-        if self._has_given and self._info.container == "avi":
+        if self._has_given and self._has_guessed_times:
             # Guessed times come out of order: only at the end is it known what never came.
             self._expected.discard(pts)
             return

@@ -78,6 +78,7 @@ class ImageSequenceWriter:
         self._video = video
         self._pq_eotf = pq_eotf
         self._overwrite = overwrite
+        # Refuses a name without a place for the number, before anything is made.
         frame_pattern(target)
         try:
             self._check_is_new("exists already")

@@ -190,8 +190,9 @@ def plan_streams(
         others = [
             suffix
             for suffix, other in CONTAINERS.items()
-            if problems and other != container_format
-            if not any(
+            if problems
+            and other != container_format
+            and not any(
                 _decide(stream, samples[stream.index], other, has_chapters, timecode).problem
                 for stream in candidates
             )

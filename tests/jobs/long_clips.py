@@ -11,11 +11,13 @@ from clips import ClipRecipe, make_clip
 
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.errors import Notice
-from sdr2hdr.jobs import segment_loop
+from sdr2hdr.jobs import run, segment_loop
 from sdr2hdr.jobs.listener import JobListener, SegmentNews
 from sdr2hdr.jobs.plan import Plan, Segment
+from sdr2hdr.jobs.published import prepare_job
 from sdr2hdr.jobs.segmentation import SegmentRule
-from sdr2hdr.options import ConvertOptions, EncodeOptions
+from sdr2hdr.options import ConvertOptions, EncodeOptions, JobOptions
+from sdr2hdr.pipeline import ConversionSummary
 
 FRAMES = 40
 SEGMENT_FRAMES = 8
@@ -89,3 +91,14 @@ def before_segment(
 
 class Killed(BaseException):
     """Ends a run as rudely as can be done without ending the test."""
+
+
+def convert_as_command(
+    source: Path,
+    target: Path,
+    options: ConvertOptions = OPTIONS,
+    job: JobOptions | None = None,
+    ears: Ears | None = None,
+) -> ConversionSummary:
+    """Convert as the command does, which prepares a job so that an output is known again."""
+    return run.convert(prepare_job(source, target, options), job, ears)

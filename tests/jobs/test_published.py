@@ -15,6 +15,7 @@ from long_clips import (
     Ears,
     Killed,
     before_segment,
+    convert_as_command,
     make_source,
     use_short_segments,
 )
@@ -24,10 +25,10 @@ from sdr2hdr.delivery import target_file
 from sdr2hdr.errors import OutputError
 from sdr2hdr.jobs import run
 from sdr2hdr.jobs.planning import make_plan
-from sdr2hdr.jobs.published import known_output, prepare_job
+from sdr2hdr.jobs.published import known_output
 from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.options import ConvertOptions, JobOptions
-from sdr2hdr.pipeline import ConversionSummary, prepare
+from sdr2hdr.pipeline import prepare
 
 
 @pytest.fixture(autouse=True)
@@ -38,16 +39,6 @@ def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_source(tmp_path_factory.mktemp("source"))
-
-
-def convert(
-    source: Path,
-    target: Path,
-    options: ConvertOptions = OPTIONS,
-    job: JobOptions | None = None,
-    ears: Ears | None = None,
-) -> ConversionSummary:
-    return run.convert(prepare_job(source, target, options), job, ears)
 
 
 def killed_behind_the_name(
@@ -88,7 +79,7 @@ def test_the_same_command_ends_what_was_killed_behind_the_name(
     killed_behind_the_name(source, target, options, after_removals)
     made, ears = target.read_bytes(), Ears()
     refuse_work(monkeypatch)
-    summary = convert(source, target, options, ears=ears)
+    summary = convert_as_command(source, target, options, ears=ears)
     assert (summary.frames, summary.resumed_frames) == (FRAMES, FRAMES)
     assert summary.size_bytes == len(made)
     assert [shot.score.frames for shot in summary.roundtrips] == [FRAMES]
@@ -170,7 +161,7 @@ def test_no_other_file_is_taken_for_the_output(source: Path, tmp_path: Path, act
     held, folder = target.read_bytes(), WorkFolder.of(target, None)
     assert known_output(folder, target) is None
     with pytest.raises(OutputError, match="exists already; --overwrite"):
-        convert(source, target)
+        convert_as_command(source, target)
     assert target.read_bytes() == held and folder.path.is_dir()
 
 
@@ -185,12 +176,12 @@ def test_another_command_does_not_take_the_output_for_its_own(
     held = target.stat()
     other = dataclasses.replace(OPTIONS, **change)
     with pytest.raises(OutputError, match="exists already; --overwrite"):
-        convert(source, target, other)
+        convert_as_command(source, target, other)
     with pytest.raises(OutputError, match="exists already; --overwrite"):
-        convert(source, target, job=JobOptions(resume=False))
+        convert_as_command(source, target, job=JobOptions(resume=False))
     assert target.stat() == held
     # `--overwrite` replaces it, as ever.
-    convert(source, target, dataclasses.replace(other, overwrite=True))
+    convert_as_command(source, target, dataclasses.replace(other, overwrite=True))
     assert target.stat().st_ino != held.st_ino
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
 
@@ -201,7 +192,7 @@ def test_another_source_does_not_take_the_output_for_its_own(source: Path, tmp_p
     killed_behind_the_name(own, target)
     make_source(tmp_path, FRAMES - 1).replace(own)
     with pytest.raises(OutputError, match="exists already"):
-        convert(own, target)
+        convert_as_command(own, target)
 
 
 def test_an_output_that_was_copied_from_another_disk_is_known(
@@ -219,5 +210,5 @@ def test_an_output_that_was_copied_from_another_disk_is_known(
         patch.setattr("sdr2hdr.jobs.merge.publish", copied)
         killed_behind_the_name(source, target)
     refuse_work(monkeypatch)
-    assert convert(source, target).frames == FRAMES
+    assert convert_as_command(source, target).frames == FRAMES
     assert [path.name for path in tmp_path.iterdir()] == [target.name]

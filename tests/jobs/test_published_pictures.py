@@ -10,14 +10,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from long_clips import OPTIONS, Ears, Killed, make_source
+from long_clips import OPTIONS, Ears, Killed, convert_as_command, make_source
 
 from sdr2hdr.cli import run as run_command
 from sdr2hdr.errors import OutputError
 from sdr2hdr.jobs import run
-from sdr2hdr.jobs.published import prepare_job
 from sdr2hdr.options import ConvertOptions, JobOptions
-from sdr2hdr.pipeline import ConversionSummary
 
 FRAMES = 6
 
@@ -30,16 +28,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     return tmp_path / "out_%03d.png"
-
-
-def convert(
-    source: Path,
-    target: Path,
-    options: ConvertOptions = OPTIONS,
-    job: JobOptions | None = None,
-    ears: Ears | None = None,
-) -> ConversionSummary:
-    return run.convert(prepare_job(source, target, options), job, ears)
 
 
 def killed_while_naming(
@@ -56,7 +44,7 @@ def killed_while_naming(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "replace", replace)
         with pytest.raises(Killed):
-            convert(source, target, options)
+            convert_as_command(source, target, options)
     assert len(shown(target)) == named
 
 
@@ -81,13 +69,13 @@ def test_the_same_command_names_the_rest(
 ):
     log, ears = target.with_name("light.csv"), Ears()
     options = dataclasses.replace(OPTIONS, light_log=log)
-    whole = convert(source, target, options)
+    whole = convert_as_command(source, target, options)
     expected = contents(target.parent)
     for name in expected:
         target.with_name(name).unlink()
     killed_while_naming(source, target, named, options)
     refuse_work(monkeypatch)
-    summary = convert(source, target, options, ears=ears)
+    summary = convert_as_command(source, target, options, ears=ears)
     assert contents(target.parent) == expected
     assert sorted(path.name for path in target.parent.iterdir()) == sorted(expected)
     assert (summary.frames, summary.resumed_frames) == (FRAMES, FRAMES)
@@ -123,7 +111,7 @@ def test_overwriting_goes_on_and_leaves_nothing_old(
     killed_while_naming(source, target, 2, options)
     target.with_name("out_005.png").write_text("older")
     refuse_work(monkeypatch)
-    convert(source, target, options)
+    convert_as_command(source, target, options)
     assert len(shown(target)) == FRAMES
     assert all(data.startswith(b"\x89PNG") for data in contents(target.parent).values())
 
@@ -134,7 +122,7 @@ def test_no_other_picture_is_replaced(source: Path, target: Path, name: str):
     target.with_name(name).write_text("precious")
     held = contents(target.parent)
     with pytest.raises(OutputError, match="--overwrite replaces"):
-        convert(source, target)
+        convert_as_command(source, target)
     assert contents(target.parent) == held
     (unnamed,) = target.parent.glob(".out*.partial")
     assert len(list(unnamed.glob("*.png"))) == FRAMES - 2
@@ -143,13 +131,13 @@ def test_no_other_picture_is_replaced(source: Path, target: Path, name: str):
 def test_another_command_does_not_take_the_pictures_for_its_own(source: Path, target: Path):
     killed_while_naming(source, target, 2)
     with pytest.raises(OutputError, match="exists already, and"):
-        convert(source, target, dataclasses.replace(OPTIONS, scale=2))
+        convert_as_command(source, target, dataclasses.replace(OPTIONS, scale=2))
     with pytest.raises(OutputError, match="exists already, and"):
-        convert(source, target, job=JobOptions(resume=False))
+        convert_as_command(source, target, job=JobOptions(resume=False))
     other = source.with_name("other.mp4")
     shutil.copy(make_source(target.parent, FRAMES - 1), other)
     with pytest.raises(OutputError, match="exists already, and"):
-        convert(other, target)
+        convert_as_command(other, target)
     # None of them has taken the rest away.
-    convert(source, target)
+    convert_as_command(source, target)
     assert len(shown(target)) == FRAMES
