@@ -15,6 +15,7 @@ from sdr2hdr.media.colour_codes import WIDE_TRANSFERS, transfer_name
 from sdr2hdr.media.damage import DamageCounter
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.source import SourceInfo
+from sdr2hdr.media.spliced_clock import SplicedClock, starts_anywhere, streams_with
 from sdr2hdr.media.timestamps import time_in_ticks
 from sdr2hdr.options import ReadOptions
 
@@ -72,15 +73,22 @@ class Decoder:
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What was noticed while decoding."""
+        joined = self._clock.notices(self._info.start_seconds)
         if self._changed_tags_seconds is None:
-            return ()
+            return joined
         return (
+            *joined,
             Notice(
                 "warning",
                 f"The colour tags change at {self._changed_tags_seconds:.3f} s; the whole video "
                 "is read as its beginning.",
             ),
         )
+
+    @property
+    def has_joined_clocks(self) -> bool:
+        """Whether times so far were moved, because the file's clock jumps."""
+        return bool(self._clock.joined_at)
 
     def frames(self, from_pts: Fraction | None) -> Iterator[VideoFrame]:
         """Decode, in presentation order.
@@ -98,7 +106,8 @@ class Decoder:
             yield from self._decoded()
             self._check_whole()
             return
-        for frames in self.starts_before(from_pts):
+        starts = iter(()) if self._is_spliced() else self.starts_before(from_pts)
+        for frames in starts:
             first = next(frames, None)
             if first is not None and first.pts is not None and first.pts <= from_pts:
                 yield first
@@ -140,7 +149,17 @@ class Decoder:
             raise
         self._stream.thread_type = "AUTO"
         self._stream.thread_count = self._options.threads or 0
+        self._read_streams = streams_with(self._container, [self._stream])
+        self._clock = SplicedClock(self._container, self._stream.index)
         self._has_moved = False
+
+    def _is_spliced(self) -> bool:
+        """Whether the file's clock jumps, so that no place in it can be found by its time."""
+        if not starts_anywhere(self._info.container):
+            return False
+        self._begin()
+        self._has_moved = True
+        return any(self.has_joined_clocks for _ in self._demuxed())
 
     def _begin(self) -> None:
         self._forget()
@@ -163,6 +182,7 @@ class Decoder:
 
     def _forget(self) -> None:
         self._packets = 0
+        self._clock = SplicedClock(self._container, self._stream.index)
         self._dts_to_pts = None
         self._expected.clear()
         self._has_given = False
@@ -208,9 +228,11 @@ class Decoder:
         errors = 0
         while True:
             try:
-                for packet in self._container.demux(self._stream):
+                for packet in self._container.demux(self._read_streams):
                     errors = 0
-                    yield packet
+                    for placed in self._clock.placed(packet):
+                        if placed.stream.index == self._stream.index:
+                            yield placed
                 return
             except av.error.InvalidDataError:
                 errors += 1

@@ -24,6 +24,7 @@ from sdr2hdr.media.hdr_source import HdrSource
 from sdr2hdr.media.matroska_display import write_display_size
 from sdr2hdr.media.metadata import container_tags, stream_tags
 from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.spliced_clock import SplicedClock, streams_with
 from sdr2hdr.media.stream_copy import StreamCopier
 from sdr2hdr.media.stream_plan import StreamPlan
 from sdr2hdr.signal import ColourRange
@@ -77,7 +78,7 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
         reader = resources.enter_context(open_input(info.path))
         stream = next(s for s in reader.streams.video if s.index == info.video.index)
         for other in reader.streams:
-            if other is not stream:
+            if other not in streams_with(reader, [stream]):
                 other.discard = Discard.all
         signal = info.video.colour.signal
         colour = ColourCodes(int(signal.primaries), PQ_CODE, int(signal.matrix))
@@ -174,10 +175,12 @@ def check_container(source: HdrSource, plan: StreamPlan) -> None:
 
 
 def _read(reader: InputContainer, stream: VideoStream, path: Path) -> Iterator[Packet]:
+    clock = SplicedClock(reader, stream.index)
     try:
-        for packet in reader.demux(stream):
-            if packet.size:
-                yield packet
+        for packet in reader.demux(streams_with(reader, [stream])):
+            for placed in clock.placed(packet):
+                if placed.size and placed.stream.index == stream.index:
+                    yield placed
     except av.error.FFmpegError as error:
         raise InputError(f"{path} cannot be read to its end: {error.strerror}.") from error
 

@@ -21,8 +21,9 @@ from sdr2hdr.media.ebml import missing_bytes
 from sdr2hdr.media.hdr_frames import open_hdr
 from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
 from sdr2hdr.media.opening import open_input
-from sdr2hdr.media.probe import CLOCK_STARTS_ANYWHERE, MICROSECONDS
+from sdr2hdr.media.probe import MICROSECONDS
 from sdr2hdr.media.source import ColourReading, SourceInfo, VideoInfo
+from sdr2hdr.media.spliced_clock import starts_anywhere
 from sdr2hdr.media.streams import choose_video, describe_streams
 from sdr2hdr.media.timing import has_variable_rate
 
@@ -139,7 +140,7 @@ def _seconds(ticks: int | None, time_base: Fraction) -> float | None:
 
 def _start_seconds(container: InputContainer, stream: VideoStream) -> Fraction:
     """What to take off all times: clocks that start anywhere are set to 0 at the video's start."""
-    if not CLOCK_STARTS_ANYWHERE & set(container.format.name.split(",")):
+    if not starts_anywhere(container.format.name):
         return Fraction(0)
     return (stream.start_time or 0) * (stream.time_base or Fraction(1))
 

@@ -17,6 +17,7 @@ from sdr2hdr.media.first_frames import FirstFrames, look_at_first_frames
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.pixel_formats import PixelLayout, pixel_layout
 from sdr2hdr.media.source import ChapterInfo, SourceInfo, VideoInfo
+from sdr2hdr.media.spliced_clock import starts_anywhere
 from sdr2hdr.media.streams import choose_video, describe_streams, is_cover_art
 from sdr2hdr.media.timing import has_variable_rate
 from sdr2hdr.options import ReadOptions
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["probe"]
 
 MICROSECONDS = 1_000_000
-CLOCK_STARTS_ANYWHERE = frozenset({"mpegts", "mpeg", "vob", "dvd", "svcd", "vcd", "wtv"})
 FIELD_ORDERS: dict[int, Literal["progressive", "top", "bottom"]] = {
     1: "progressive",
     2: "top",
@@ -186,7 +186,7 @@ def _duration_seconds(container: InputContainer, stream: VideoStream) -> float |
 
 
 def _start_seconds(container: InputContainer, video: VideoInfo) -> Fraction:
-    if not CLOCK_STARTS_ANYWHERE & set(container.format.name.split(",")):
+    if not starts_anywhere(container.format.name):
         return Fraction(0)
     starts = [
         Fraction(stream.start_time) * stream.time_base

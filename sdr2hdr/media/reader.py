@@ -127,7 +127,8 @@ class VideoReader:
     @property
     def has_repaired_times(self) -> bool:
         """Whether frames read so far had no time of their own, or one that could not be."""
-        return self._repair is not None and self._repair.count > 0
+        has_joined = self._decoder is not None and self._decoder.has_joined_clocks
+        return has_joined or (self._repair is not None and self._repair.count > 0)
 
     @property
     def notices(self) -> tuple[Notice, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +21,7 @@ from sdr2hdr.media.container_trial import add_copied_stream, codec_name, is_cove
 from sdr2hdr.media.metadata import stream_tags
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.shown_before import ShownBefore
+from sdr2hdr.media.spliced_clock import SplicedClock, streams_with
 from sdr2hdr.media.stream_plan import PlannedStream, StreamPlan, converted_cue
 from sdr2hdr.media.subtitles import MOV_TEXT_HEADER, mov_text_is_empty
 
@@ -223,18 +224,17 @@ class StreamCopier:
 
     def _read(self) -> Generator[Packet]:
         """The packets of all copied streams, up to the end of the time range."""
-        streams = [stream for stream in self._source.streams if stream.index in self._targets]
-        for stream in self._source.streams:
-            if stream.index not in self._targets:
-                stream.discard = Discard.all
-        if not streams:
+        copied = [stream for stream in self._source.streams if stream.index in self._targets]
+        if not copied:
             return
+        streams = streams_with(self._source, copied)
+        for stream in self._source.streams:
+            if stream not in streams:
+                stream.discard = Discard.all
         start, end = self._plan.start_seconds, self._plan.end_seconds
         shown = None if start is None else ShownBefore(start + self._plan.shift_seconds)
         try:
-            for packet in self._source.demux(streams):
-                if not packet.size:
-                    continue
+            for packet in self._placed(streams):
                 at = self._seconds(packet.dts, packet)
                 if end is not None and at is not None and at > end + _LOOSE_INTERLEAVING_SECONDS:
                     return
@@ -249,6 +249,17 @@ class StreamCopier:
             self.damage = f"{self._path.name} cannot be read to its end: {error}"
         if shown is not None:
             yield from shown.released()
+
+    def _placed(self, streams: list[Stream]) -> Iterator[Packet]:
+        """The packets of the copied streams, on a clock that does not jump."""
+        converted = (each for each in self._plan.streams if each.action == "convert")
+        video = next((each.source.index for each in converted), -1)
+        clock = SplicedClock(self._source, video)
+        for packet in self._source.demux(streams):
+            for placed in clock.placed(packet):
+                if placed.size and placed.stream.index in self._targets:
+                    yield placed
+        yield from (each for each in clock.rest() if each.stream.index in self._targets)
 
     def _copy(self, packet: Packet) -> None:
         index = packet.stream.index

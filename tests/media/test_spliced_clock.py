@@ -1,0 +1,133 @@
+"""Recordings put together: the clock of MPEG-TS and MPEG-PS jumps, and picture and sound stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+from av.container import InputContainer
+from av.packet import Packet
+from clips import ClipRecipe, make_clip
+
+from sdr2hdr import ConvertOptions, convert
+from sdr2hdr.media.spliced_clock import SplicedClock
+from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
+
+TICK = Fraction(1, 90_000)
+Clock = tuple[SplicedClock, InputContainer]
+FRAMES = 30
+"""Of each part: 1.2 s, so that a part that starts over goes back by more than a slip."""
+FAST = EncodeOptions(preset="ultrafast")
+
+
+def recording(path: Path, starts_at_seconds: int) -> Path:
+    """A transport stream of 1.2 s with sound, whose clock starts where it is told to."""
+    plain = path.with_name("plain.mkv")
+    if not plain.exists():
+        recipe = ClipRecipe(pts=tuple(range(FRAMES)), audio_seconds=1.2)
+        make_clip(plain, recipe)
+    options = {"output_ts_offset": str(starts_at_seconds)}
+    with (
+        av.open(str(plain)) as source,
+        av.open(str(path), "w", format="mpegts", options=options) as target,
+    ):
+        streams = [target.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+    return path
+
+
+def spliced(folder: Path, *starts_at_seconds: int) -> Path:
+    """Recordings one behind the other, as `cat` makes them."""
+    path = folder / "spliced.ts"
+    parts = (recording(folder / "part.ts", at).read_bytes() for at in starts_at_seconds)
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+def times_of(path: Path, kind: str) -> list[Fraction]:
+    with av.open(str(path)) as container:
+        stream = container.streams.get({kind: 0})[0]
+        packets = container.demux(stream)
+        return sorted((packet.pts or 0) * packet.time_base for packet in packets if packet.size)
+
+
+@pytest.mark.parametrize(
+    "starts_at_seconds",
+    [(0, 0), (20, 0), (0, 20), pytest.param((200, 0), id="libavformat takes it for a full turn")],
+)
+def test_picture_and_sound_go_on_together_behind_a_jump(tmp_path, starts_at_seconds):
+    out = tmp_path / "out.mkv"
+    written = convert(
+        spliced(tmp_path, *starts_at_seconds), out, ConvertOptions("bt2408", encode=FAST)
+    )
+    assert any("clock jumps at 1.2" in notice.text for notice in written.notices)
+    assert not any("lost" in notice.text for notice in written.notices)
+    frames, sounds = times_of(out, "video"), times_of(out, "audio")
+    assert len(frames) == 2 * FRAMES
+    assert all(later - earlier == Fraction(1, 25) for earlier, later in pairwise(frames))
+    half = len(times_of(tmp_path / "part.ts", "audio"))
+    assert len(sounds) == 2 * half
+    # The tenth packet, since the first ones may overlap the end of the part before.
+    apart = [sounds[half * part + 10] - frames[FRAMES * part] for part in (0, 1)]
+    assert abs(apart[1] - apart[0]) <= Fraction(1, 1000)
+
+
+def test_a_part_behind_a_jump_is_found_by_its_joined_time(tmp_path):
+    out = tmp_path / "out.mkv"
+    read = ReadOptions(time_range=TimeRange(1.6, 2.0))
+    convert(spliced(tmp_path, 20, 0), out, ConvertOptions("bt2408", encode=FAST, read=read))
+    assert len(times_of(out, "video")) == 10
+    assert 17 <= len(times_of(out, "audio")) <= 19
+
+
+@pytest.fixture
+def opened(tmp_path) -> Iterator[Clock]:
+    with av.open(str(recording(tmp_path / "a.ts", 0))) as container:
+        yield SplicedClock(container, video_index=0), container
+
+
+def placed(opened: Clock, packets: list[tuple[str, float]]) -> dict[str, list[float]]:
+    """Where packets land, by kind; each lasts 40 ms."""
+    clock, container = opened
+    streams = {"video": container.streams.video[0], "audio": container.streams.audio[0]}
+    found: dict[str, list[float]] = {"video": [], "audio": []}
+
+    def note(moved: Iterator[Packet]) -> None:
+        for packet in moved:
+            found[packet.stream.type].append((packet.pts or 0) / 90_000)
+
+    for kind, seconds in packets:
+        packet = Packet(b"\0")
+        packet.stream, packet.time_base = streams[kind], TICK
+        packet.pts = packet.dts = round(seconds * 90_000)
+        packet.duration = 3600
+        note(clock.placed(packet))
+    note(clock.rest())
+    return found
+
+
+def test_a_gap_in_the_video_alone_stays(opened):
+    sounds = [("audio", second) for second in range(1, 31)]
+    found = placed(opened, [("video", 0.0), ("audio", 0.0), *sounds, ("video", 30.0)])
+    assert found["video"] == [0.0, 30.0]
+    assert opened[0].joined_at == []
+
+
+def test_sound_that_comes_first_waits_for_the_picture(opened):
+    # The last packet of the old clock may come behind the first of the new one, too.
+    packets = [("video", 50.0), ("audio", 50.0), ("audio", 3.0), ("video", 50.04), ("video", 3.0)]
+    found = placed(opened, [*packets, ("audio", 50.04), ("audio", 3.04)])
+    assert found["video"] == pytest.approx([50.0, 50.04, 50.08])
+    assert found["audio"] == pytest.approx([50.0, 50.08, 50.04, 50.12])
+
+
+def test_sound_alone_goes_on_where_the_picture_has_ended(opened):
+    found = placed(opened, [("video", 50.0), ("audio", 50.0), ("audio", 3.0), ("audio", 3.04)])
+    assert found["audio"] == pytest.approx([50.0, 50.04, 50.08])
