@@ -366,8 +366,11 @@ def test_signal_ends_in_good_order(tmp_path: Path, number: int, code: int):
         if event["event"] == "progress" and event["stage"] == "convert":
             break
     process.send_signal(number)
-    _, said = process.communicate(timeout=120)
+    out, said = process.communicate(timeout=120)
     assert process.returncode == code
+    last = json.loads(out.splitlines()[-1])
+    assert (last["event"], last["exit_code"]) == ("stopped", code)
+    assert last["text"] in said
     assert "The same command goes on" in said
     assert "Traceback" not in said
     assert not target.exists()
