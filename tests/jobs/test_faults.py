@@ -187,6 +187,26 @@ def test_full_disk_is_told_and_gone_on_with(
     assert target.read_bytes() == whole
 
 
+def test_full_disk_is_told_while_segments_are_joined(
+    source: Path, tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    target = tmp_path / "out.mkv"
+    with monkeypatch.context() as patch:
+
+        def patch_light_levels(path: Path, *_: object, **__: object) -> None:
+            full = OSError(errno.ENOSPC, "No space left on device")
+            raise OutputError(f"{path} cannot be written: {full.strerror}.") from full
+
+        patch.setattr("sdr2hdr.jobs.merge.patch_light_levels", patch_light_levels)
+        with pytest.raises(DiskFullError, match=r"merged\.mkv .* the same command again"):
+            run.convert(prepare(source, target, OPTIONS))
+    assert not target.exists()
+    ears = Ears()
+    run.convert(prepare(source, target, OPTIONS), listener=ears)
+    assert ears.resumed == [5]
+    assert target.read_bytes() == whole
+
+
 def test_disk_is_watched_before_it_is_full(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
