@@ -137,6 +137,7 @@ def test_names_that_no_file_system_takes(
         (["--threads", "9" * 20], 2, "1024"),
         (["--end", "9" * 401], 2, "1e+09 at most"),
         (["--max-memory", "9" * 401], 2, "64 bits"),
+        (["--max-memory", "0"], 2, "a byte or more"),
         (["--temp-dir", "n" * 300], 5, "--temp-dir"),
         (["--temp-dir", "{empty}/none"], 5, "--temp-dir"),
         (["--encoder-params", "nosuch=1"], 2, "nosuch"),
@@ -500,6 +501,11 @@ def test_export_writes_a_graph_and_refuses_to_replace_it(
     assert code == 5
     assert "--overwrite" in err
     assert target.stat().st_size == size
+    link = tmp_path / "link.onnx"
+    link.symlink_to("elsewhere.onnx")
+    code, _, err = call(capfd, "export", "bt2446a", link)
+    assert (code, link.is_symlink()) == (5, True)
+    assert "--overwrite" in err
 
 
 def test_the_log_is_no_file_of_the_command(
