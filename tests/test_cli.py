@@ -14,6 +14,8 @@ import pytest
 from clips import FLOWER, ClipRecipe, Tags, make_clip
 
 from sdr2hdr.cli import run
+from sdr2hdr.cli.console import Console
+from sdr2hdr.pipeline import Progress
 
 QUICK = ["--model", "bt2408", "--preset", "ultrafast"]
 
@@ -135,6 +137,7 @@ def test_names_that_no_file_system_takes(
         (["--threads", "9" * 20], 2, "1024"),
         (["--end", "9" * 401], 2, "1e+09 at most"),
         (["--max-memory", "9" * 401], 2, "64 bits"),
+        (["--max-memory", "0"], 2, "a byte or more"),
         (["--temp-dir", "n" * 300], 5, "--temp-dir"),
         (["--temp-dir", "{empty}/none"], 5, "--temp-dir"),
         (["--encoder-params", "nosuch=1"], 2, "nosuch"),
@@ -498,6 +501,11 @@ def test_export_writes_a_graph_and_refuses_to_replace_it(
     assert code == 5
     assert "--overwrite" in err
     assert target.stat().st_size == size
+    link = tmp_path / "link.onnx"
+    link.symlink_to("elsewhere.onnx")
+    code, _, err = call(capfd, "export", "bt2446a", link)
+    assert (code, link.is_symlink()) == (5, True)
+    assert "--overwrite" in err
 
 
 def test_the_log_is_no_file_of_the_command(
@@ -624,6 +632,70 @@ def test_reader_that_leaves_is_an_error_of_the_output(
     assert (left.returncode, deaf.returncode) == (5, 5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4"]
     assert subprocess.run([*command, *arguments], capture_output=True).returncode == 0
+
+
+FULL = Path("/dev/full")
+"""What every writer is told of a full disk by, on Linux."""
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("arguments", [["--json"], ["--dry-run"], ["--json", "--strict"]])
+def test_results_that_a_full_disk_does_not_take_are_an_error_of_the_output(
+    clip: Path, tmp_path: Path, arguments: list[str]
+):
+    source = tmp_path / "nosuch.mp4" if "--strict" in arguments else clip
+    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", source, tmp_path / "o.mkv", *QUICK]
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [*command, *arguments], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 5
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith("error: Standard output cannot be written: No space left on device")
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+def test_messages_that_a_full_disk_does_not_take_end_no_work(clip: Path, tmp_path: Path):
+    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", clip, tmp_path / "o.mkv", *QUICK]
+    with FULL.open("w") as full:
+        code = subprocess.run([*command, "--json"], stdout=subprocess.DEVNULL, stderr=full)
+        again = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, stderr=full, text=True)
+    assert (code.returncode, again.returncode) == (0, 5)
+    assert json.loads(again.stdout)["exit_code"] == 5
+    assert (tmp_path / "o.mkv").is_file()
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+def test_a_log_that_a_full_disk_does_not_take_is_given_up(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    log = tmp_path / "run.log"
+    log.symlink_to(FULL)
+    code, _, err = call(capfd, "convert", clip, tmp_path / "o.mkv", *QUICK, "--log-file", log)
+    assert code == 0
+    assert err.count(f"warning: The log file {log} takes no more: No space left on device") == 1
+    assert "o.mkv: 3 frames" in err
+
+    def fault(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("sdr2hdr.cli.convert.run_jobs", fault)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    code, _, err = call(capfd, "convert", clip, tmp_path / "p.mkv", "--log-file", log)
+    assert code == 1
+    (trace,) = tmp_path.glob("sdr2hdr-*.log")
+    assert f"The details are in {trace}." in err
+
+
+def test_progress_of_a_stage_that_begins_anew_is_told(capfd: pytest.CaptureFixture[str]):
+    show = Console(json=True).json_progress(Path("in.mp4"))
+    for elapsed_seconds in (0.0, 0.5, 3600.0, 0.1, 0.6, 1.2):
+        show(Progress(1, 2, elapsed_seconds, 0))
+    told = [json.loads(line)["elapsed_seconds"] for line in capfd.readouterr().out.splitlines()]
+    assert told == [0.0, 3600.0, 0.1, 1.2]
 
 
 def test_module_and_script_are_one_command():

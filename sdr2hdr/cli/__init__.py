@@ -14,7 +14,12 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.signals import Terminated, raise_terminated, termination_signals
-from sdr2hdr.cli.standard_streams import let_go, prepare_standard_streams
+from sdr2hdr.cli.standard_streams import (
+    FullOutputError,
+    let_go,
+    prepare_standard_streams,
+    write_to_stdout,
+)
 from sdr2hdr.errors import OutputError, Sdr2HdrError, StoppedError
 from sdr2hdr.version import __version__
 
@@ -84,11 +89,25 @@ def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; every error has been said when this returns."""
     console = Console()
     try:
+        return code_of(console, arguments)
+    except BrokenPipeError as error:
+        return lost_output(console, error)
+    finally:
+        console.close()
+
+
+def code_of(console: Console, arguments: list[str]) -> int:
+    """The same, as long as standard output and standard error take what is said.
+
+    Raises:
+        BrokenPipeError: One does not.
+    """
+    try:
         # A copy, since Click takes out of the list what it has read.
         with group.make_context("sdr2hdr", list(arguments), obj=console) as context:
             group.invoke(context)
         # A command has not ended well before all that it said is taken.
-        print(end="", flush=True)
+        write_to_stdout("", flush=True)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
@@ -102,30 +121,31 @@ def run(arguments: list[str]) -> int:
         console.error(error)
         return error.exit_code
     except StoppedError as stopped:
-        console.say(str(stopped))
-        return stopped.exit_code
+        return console.stopped(str(stopped), stopped.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        console.say("Interrupted; nothing half written was left behind.")
-        return EXIT_INTERRUPTED
+        return console.stopped(
+            "Interrupted; nothing half written was left behind.", EXIT_INTERRUPTED
+        )
     except Terminated as terminated:
-        console.say("Terminated; nothing half written was left behind.")
-        return terminated.exit_code
+        return console.stopped(
+            "Terminated; nothing half written was left behind.", terminated.exit_code
+        )
     except BrokenPipeError:
-        return lost_reader(console)
+        raise
     except Exception as error:
         console.bug(error)
         return EXIT_BUG
-    finally:
-        console.close()
     return 0
 
 
-def lost_reader(console: Console) -> int:
-    """Say that nobody reads standard output any more, and give the exit code."""
+def lost_output(console: Console, lost: BrokenPipeError) -> int:
+    """Say that standard output takes nothing any more, and give the exit code."""
     let_go(sys.stdout)
+    found = "was closed by the program that reads it; expected it to read to the end"
+    if isinstance(lost, FullOutputError):
+        found = f"cannot be written: {lost.strerror}; expected a place for all results"
     error = OutputError(
-        "Standard output was closed by the program that reads it; expected it to read to the end. "
-        "An unfinished conversion goes on with the same command."
+        f"Standard output {found}. An unfinished conversion goes on with the same command."
     )
     try:
         console.error(error)

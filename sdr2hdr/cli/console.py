@@ -8,12 +8,13 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from sdr2hdr.cli.standard_streams import say_on_stderr, write_to_stdout
 from sdr2hdr.errors import Notice, OutputError, Sdr2HdrError
 
 if TYPE_CHECKING:
@@ -59,20 +60,22 @@ class Console:
     def close(self) -> None:
         """Close the log file."""
         if self.log is not None:
-            self.log.close()
+            # What it has not taken yet it does not take now.
+            with suppress(OSError):
+                self.log.close()
             self.log = None
 
     def say(self, text: str) -> None:
         """A message for people, on stderr."""
         self.record(text)
         if not self.quiet:
-            print(text, file=sys.stderr)
+            say_on_stderr(text)
 
     def detail(self, text: str) -> None:
         """A message for the curious: with `--verbose` only, always in the log."""
         self.record(text)
         if self.verbose and not self.quiet:
-            print(text, file=sys.stderr)
+            say_on_stderr(text)
 
     def notice(self, notice: Notice, source: Path | None = None) -> None:
         """A notice or warning about one input."""
@@ -87,19 +90,35 @@ class Console:
         """An error in one sentence, whatever the verbosity."""
         name = "" if source is None else f"{source}: "
         self.record(f"error: {name}{error}")
-        print(f"error: {name}{error}", file=sys.stderr)
+        say_on_stderr(f"error: {name}{error}")
         if self.json:
             about = {"text": str(error), "exit_code": error.exit_code}
             self.event("error", about | ({} if source is None else {"input": str(source)}))
 
+    def stopped(self, text: str, exit_code: int) -> int:
+        """Say that the command ends because the user asked it to, and give the exit code."""
+        self.say(text)
+        if self.json:
+            self.event("stopped", {"text": text, "exit_code": exit_code})
+        return exit_code
+
     def bug(self, error: Exception, source: Path | None = None) -> None:
         """A fault of ours: one sentence for the user, the traceback in a file."""
         name = "" if source is None else f"{source}: "
-        trace = "".join(traceback.format_exception(error))
+        place = self._keep_trace("".join(traceback.format_exception(error)))
+        text = f"This is a fault of sdr2hdr ({type(error).__name__}: {error})."
+        details = f"The details are in {place}." if place else "No file takes the details."
+        say_on_stderr(f"error: {name}{text} {details}")
+        if self.json:
+            about = {"text": text, "exit_code": 1, "log": place}
+            self.event("error", about | ({} if source is None else {"input": str(source)}))
+
+    def _keep_trace(self, trace: str) -> str | None:
+        """Write a traceback into the log, or else a file of its own, and give its name."""
+        self.record(trace)
         if self.log is not None:
-            self.record(trace)
-            place = self.log.name
-        else:
+            return self.log.name
+        try:
             with tempfile.NamedTemporaryFile(
                 "w",
                 prefix="sdr2hdr-",
@@ -109,16 +128,13 @@ class Console:
                 errors="backslashreplace",
             ) as file:
                 file.write(trace)
-            place = file.name
-        text = f"This is a fault of sdr2hdr ({type(error).__name__}: {error})."
-        print(f"error: {name}{text} The details are in {place}.", file=sys.stderr)
-        if self.json:
-            about = {"text": text, "exit_code": 1, "log": place}
-            self.event("error", about | ({} if source is None else {"input": str(source)}))
+        except OSError:
+            return None
+        return file.name
 
     def result(self, text: str) -> None:
         """A result for people, on stdout."""
-        print(text)
+        write_to_stdout(f"{text}\n", flush=False)
 
     def event(self, kind: str, content: Mapping[str, object]) -> None:
         """A result for scripts: one JSON object, one line.
@@ -126,12 +142,21 @@ class Console:
         In ASCII, which every encoding of standard output holds: a name that is no text is escaped
         too, byte for byte as `os.fsdecode` gives it.
         """
-        print(json.dumps({"event": kind, **content}), flush=True)
+        write_to_stdout(f"{json.dumps({'event': kind, **content})}\n", flush=True)
 
     def record(self, text: str) -> None:
-        """Repeat a message in the log file."""
-        if self.log is not None:
+        """Repeat a message in the log file; one that cannot be written is given up, and said so."""
+        if self.log is None:
+            return
+        try:
             print(time.strftime("%Y-%m-%dT%H:%M:%S%z"), text, file=self.log, flush=True)
+        except OSError as error:
+            name = self.log.name
+            self.close()
+            self.say(
+                f"warning: The log file {name} takes no more: {error.strerror}; going on without "
+                "it. --log-file names another."
+            )
 
     @contextmanager
     def progress(self, source: Path) -> Iterator[Callable[[Progress], None]]:
@@ -150,10 +175,11 @@ class Console:
 
         def show(progress: Progress) -> None:
             nonlocal last
-            due_seconds = 0.0 if last is None else last[1] + SECONDS_BETWEEN_JSON_PROGRESS
-            is_same_stage = last is not None and last[0] == progress.stage
-            if is_same_stage and progress.elapsed_seconds < due_seconds:
-                return
+            if last is not None and last[0] == progress.stage:
+                # Less than nothing: the stage has begun anew.
+                since_seconds = progress.elapsed_seconds - last[1]
+                if 0.0 <= since_seconds < SECONDS_BETWEEN_JSON_PROGRESS:
+                    return
             last = (progress.stage, progress.elapsed_seconds)
             self.event(
                 "progress",

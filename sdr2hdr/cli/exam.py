@@ -15,7 +15,7 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.parameters import THREADS, output_options, weights_option
-from sdr2hdr.delivery.target_file import check_can_be_a_file
+from sdr2hdr.delivery.target_file import check_can_be_a_file, check_is_new
 from sdr2hdr.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ def command(
     outputs = [path for path in (markdown_path, json_path, sheet_path) if path is not None]
     for path in outputs:
         check_can_be_a_file(path)
-        if path.exists() and not overwrite:
-            raise OutputError(f"{path} exists; --overwrite replaces it.")
+        check_is_new(path, overwrite=overwrite)
     if publish_dir is None and (recipe_path is not None or title is not None or failures):
         raise UsageError("--recipe, --title and --failure say what a card holds: give --publish.")
     from sdr2hdr.exam.methods import exam_methods
@@ -221,10 +220,10 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    unfinished = path.with_name(f"{path.name}.tmp")
+    from sdr2hdr.engine.user_cache import write_whole
+
     try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
 

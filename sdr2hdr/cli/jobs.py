@@ -92,7 +92,9 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
             "--light-log, or convert one at a time."
         )
     perform = partial(show_plan if given["dry_run"] else perform_job, how=how)
-    wanted = without_existing(console, jobs) if given["skip_existing"] else jobs
+    wanted = jobs
+    if given["skip_existing"]:
+        wanted = without_existing(console, jobs, options.temp_dir, dry_run=given["dry_run"])
     check_no_input_is_lost(jobs, wanted)
     if given["out_dir"] is None:
         for job in wanted:
@@ -131,9 +133,12 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def without_existing(console: Console, jobs: list[Job]) -> list[Job]:
-    """Give the jobs whose output is not there yet, and tell of the others."""
+def without_existing(
+    console: Console, jobs: list[Job], temp_dir: Path | None, *, dry_run: bool
+) -> list[Job]:
+    """Give the jobs whose output is not there yet; tell of the others, and end their work."""
     from sdr2hdr.delivery.target_file import is_taken
+    from sdr2hdr.jobs.ending import end_named
 
     wanted = []
     for job in jobs:
@@ -145,6 +150,8 @@ def without_existing(console: Console, jobs: list[Job]) -> list[Job]:
         if not is_there:
             wanted.append(job)
             continue
+        if not dry_run:
+            end_named(job.target, temp_dir)
         console.say(f"{job.source}: skipped, since {job.target} exists.")
         if console.json:
             console.event("skipped", {"input": str(job.source), "output": str(job.target)})

@@ -115,6 +115,8 @@ class BytesType(click.ParamType):
         size_bytes = float(number) * 1024 ** " KMGT".index(unit.upper() or " ")
         if not size_bytes < 1 << 63:
             self.fail(f"{value!r} is more than 64 bits of bytes; expected less.", param, ctx)
+        if size_bytes < 1:
+            self.fail(f"{value!r} is no memory at all; expected a byte or more.", param, ctx)
         return int(size_bytes)
 
 

@@ -76,6 +76,8 @@ def command(
     pictures and all other streams are copied as they are.
     """
     from sdr2hdr.delivery.retag import RetagOptions, retag
+    from sdr2hdr.delivery.target_file import check_target
+    from sdr2hdr.jobs.lock import output_lock
     from sdr2hdr.media.mastering import mastering_display
 
     options = RetagOptions(
@@ -87,7 +89,8 @@ def command(
         overwrite=overwrite,
         temp_dir=temp_dir,
     )
-    with progress(console, source) as on_frame:
+    check_target(source, target, overwrite=overwrite)
+    with output_lock(target), progress(console, source) as on_frame:
         summary = retag(source, target, options, on_frame)
     for notice in summary.notices:
         console.notice(notice, source)

@@ -9,7 +9,21 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["let_go", "let_go_of_lost_terminals", "prepare_standard_streams"]
+__all__ = [
+    "FullOutputError",
+    "let_go",
+    "let_go_of_lost_terminals",
+    "prepare_standard_streams",
+    "say_on_stderr",
+    "write_to_stdout",
+]
+
+
+class FullOutputError(BrokenPipeError):
+    """Standard output takes no more, a file on a full disk for one.
+
+    It ends a command as a reader that has left does, whatever the command is at.
+    """
 
 
 def prepare_standard_streams() -> None:
@@ -32,6 +46,40 @@ def prepare_standard_streams() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As standard error: a name that is no text in the terminal's encoding ends no command.
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def write_to_stdout(text: str, *, flush: bool) -> None:
+    """Write a result.
+
+    Args:
+        text: All of it, line end included.
+        flush: Have it taken now, with all that was written before.
+
+    Raises:
+        FullOutputError: It is not taken.
+        BrokenPipeError: The reader has left.
+    """
+    try:
+        print(text, end="", flush=flush)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Not `from error`: the full disk behind it is not the one that the job writes to.
+        raise FullOutputError(error.errno, error.strerror) from None
+
+
+def say_on_stderr(text: str) -> None:
+    """Say a message; one that a full disk does not take ends no work.
+
+    Raises:
+        BrokenPipeError: The reader has left.
+    """
+    try:
+        print(text, file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
 
 
 def let_go(stream: TextIO) -> None:

@@ -116,9 +116,13 @@ def retag(
     with unfinished_file(target, options.temp_dir) as unfinished:
         sei = HdrSei(mastering, content_light_payload(*stored))
         written = remux_hdr10(found, plan, unfinished, sei)
-        publish(unfinished, target, overwrite=options.overwrite)
-    if log is not None and options.light_log is not None:
-        log.write(options.light_log, levels, overwrite=options.overwrite)
+
+        def write_log(_: Path) -> None:
+            if log is not None and options.light_log is not None:
+                log.write(options.light_log, levels, overwrite=options.overwrite)
+
+        # The log comes first: without room for it, the output gets no name either.
+        publish(unfinished, target, overwrite=options.overwrite, on_whole=write_log)
     return RetagSummary(
         target=target,
         frames=written.frames,

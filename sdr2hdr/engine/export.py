@@ -53,7 +53,8 @@ def export_onnx(
         WeightsError: Its weights are missing or corrupted.
     """
     try:
-        if target.exists() and not overwrite:
+        # A link counts, whether or not what it names is there now.
+        if (target.exists() or target.is_symlink()) and not overwrite:
             raise OutputError(f"{target} exists already; --overwrite replaces it.")
         if not target.parent.is_dir():
             raise OutputError(f"Folder {target.parent} does not exist; expected one to write to.")

@@ -16,6 +16,7 @@ from sdr2hdr.errors import DiskFullError, OutputError
 __all__ = [
     "UNFINISHED_SUFFIX",
     "free_bytes",
+    "full_disk_told",
     "is_full",
     "keep",
     "sha256_of",
@@ -111,6 +112,26 @@ def told(what: str) -> Iterator[None]:
                 "again: it goes on with what is finished; or --temp-dir names another disk."
             ) from error
         raise OutputError(f"{what} cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """Tell a full disk from other reasons why a job cannot write, and how to go on.
+
+    Raises:
+        DiskFullError: The disk is full.
+    """
+    try:
+        yield
+    except DiskFullError:
+        raise
+    except (OutputError, OSError) as error:
+        if not is_full(error):
+            raise
+        raise DiskFullError(
+            f"The disk is full ({str(error).removesuffix('.')}). What is finished is kept: make "
+            "room and give the same command again, or remove the work with `sdr2hdr clean`."
+        ) from error
 
 
 def is_full(error: BaseException | None) -> bool:

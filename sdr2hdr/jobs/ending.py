@@ -5,14 +5,18 @@ Or a job whose output is getting it: a sequence of pictures, one after another.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from sdr2hdr.delivery.target_file import check_is_new
-from sdr2hdr.errors import Notice
+from sdr2hdr.errors import LockedError, Notice, OutputError
 from sdr2hdr.jobs.disk import sync_folder, told
+from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.jobs.published import Published, known_output, known_pictures
 from sdr2hdr.jobs.segment_loop import JobRun
 from sdr2hdr.jobs.source_identity import identify
+from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.media.sequence_names import (
     name_pictures,
     refuse_pictures,
@@ -20,7 +24,7 @@ from sdr2hdr.media.sequence_names import (
 )
 from sdr2hdr.pipeline import ConversionSummary
 
-__all__ = ["close_folder", "ended_before", "sequence_ended_before"]
+__all__ = ["close_folder", "end_named", "ended_before", "sequence_ended_before"]
 
 
 def ended_before(run: JobRun, *, resume: bool = True) -> ConversionSummary | None:
@@ -83,6 +87,21 @@ def close_folder(run: JobRun) -> None:
         sync_folder(target.absolute().parent)
     run.folder.clear()
     run.listener.published(target)
+
+
+def end_named(target: Path, temp_dir: Path | None) -> None:
+    """Remove the work folder of an output that has its name, if a killed run has left it.
+
+    Another's work stays, and so does that of a run that is at it.
+    """
+    folder = WorkFolder.of(target, temp_dir)
+    if known_output(folder, target) is None:
+        return
+    # What cannot be removed costs room and nothing else.
+    with suppress(LockedError, OutputError), output_lock(target), told(str(target)):
+        if known_output(folder, target) is not None:
+            sync_folder(target.absolute().parent)
+            folder.clear()
 
 
 def _same_output(run: JobRun) -> Published | None:

@@ -13,6 +13,7 @@ from typing import Literal
 from sdr2hdr.delivery.target_file import abandoned_files
 from sdr2hdr.errors import InputError, LockedError, OutputError
 from sdr2hdr.jobs.lock import LOCK_SUFFIX, is_stale, lock_path, output_lock
+from sdr2hdr.jobs.published import is_half_named
 from sdr2hdr.jobs.work_folder import WORK_FOLDER_SUFFIX, WorkFolder
 from sdr2hdr.media.sequence_names import unfinished_sequences
 
@@ -85,7 +86,8 @@ def remove_leftover(leftover: Leftover) -> None:
     """Remove something that is left.
 
     Raises:
-        LockedError: A run is at work on that output, or it cannot be told whether one is.
+        LockedError: A run is at work on that output, or it cannot be told whether one is; or it
+            is a sequence of pictures, some of which have their names.
         OutputError: It cannot be removed.
     """
     if leftover.kind == "work_folder" and _is_gone(leftover.target.parent):
@@ -96,6 +98,7 @@ def remove_leftover(leftover: Leftover) -> None:
         if leftover.kind == "work_folder":
             WorkFolder(leftover.path, leftover.target).clear()
         elif leftover.kind == "partial_sequence":
+            _refuse_half_named(leftover)
             _remove_pictures(leftover.path)
         elif leftover.kind == "partial_file":
             try:
@@ -108,6 +111,16 @@ def remove_leftover(leftover: Leftover) -> None:
         raise OutputError(
             f"{leftover.path} cannot be removed; expected a folder that may be written to. No run "
             "holds it, so it stops none."
+        )
+
+
+def _refuse_half_named(leftover: Leftover) -> None:
+    """Keep the rest of a sequence: without it, what has its name would be half a sequence."""
+    if is_half_named(leftover.path):
+        raise LockedError(
+            f"{leftover.path} is kept: it holds the pictures of {leftover.target} that have no "
+            "names yet, and the others have theirs. The command that made them names the rest; to "
+            "do without them, remove that folder."
         )
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from sdr2hdr.conversion import Conversion
-from sdr2hdr.errors import DiskFullError, OutputError, SourceChangedError
-from sdr2hdr.jobs.disk import is_full, sha256_of, told
+from sdr2hdr.errors import SourceChangedError
+from sdr2hdr.jobs.disk import full_disk_told, sha256_of, told
 from sdr2hdr.jobs.plan import Plan, Segment
 from sdr2hdr.jobs.records import SegmentRecord
 from sdr2hdr.jobs.settings import made_with
@@ -63,7 +62,7 @@ def perform(
         from_beginning=plan.has_repaired_times,
         is_first=segment.first_frame == 0,
     )
-    with folder.unfinished(segment) as unfinished, _disk_watched():
+    with folder.unfinished(segment) as unfinished, full_disk_told():
         with open_segment_sink(unfinished, conversion.video, conversion.options, streams) as sink:
             summary = convert_range(
                 conversion,
@@ -126,17 +125,3 @@ def _check_frames(plan: Plan, segment: Segment, summary: RangeSummary) -> None:
         f"Segment {segment.index} gave {len(found)} frames from pts {found[:1] or 'none'} on; "
         f"expected {len(planned)} from {planned[0]} on, as planned. --no-resume plans anew."
     )
-
-
-@contextmanager
-def _disk_watched() -> Iterator[None]:
-    """Tell a full disk from other reasons why a segment cannot be written."""
-    try:
-        yield
-    except (OutputError, OSError) as error:
-        if not is_full(error):
-            raise
-        raise DiskFullError(
-            f"The disk is full ({str(error).removesuffix('.')}). What is finished is kept: make "
-            "room and give the same command again, or remove the work with `sdr2hdr clean`."
-        ) from error

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sdr2hdr.conversion import Conversion, prepare
-from sdr2hdr.errors import InputError
+from sdr2hdr.errors import InputError, OutputError
 from sdr2hdr.jobs.disk import sha256_of, told, write_text
 from sdr2hdr.jobs.option_values import from_values, to_values
 from sdr2hdr.jobs.source_identity import SourceIdentity
@@ -26,6 +26,7 @@ from sdr2hdr.pipeline import ConversionSummary
 
 __all__ = [
     "Published",
+    "is_half_named",
     "known_output",
     "known_pictures",
     "prepare_job",
@@ -80,9 +81,14 @@ def remember_pictures(folder: Path, log: Path | None, published: Published) -> N
     Raises:
         OutputError: The disk does not take it.
     """
-    path = folder / _PICTURES_FILE
-    with told(str(path)):
-        _keep(path, _identity_of_pictures(folder, log, published.summary), published)
+    try:
+        identity = _identity_of_pictures(folder, log, published.summary)
+        _keep(folder / _PICTURES_FILE, identity, published)
+    except OSError as error:
+        # Nothing of a sequence is kept before it has names, so there is nothing to go on with.
+        raise OutputError(
+            f"{published.summary.target} cannot be written: {error.strerror}."
+        ) from error
 
 
 def known_output(folder: WorkFolder, target: Path) -> Published | None:
@@ -112,6 +118,16 @@ def known_pictures(folder: Path, log: Path | None) -> Published | None:
     except (OSError, InputError):
         return None
     return published if is_known else None
+
+
+def is_half_named(folder: Path) -> bool:
+    """Whether some pictures of a whole sequence have their names, and others lie in a folder."""
+    try:
+        _, published = _kept(folder / _PICTURES_FILE)
+        unnamed = sum(path.name != _PICTURES_FILE for path in folder.iterdir())
+    except (OSError, InputError):
+        return False
+    return 0 < unnamed < published.summary.frames
 
 
 def prepare_job(

@@ -24,6 +24,7 @@ from sdr2hdr.errors import (
     UsageError,
 )
 from sdr2hdr.jobs.cluster import cluster_executor
+from sdr2hdr.jobs.disk import full_disk_told
 from sdr2hdr.jobs.ending import close_folder, ended_before, sequence_ended_before
 from sdr2hdr.jobs.job_log import check_job_log, make_way_for_log
 from sdr2hdr.jobs.leftovers import remove_pictures_of
@@ -276,7 +277,8 @@ def merged(
         summary = _summary(run, result, resumed_frames)
         remember_output(run.folder, unfinished, Published(run.asked, plan.source, summary))
 
-    result = merge(conversion, run.folder, segments, run.stop.check, on_whole)
+    with full_disk_told():
+        result = merge(conversion, run.folder, segments, run.stop.check, on_whole)
     close_folder(run)
     return _summary(run, result, resumed_frames)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import struct
 from fractions import Fraction
 from itertools import pairwise
@@ -25,10 +27,12 @@ from pq_clips import (
     slices,
 )
 
+from sdr2hdr.cli import run
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.retag import command
 from sdr2hdr.delivery.retag import RetagOptions, retag
-from sdr2hdr.errors import InputError, OutputError, UsageError
+from sdr2hdr.errors import InputError, LockedError, OutputError, UsageError
+from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.media.container_facts import read_container_facts
 from sdr2hdr.media.hdr_source import probe_hdr
 from sdr2hdr.media.mastering import BT2020_1000, P3_D65_1000
@@ -356,3 +360,32 @@ def test_command(plain: dict[str, Path], tmp_path: Path):
     result = CliRunner().invoke(command, [*arguments, "--overwrite", "--robust"], obj=Console())
     assert result.exit_code == 0, result.output
     assert "MaxCLL" in result.stderr
+
+
+def test_an_output_whose_log_finds_no_room_gets_no_name(
+    plain: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    target, log = tmp_path / "out.mp4", tmp_path / "light.csv"
+    options = RetagOptions(assume_pq=True, light_log=log)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match="No space left"):
+        patch.setattr("csv.DictWriter.writeheader", full)
+        retag(plain[".mp4"], target, options)
+    assert not list(tmp_path.iterdir())
+    retag(plain[".mp4"], target, options)
+    assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "light.csv"}
+
+
+def test_two_runs_on_one_output_exclude_each_other(
+    plain: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    target = tmp_path / "out.mp4"
+    arguments = ["retag", str(plain[".mp4"]), str(target), "--assume-pq"]
+    with output_lock(target):
+        assert run(arguments) == LockedError.exit_code
+        assert "is being written by another run" in capfd.readouterr().err
+    assert run(arguments) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]

@@ -86,6 +86,7 @@ def test_sheet_shows_scene_by_scene(tiny_set, tmp_path: Path):
         (["--model", "bt2408", "--publish", "out"], 2, "no network to publish"),
         (["--model", "bt2408", "--sheet", "sheet.png"], 2, "one network of scale 1"),
         (["--markdown", "there.md"], 5, "--overwrite"),
+        (["--model", "irnet9", "--markdown", "link.md"], 5, "--overwrite"),
         (["--model", "irnet9", "--markdown", "nowhere/x.md"], 5, "nowhere does not exist"),
     ],
 )
@@ -99,6 +100,7 @@ def test_wrong_wishes_are_refused_before_the_work(
 ):
     monkeypatch.chdir(tmp_path)
     Path("there.md").write_text("mine")
+    Path("link.md").symlink_to("elsewhere.md")
     assert run(["exam", *arguments]) == code
     assert said in capsys.readouterr().err
     assert Path("there.md").read_text() == "mine"

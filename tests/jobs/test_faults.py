@@ -187,6 +187,26 @@ def test_full_disk_is_told_and_gone_on_with(
     assert target.read_bytes() == whole
 
 
+def test_full_disk_is_told_while_segments_are_joined(
+    source: Path, tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    target = tmp_path / "out.mkv"
+    with monkeypatch.context() as patch:
+
+        def patch_light_levels(path: Path, *_: object, **__: object) -> None:
+            full = OSError(errno.ENOSPC, "No space left on device")
+            raise OutputError(f"{path} cannot be written: {full.strerror}.") from full
+
+        patch.setattr("sdr2hdr.jobs.merge.patch_light_levels", patch_light_levels)
+        with pytest.raises(DiskFullError, match=r"merged\.mkv .* the same command again"):
+            run.convert(prepare(source, target, OPTIONS))
+    assert not target.exists()
+    ears = Ears()
+    run.convert(prepare(source, target, OPTIONS), listener=ears)
+    assert ears.resumed == [5]
+    assert target.read_bytes() == whole
+
+
 def test_disk_is_watched_before_it_is_full(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -366,8 +386,11 @@ def test_signal_ends_in_good_order(tmp_path: Path, number: int, code: int):
         if event["event"] == "progress" and event["stage"] == "convert":
             break
     process.send_signal(number)
-    _, said = process.communicate(timeout=120)
+    out, said = process.communicate(timeout=120)
     assert process.returncode == code
+    last = json.loads(out.splitlines()[-1])
+    assert (last["event"], last["exit_code"]) == ("stopped", code)
+    assert last["text"] in said
     assert "The same command goes on" in said
     assert "Traceback" not in said
     assert not target.exists()

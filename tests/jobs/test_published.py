@@ -212,3 +212,24 @@ def test_an_output_that_was_copied_from_another_disk_is_known(
     refuse_work(monkeypatch)
     assert convert_as_command(source, target).frames == FRAMES
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_an_output_that_is_skipped_keeps_no_work(
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    target = tmp_path / "out.mkv"
+    killed_behind_the_name(source, target)
+    folder = WorkFolder.of(target, None).path
+    command = ["convert", str(source), str(target), "--skip-existing"]
+    assert run_command([*command, "--dry-run"]) == 0
+    assert folder.is_dir()
+    kept = tmp_path / "kept"
+    shutil.copytree(folder, kept)
+    assert run_command(command) == 0
+    assert "skipped" in capfd.readouterr().err
+    assert sorted(tmp_path.iterdir()) == [kept, target]
+    # Of another output the work stays.
+    shutil.copytree(kept, folder)
+    target.write_bytes(b"somebody else's")
+    assert run_command(command) == 0
+    assert (folder / "published.json").is_file()

@@ -141,3 +141,30 @@ def test_another_command_does_not_take_the_pictures_for_its_own(source: Path, ta
     # None of them has taken the rest away.
     convert_as_command(source, target)
     assert len(shown(target)) == FRAMES
+
+
+def test_clean_keeps_what_others_of_the_sequence_have_names_for(
+    source: Path, target: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    killed_while_naming(source, target, named=2)
+    (left,) = target.parent.glob(".out_*.partial")
+    assert run_command(["clean", str(target.parent)]) == 0
+    said = capfd.readouterr().err
+    assert f"{left} is kept" in said and "names the rest" in said
+    refuse_work(monkeypatch)
+    convert_as_command(source, target, OPTIONS)
+    assert len(shown(target)) == FRAMES
+    assert not left.exists()
+
+
+def test_a_disk_that_is_full_at_the_end_promises_nothing(
+    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sdr2hdr.jobs.published.write_text", full)
+    with pytest.raises(OutputError) as told:
+        convert_as_command(source, target, OPTIONS)
+    assert str(told.value) == f"{target} cannot be written: No space left on device."
+    assert not list(target.parent.iterdir())
