@@ -24,7 +24,7 @@ from sdr2hdr.options import ConvertOptions
 from sdr2hdr.overlap import StageClock
 from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal
 
-__all__ = ["Conversion", "even", "prepare"]
+__all__ = ["Conversion", "even", "letterbox_correction", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -181,14 +181,30 @@ def geometry_notices(info: SourceInfo, active: Rectangle | None, kind: TargetKin
             )
         )
     if active is not None:
-        notices.append(
-            Notice(
-                "notice",
-                f"Letterbox: the picture is {active.width}x{active.height} at column "
-                f"{active.left}, row {active.top}; the bars stay black and out of all statistics.",
-            )
+        text = (
+            f"Letterbox: {_picture_place(active)}; the bars stay black and out of all statistics."
         )
+        notices.append(Notice("notice", text))
     return notices
+
+
+def letterbox_correction(sampled: Rectangle | None, certain: Rectangle | None) -> list[Notice]:
+    """Say what every frame shows of the bars, where that is not what a few frames have shown.
+
+    Args:
+        sampled: The active picture as `prepare` finds it and as `geometry_notices` tells it.
+        certain: As a plan has it.
+    """
+    if certain == sampled:
+        return []
+    found = "there are no bars" if certain is None else _picture_place(certain)
+    text = f"Letterbox, now that every frame was looked at: {found}. That is what holds."
+    return [Notice("notice", text)]
+
+
+def _picture_place(picture: Rectangle) -> str:
+    size = f"{picture.width}x{picture.height}"
+    return f"the picture is {size} at column {picture.left}, row {picture.top}"
 
 
 def pictures_only_notices(
