@@ -20,11 +20,11 @@ from sdr2hdr.media.probe import probe
 from sdr2hdr.media.source import SourceInfo
 from sdr2hdr.media.stream_plan import StreamPlan, plan_streams
 from sdr2hdr.media.targets import TargetKind, target_kind
-from sdr2hdr.options import ConvertOptions
+from sdr2hdr.options import ConvertOptions, Look
 from sdr2hdr.overlap import StageClock
 from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal
 
-__all__ = ["Conversion", "even", "prepare"]
+__all__ = ["Conversion", "even", "letterbox_correction", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def prepare(
             *engine.notices,
             *geometry_notices(info, active_picture, kind),
             *pictures_only_notices(info, options, kind),
-            *(mastering_notices(options) if kind == "container" else ()),
+            *look_notices(options, engine, kind),
         ),
     )
 
@@ -181,14 +181,30 @@ def geometry_notices(info: SourceInfo, active: Rectangle | None, kind: TargetKin
             )
         )
     if active is not None:
-        notices.append(
-            Notice(
-                "notice",
-                f"Letterbox: the picture is {active.width}x{active.height} at column "
-                f"{active.left}, row {active.top}; the bars stay black and out of all statistics.",
-            )
+        text = (
+            f"Letterbox: {_picture_place(active)}; the bars stay black and out of all statistics."
         )
+        notices.append(Notice("notice", text))
     return notices
+
+
+def letterbox_correction(sampled: Rectangle | None, certain: Rectangle | None) -> list[Notice]:
+    """Say what every frame shows of the bars, where that is not what a few frames have shown.
+
+    Args:
+        sampled: The active picture as `prepare` finds it and as `geometry_notices` tells it.
+        certain: As a plan has it.
+    """
+    if certain == sampled:
+        return []
+    found = "there are no bars" if certain is None else _picture_place(certain)
+    text = f"Letterbox, now that every frame was looked at: {found}. That is what holds."
+    return [Notice("notice", text)]
+
+
+def _picture_place(picture: Rectangle) -> str:
+    size = f"{picture.width}x{picture.height}"
+    return f"the picture is {size} at column {picture.left}, row {picture.top}"
 
 
 def pictures_only_notices(
@@ -220,13 +236,29 @@ def pictures_only_notices(
     return notices
 
 
-def mastering_notices(options: ConvertOptions) -> list[Notice]:
-    """Say where a look may go beyond the display that the file says it was graded on."""
-    highest_cd_m2 = mastering_display(options.encode.mastering).max_luminance_cd_m2
-    if options.look.peak_cd_m2 <= highest_cd_m2:
+def look_notices(options: ConvertOptions, engine: Engine, kind: TargetKind) -> list[Notice]:
+    """Say where a peak has nothing to bound, or is above the display that the file is graded on.
+
+    Args:
+        options: Whose look this is about.
+        engine: A curve gives no light above where it puts white (above nominal white, where codes
+            there were scaled in); a network may, here and there.
+        kind: Only a video file names a mastering display.
+    """
+    look, brightest_cd_m2 = options.look, options.look.peak_cd_m2
+    if engine.is_curve and options.super_white == "clip":
+        brightest_cd_m2 = engine.white_cd_m2 * look.gain(engine.white_cd_m2)
+    if look.peak_cd_m2 != Look().peak_cd_m2 and brightest_cd_m2 < look.peak_cd_m2:
+        text = (
+            f"--peak {look.peak_cd_m2:g} changes nothing: it only bounds light, and there is none "
+            f"above {brightest_cd_m2:.0f} cd/m2 here. --reference-white and --exposure raise light."
+        )
+        return [Notice("notice", text)]
+    display_cd_m2 = mastering_display(options.encode.mastering).max_luminance_cd_m2
+    if kind != "container" or look.peak_cd_m2 <= display_cd_m2:
         return []
     text = (
-        f"--peak allows light of {options.look.peak_cd_m2:g} cd/m2, and the mastering display that "
-        f"the file names ends at {highest_cd_m2:g}; --mastering names another."
+        f"--peak allows light of {look.peak_cd_m2:g} cd/m2, and the mastering display that the "
+        f"file names ends at {display_cd_m2:g}; --mastering names another."
     )
     return [Notice("warning", text)]

@@ -227,7 +227,7 @@ def test_reference_white_is_nominal_white_when_super_white_is_scaled(
 
 def test_a_peak_above_the_mastering_display_is_told(tmp_path: Path):
     target = tmp_path / "out.mkv"
-    bright = ConvertOptions("bt2408", look=Look(peak_cd_m2=4000.0))
+    bright = ConvertOptions("bt2446a", look=Look(peak_cd_m2=4000.0, exposure_stops=2.0))
     said = [notice.text for notice in prepare(FLOWER, target, bright).notices]
     assert any("4000 cd/m2" in text and "ends at 1000" in text for text in said)
     for options in (
@@ -235,4 +235,23 @@ def test_a_peak_above_the_mastering_display_is_told(tmp_path: Path):
         ConvertOptions("bt2408"),
     ):
         said = [notice.text for notice in prepare(FLOWER, target, options).notices]
+        assert not any("mastering display" in text or "changes nothing" in text for text in said)
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "shot_%03d.png"])
+def test_a_peak_above_all_light_is_told_to_change_nothing(tmp_path: Path, name: str):
+    """BT.2408 puts white at 203 cd/m2; two stops make 812 of it."""
+    for stops, brightest in ((0.0, 203), (2.0, 812)):
+        look = Look(peak_cd_m2=4000.0, exposure_stops=stops)
+        prepared = prepare(FLOWER, tmp_path / name, ConvertOptions("bt2408", look=look))
+        said = [notice.text for notice in prepared.notices]
+        assert any(f"none above {brightest} cd/m2" in text for text in said)
         assert not any("mastering display" in text for text in said)
+
+
+def test_a_peak_for_a_network_is_not_told_to_change_nothing(tmp_path: Path):
+    look = Look(peak_cd_m2=4000.0)
+    prepared = prepare(FLOWER, tmp_path / "out.mkv", ConvertOptions("irnet1", look=look))
+    said = [notice.text for notice in prepared.notices]
+    assert not any("changes nothing" in text for text in said)
+    assert any("mastering display" in text for text in said)

@@ -18,7 +18,8 @@ look_options = combined(
         default=1000.0,
         show_default=True,
         metavar="CD/M2",
-        help="Roll highlights off so that no channel exceeds this.",
+        help="Roll highlights off so that no channel exceeds this. It raises nothing: "
+        "--reference-white and --exposure do.",
     ),
     click.option(
         "--reference-white",

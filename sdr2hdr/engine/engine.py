@@ -129,6 +129,11 @@ class Engine:
         return self.placement.precision
 
     @property
+    def is_curve(self) -> bool:
+        """Whether the method is a curve alone, which gives no light above `white_cd_m2`."""
+        return self._network is None
+
+    @property
     def preroll_frames(self) -> int:
         """Frames of a shot to compute before one, so that a `ShotMemory` is as from its start."""
         return 0 if self._network is None else preroll_frames(vectors_in_chain(self._network))

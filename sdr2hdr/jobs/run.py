@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sdr2hdr.conversion import Conversion
+from sdr2hdr.conversion import Conversion, letterbox_correction
 from sdr2hdr.engine.tile_choice import SMALLEST_TILE_PX
 from sdr2hdr.errors import (
     DiskFullError,
@@ -122,7 +122,7 @@ def convert(
 
 
 def _convert_in_one_go(run: JobRun) -> ConversionSummary:
-    """Make pictures or a pipe; the source is looked through before only where shots matter."""
+    """Make pictures or a pipe; the source is looked through before where shots or bars matter."""
     conversion, listener = run.conversion, run.listener
 
     def on_whole(summary: ConversionSummary, folder: Path, log: Path | None) -> None:
@@ -131,9 +131,11 @@ def _convert_in_one_go(run: JobRun) -> ConversionSummary:
 
     options = conversion.options
     remembers = options.temporal and conversion.engine.preroll_frames > 0
-    if not remembers and not options.verify_roundtrip:
+    by_shot = remembers or options.verify_roundtrip or options.max_flicker is not None
+    if not by_shot and conversion.active_picture is None:
         return convert_directly(conversion, listener.progress, on_whole=on_whole)
     plan = look_through(conversion, listener.progress)
+    _tell_of_letterbox(run, plan)
     conversion = replace(conversion, active_picture=plan.active_picture)
     span = FrameSpan(shots=tuple(shot.first_frame for shot in plan.shots))
     return convert_directly(conversion, listener.progress, span, on_whole)
@@ -141,6 +143,7 @@ def _convert_in_one_go(run: JobRun) -> ConversionSummary:
 
 def _convert_file(run: JobRun, job: JobOptions, given: Plan | None) -> ConversionSummary:
     plan = _own_plan(run, job) if given is None else _given_plan(run, given, job)
+    _tell_of_letterbox(run, plan)
     while True:
         pinned = replace(run, conversion=as_pinned(run.conversion, plan))
         try:
@@ -177,6 +180,12 @@ def _own_plan(run: JobRun, job: JobOptions) -> Plan:
     plan = make_plan(run.conversion, on_progress)
     run.folder.begin(plan)
     return plan
+
+
+def _tell_of_letterbox(run: JobRun, plan: Plan) -> None:
+    """Correct what was said of the bars before every frame was looked at."""
+    for notice in letterbox_correction(run.conversion.active_picture, plan.active_picture):
+        run.listener.notice(notice)
 
 
 def _tell_if_touched(run: JobRun) -> None:

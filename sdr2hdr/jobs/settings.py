@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sdr2hdr.conversion import Conversion, even
+from sdr2hdr.conversion import Conversion, even, letterbox_correction
 from sdr2hdr.engine.weights_identity import weights_identity
 from sdr2hdr.errors import BackendUnavailableError, InputError, UsageError
 from sdr2hdr.jobs.option_values import from_values, to_values
@@ -195,8 +195,14 @@ def pinned_conversion(
         engine = EngineOptions("torch", "cpu", "fp32", weights_dir=options.engine.weights_dir)
     conversion = prepare_job(source, target, replace(options, engine=engine), computed.tile_px)
     _check_active_picture(plan, conversion)
+    correction = letterbox_correction(conversion.active_picture, plan.active_picture)
     # The engine is told the plan's answers; what was asked for stays what the plan says.
-    return replace(conversion, options=options, active_picture=plan.active_picture)
+    return replace(
+        conversion,
+        options=options,
+        active_picture=plan.active_picture,
+        notices=(*conversion.notices, *correction),
+    )
 
 
 def as_pinned(conversion: Conversion, plan: Plan) -> Conversion:

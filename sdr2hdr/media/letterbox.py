@@ -46,6 +46,10 @@ NARROWEST_BAR_PX = 8
 NARROW_PAIR_PX = 4
 """Narrower bars count only in pairs of about equal width."""
 
+EQUAL_BARS_PX = 2
+"""Bars no more different than this are a pair made on purpose: one that is certain vouches for the
+other, whose edge may lie in the dark of a night shot."""
+
 SMALLEST_EDGE_SHARE = 0.4
 """Share of a line along the edge that must have been clearly lit at one time or another."""
 
@@ -273,8 +277,13 @@ def _bars(seen: np.ndarray, lit: np.ndarray, step: int) -> tuple[int, int]:
     size = seen.shape[0]
     # A bar ends in a straight edge, give or take a codec's ringing; where a picture only fades
     # into the dark, no line is full.
-    before = first if _has_full_line(lit[first : first + RINGING_PX]) else 0
-    after = size - last if _has_full_line(lit[max(0, last - RINGING_PX) : last]) else 0
+    before, after = first, size - last
+    is_sure = (
+        _has_full_line(lit[first : first + RINGING_PX]),
+        _has_full_line(lit[max(0, last - RINGING_PX) : last]),
+    )
+    if not (any(is_sure) and abs(before - after) <= EQUAL_BARS_PX):
+        before, after = before if is_sure[0] else 0, after if is_sure[1] else 0
     is_pair = min(before, after) >= NARROW_PAIR_PX and abs(before - after) <= NARROW_PAIR_PX
     if not is_pair:
         before = before if before >= NARROWEST_BAR_PX else 0

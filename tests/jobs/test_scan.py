@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from clips import ClipRecipe, blank_frame, fill_plane
+from long_clips import OPTIONS, Ears
 
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import Rectangle
+from sdr2hdr.jobs import run
 from sdr2hdr.jobs.plan import Plan, Shot
 from sdr2hdr.jobs.scan import scan_source
 from sdr2hdr.jobs.segmentation import SegmentRule
@@ -19,6 +22,7 @@ from sdr2hdr.media.letterbox import detect_active_picture
 from sdr2hdr.media.probe import probe
 from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.options import ReadOptions, TimeRange
+from sdr2hdr.pipeline import prepare
 
 RECIPE = ClipRecipe(width_px=128, height_px=80)
 BARS = Rectangle(12, 0, 68, 128)
@@ -100,6 +104,36 @@ def test_one_frame_outside_the_samples_makes_the_picture_larger(tmp_path: Path):
     lumas = [scene(1, BARS)] * 40
     lumas[17] = scene(1, whole)
     assert scanned(make(tmp_path / "clip.mkv", lumas), SegmentRule()).active_picture is None
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "out_%03d.png"])
+def test_bars_that_samples_took_for_black_are_corrected(tmp_path: Path, name: str):
+    """A word in a bar, seen in one frame: video and pictures agree, and what was said is not left.
+
+    Lines under the lower bar's word are picture from the first frame to the last, so all frames
+    have the same light but for that one.
+    """
+    lumas = [scene(1, BARS)] * 40
+    lumas[17] = scene(1, BARS)
+    lumas[17][72:76, 40:80] = 235
+    source, log = make(tmp_path / "clip.mkv", lumas), tmp_path / "light.csv"
+    ears = Ears()
+    conversion = prepare(source, tmp_path / name, replace(OPTIONS, light_log=log))
+    assert "the picture is 128x56" in " ".join(notice.text for notice in conversion.notices)
+    run.convert(conversion, listener=ears)
+    assert "every frame was looked at: the picture is 128x68 at column 0, row 12" in ears.text
+    with log.open() as file:
+        means = [float(row["mean_max_rgb_cd_m2"]) for row in csv.DictReader(file)]
+    assert means[16] == means[0]
+    word_cd_m2 = 4 * 40 / (128 * 68) * 203
+    assert means[17] - means[16] == pytest.approx(word_cd_m2, rel=0.01)
+
+
+def test_bars_that_all_frames_have_are_told_once(tmp_path: Path):
+    ears = Ears()
+    source = make(tmp_path / "clip.mkv", [scene(1, BARS)] * 12)
+    run.convert(prepare(source, tmp_path / "out.mkv", OPTIONS), listener=ears)
+    assert "Letterbox" not in ears.text
 
 
 def test_a_clip_of_a_few_frames_has_no_bars(tmp_path: Path):

@@ -162,6 +162,20 @@ def test_a_picture_that_fades_into_the_dark_has_no_bars(tmp_path):
     assert detect(write_clip(tmp_path / "a.mkv", LOSSLESS, vignette)) is None
 
 
+@pytest.mark.parametrize("bottom", [106, 90])
+def test_a_bar_beside_the_dark_is_found_if_the_other_is_as_wide(tmp_path, bottom):
+    """A street at night: black sky above, to no less than 5 codes, lights below."""
+    picture = Rectangle(20, 0, bottom, WIDTH)
+
+    def night(clip: Clip, number: int) -> list[np.ndarray]:
+        luma, cb, cr = boxed(picture)(clip, number)
+        luma[20:80] = 21
+        return [luma, np.full_like(cb, 128), np.full_like(cr, 128)]
+
+    found = detect(write_clip(tmp_path / "a.mkv", LOSSLESS, night))
+    assert found == (picture if bottom == 106 else Rectangle(0, 0, bottom, WIDTH))
+
+
 def test_a_change_of_aspect_ratio_keeps_the_whole_frame(tmp_path):
     planes = boxed(PICTURES["letterbox"], after=13)
     assert detect(write_clip(tmp_path / "a.mkv", LOSSLESS, planes)) is None
