@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -54,6 +55,7 @@ class Decoder:
         self._resources = ExitStack()
         self._open()
         self._packets = 0
+        self._position_bytes: int | None = None
         self._last_pts: int | None = None
         self._has_guessed_times = info.container == "avi"
         self._dts_to_pts: int | None = None
@@ -106,10 +108,13 @@ class Decoder:
             yield from self._decoded()
             self._check_whole()
             return
-        starts = iter(()) if self._is_spliced() else self.starts_before(from_pts)
+        reach_bytes = self._bytes_before(from_pts)
+        starts = iter(()) if reach_bytes is None else self.starts_before(from_pts)
         for frames in starts:
             first = next(frames, None)
-            if first is not None and first.pts is not None and first.pts <= from_pts:
+            if first is None or first.pts is None or first.pts > from_pts:
+                continue
+            if reach_bytes is not None and (self._position_bytes or 0) <= reach_bytes:
                 yield first
                 yield from frames
                 return
@@ -153,13 +158,21 @@ class Decoder:
         self._clock = SplicedClock(self._container, self._stream.index)
         self._has_moved = False
 
-    def _is_spliced(self) -> bool:
-        """Whether the file's clock jumps, so that no place in it can be found by its time."""
+    def _bytes_before(self, pts: Fraction) -> int | None:
+        """How many bytes of the file come before a time; None if its clock jumps on the way there.
+
+        Behind a jump the same times may come again: what is sought by its time may be found there.
+        """
         if not starts_anywhere(self._info.container):
-            return False
+            return sys.maxsize
         self._begin()
         self._has_moved = True
-        return any(self.has_joined_clocks for _ in self._demuxed())
+        for packet in self._demuxed():
+            if self.has_joined_clocks:
+                return None
+            if packet.dts is not None and packet.dts > pts and packet.pos is not None:
+                return packet.pos
+        return sys.maxsize
 
     def _begin(self) -> None:
         self._forget()
@@ -182,6 +195,7 @@ class Decoder:
 
     def _forget(self) -> None:
         self._packets = 0
+        self._position_bytes = None
         self._clock = SplicedClock(self._container, self._stream.index)
         self._dts_to_pts = None
         self._expected.clear()
@@ -201,6 +215,8 @@ class Decoder:
         for packet in self._demuxed():
             self._has_moved = True
             self._packets += 1 if packet.size else 0
+            if self._position_bytes is None:
+                self._position_bytes = packet.pos
             if packet.pts is not None and packet.size and not packet.is_discard:
                 self._expected.add(packet.pts)
             try:

@@ -14,6 +14,9 @@ from av.packet import Packet
 from clips import ClipRecipe, make_clip
 
 from sdr2hdr import ConvertOptions, convert
+from sdr2hdr.media.frame_range import frame_fingerprint
+from sdr2hdr.media.probe import probe
+from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.media.spliced_clock import SplicedClock
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 
@@ -24,12 +27,15 @@ FRAMES = 30
 FAST = EncodeOptions(preset="ultrafast")
 
 
-def recording(path: Path, starts_at_seconds: int) -> Path:
+def recording(path: Path, starts_at_seconds: int, qp: int = 0) -> Path:
     """A transport stream of 1.2 s with sound, whose clock starts where it is told to."""
-    plain = path.with_name("plain.mkv")
+    plain = path.with_name(f"plain_{qp}.mkv")
     if not plain.exists():
-        recipe = ClipRecipe(pts=tuple(range(FRAMES)), audio_seconds=1.2)
-        make_clip(plain, recipe)
+        quality = (("qp", str(qp)), ("bf", "0"), ("g", "5"))
+        make_clip(
+            plain,
+            ClipRecipe(pts=tuple(range(FRAMES)), codec_options=quality, audio_seconds=1.2),
+        )
     options = {"output_ts_offset": str(starts_at_seconds)}
     with (
         av.open(str(plain)) as source,
@@ -44,9 +50,12 @@ def recording(path: Path, starts_at_seconds: int) -> Path:
 
 
 def spliced(folder: Path, *starts_at_seconds: int) -> Path:
-    """Recordings one behind the other, as `cat` makes them."""
+    """Recordings one behind the other, as `cat` makes them; each looks a little worse."""
     path = folder / "spliced.ts"
-    parts = (recording(folder / "part.ts", at).read_bytes() for at in starts_at_seconds)
+    parts = (
+        recording(folder / "part.ts", at, qp=10 * number).read_bytes()
+        for number, at in enumerate(starts_at_seconds)
+    )
     path.write_bytes(b"".join(parts))
     return path
 
@@ -85,6 +94,38 @@ def test_a_part_behind_a_jump_is_found_by_its_joined_time(tmp_path):
     convert(spliced(tmp_path, 20, 0), out, ConvertOptions("bt2408", encode=FAST, read=read))
     assert len(times_of(out, "video")) == 10
     assert 17 <= len(times_of(out, "audio")) <= 19
+
+
+def frames_of(path: Path, time_range: TimeRange) -> list[str]:
+    options = ReadOptions(time_range=time_range)
+    with VideoReader(probe(path, options), options) as reader:
+        return [frame_fingerprint(batch) for batch in reader]
+
+
+def test_a_part_before_a_jump_is_not_taken_from_behind_it(tmp_path, monkeypatch):
+    """Times come again behind the jump, and a search for one finds what lies in the middle."""
+    monkeypatch.setattr("sdr2hdr.media.decoding.FIRST_STEP_BACK_SECONDS", Fraction(1, 10))
+    path = spliced(tmp_path, 0, 0, 0, 0)
+    whole = frames_of(path, TimeRange())
+    assert len(set(whole)) == len(whole) == 4 * FRAMES
+    assert frames_of(path, TimeRange(0.8, 1.0)) == whole[20:25]
+
+
+def test_a_recording_is_not_read_far_beyond_the_part(tmp_path, monkeypatch):
+    path = recording(tmp_path / "whole.ts", 0)
+    with av.open(str(path)) as container:
+        packets = sum(1 for _ in container.demux())
+    placed_packets = 0
+
+    def counted(self: SplicedClock, packet: Packet) -> Iterator[Packet]:
+        nonlocal placed_packets
+        placed_packets += 1
+        return place(self, packet)
+
+    place = SplicedClock.placed
+    monkeypatch.setattr(SplicedClock, "placed", counted)
+    assert len(frames_of(path, TimeRange(0.2, 0.24))) == 1
+    assert placed_packets < packets
 
 
 @pytest.fixture
