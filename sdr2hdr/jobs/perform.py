@@ -60,6 +60,7 @@ def perform(
         segment.end_pts,
         segment.fingerprint,
         from_beginning=plan.has_repaired_times,
+        by_reading=plan.has_joined_clocks,
         is_first=segment.first_frame == 0,
     )
     with folder.unfinished(segment) as unfinished, full_disk_told():

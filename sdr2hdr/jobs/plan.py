@@ -23,7 +23,7 @@ from sdr2hdr.jobs.strict_json import JsonObject, parse_object, read_object
 __all__ = ["Fade", "FadeKind", "Plan", "Segment", "Shot", "Transition", "read_plan"]
 
 FORMAT = "sdr2hdr plan"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 Transition = Literal["start", "cut", "fade"]
 FadeKind = Literal["from black", "to black", "from white", "to white"]
@@ -108,6 +108,8 @@ class Plan:
             values that JSON holds.
         has_repaired_times: Whether frame times of the source had to be repaired, so that they are
             only had by decoding from the beginning.
+        has_joined_clocks: Whether the clock of the source jumps, so that no place in it is found by
+            its time.
     """
 
     source_path: Path
@@ -120,6 +122,7 @@ class Plan:
     segments: tuple[Segment, ...]
     pinned: Mapping[str, Any] = field(default_factory=dict)
     has_repaired_times: bool = False
+    has_joined_clocks: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together.
@@ -187,6 +190,7 @@ class Plan:
             "source": asdict(self.source),
             "time_base": str(self.time_base),
             "has_repaired_times": self.has_repaired_times,
+            "has_joined_clocks": self.has_joined_clocks,
             "shots": [asdict(shot) for shot in self.shots],
             "fades": [asdict(fade) for fade in self.fades],
             "active_picture": None if self.active_picture is None else asdict(self.active_picture),
@@ -236,6 +240,7 @@ def _parsed(given: JsonObject) -> Plan:
             source=_source(given.take_object("source")),
             time_base=_time_base(given),
             has_repaired_times=given.take("has_repaired_times", bool),
+            has_joined_clocks=given.take("has_joined_clocks", bool),
             shots=tuple(_shot(item) for item in given.take_objects("shots")),
             fades=tuple(_fade(item) for item in given.take_objects("fades")),
             active_picture=_active_picture(given),

@@ -96,7 +96,6 @@ def scan_source(
             on_progress(len(found.frame_pts))
         found.decide(shots.finish())
         found.fades += fades.finish()
-        time_base, has_repaired_times = reader.time_base, reader.has_repaired_times
     watch.check()
     if not found.frame_pts:
         raise InputError(
@@ -107,9 +106,10 @@ def scan_source(
     return Plan(
         source_path=info.path.absolute(),
         source=source,
-        time_base=time_base,
+        time_base=reader.time_base,
         frame_pts=tuple(found.frame_pts),
-        has_repaired_times=has_repaired_times,
+        has_repaired_times=reader.has_repaired_times,
+        has_joined_clocks=reader.has_joined_clocks,
         shots=planned,
         fades=tuple(Fade(fade.first_frame, fade.frame_count, fade.kind) for fade in found.fades),
         active_picture=letterbox.active_picture(),

@@ -56,6 +56,7 @@ class Decoder:
         self._open()
         self._packets = 0
         self._position_bytes: int | None = None
+        self._read_already: list[Packet[Any]] = []
         self._last_pts: int | None = None
         self._has_guessed_times = info.container == "avi"
         self._dts_to_pts: int | None = None
@@ -109,25 +110,25 @@ class Decoder:
             self._check_whole()
             return
         reach_bytes = self._bytes_before(from_pts)
-        starts = iter(()) if reach_bytes is None else self.starts_before(from_pts)
-        for frames in starts:
+        for frames in self.starts_before(from_pts, by_reading=reach_bytes is None):
             first = next(frames, None)
             if first is None or first.pts is None or first.pts > from_pts:
                 continue
-            if reach_bytes is not None and (self._position_bytes or 0) <= reach_bytes:
+            if reach_bytes is None or (self._position_bytes or 0) <= reach_bytes:
                 yield first
                 yield from frames
                 return
         self._begin()
         yield from self._decoded()
 
-    def starts_before(self, pts: Fraction) -> Iterator[Iterator[VideoFrame]]:
+    def starts_before(self, pts: Fraction, *, by_reading: bool) -> Iterator[Iterator[VideoFrame]]:
         """Decode from key frames near a time: first one close by, then earlier and earlier ones.
 
         Each pass ends the one before it; the beginning of the stream is not among them.
 
         Args:
             pts: In ticks of the stream.
+            by_reading: Find the key frame by reading the file up to it.
 
         Yields:
             Frames in presentation order from a key frame on, which may lie behind the time; the
@@ -137,7 +138,8 @@ class Decoder:
             # Their times are counted from the first frame on.
             return
         step_back = FIRST_STEP_BACK_SECONDS
-        while self._sought(pts - step_back / self._info.video.time_base):
+        find = self._read_up_to if by_reading else self._sought
+        while find(pts - step_back / self._info.video.time_base):
             yield self._from_key_frame(self._decoded())
             step_back *= 4
 
@@ -193,7 +195,29 @@ class Decoder:
         self._forget()
         return True
 
+    def _read_up_to(self, pts: Fraction) -> bool:
+        """Read up to a time, and keep what comes from the last key frame before it on.
+
+        Returns:
+            False if there is no such frame but at the beginning.
+        """
+        self._begin()
+        self._has_moved = True
+        key_frames = 0
+        found: list[Packet[Any]] = []
+        for packet in self._demuxed():
+            if packet.is_keyframe and packet.pts is not None and packet.pts <= pts:
+                key_frames += 1
+                found = []
+            found.append(packet)
+            if packet.dts is not None and packet.dts > pts:
+                break
+        self._counter.forget()
+        self._read_already = found
+        return key_frames > 1
+
     def _forget(self) -> None:
+        self._read_already = []
         self._packets = 0
         self._position_bytes = None
         self._clock = SplicedClock(self._container, self._stream.index)
@@ -241,6 +265,8 @@ class Decoder:
 
     def _demuxed(self) -> Iterator[Packet[Any]]:
         """Demux; a broken place in the file is counted and passed over if there is more."""
+        read_already, self._read_already = self._read_already, []
+        yield from read_already
         errors = 0
         while True:
             try:

@@ -26,6 +26,8 @@ class FrameRange:
         from_beginning: Decode from the beginning instead of a key frame near by: for a source
             whose frame times had to be repaired (`VideoReader.has_repaired_times`), since what is
             repaired depends on all that came before.
+        by_reading: Go to a key frame near by through all that comes before it: in a source whose
+            clock jumps (`VideoReader.has_joined_clocks`) no place is found by its time.
         is_first: No part comes before it: what is damaged there is counted here.
 
     Raises:
@@ -36,6 +38,7 @@ class FrameRange:
     end_pts: int | None = None
     fingerprint: str | None = None
     from_beginning: bool = False
+    by_reading: bool = False
     is_first: bool = False
 
     def __post_init__(self) -> None:

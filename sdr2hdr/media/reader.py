@@ -127,8 +127,12 @@ class VideoReader:
     @property
     def has_repaired_times(self) -> bool:
         """Whether frames read so far had no time of their own, or one that could not be."""
-        has_joined = self._decoder is not None and self._decoder.has_joined_clocks
-        return has_joined or (self._repair is not None and self._repair.count > 0)
+        return self._repair is not None and self._repair.count > 0
+
+    @property
+    def has_joined_clocks(self) -> bool:
+        """Whether frames read so far were moved, because the file's clock jumps."""
+        return self._decoder is not None and self._decoder.has_joined_clocks
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -183,8 +187,8 @@ class VideoReader:
             InputError: The first frame that is wanted is not there.
         """
         place = wanted.start_pts * self._time_base / self._info.video.time_base
-        starts = iter(()) if wanted.from_beginning else self._opened_decoder().starts_before(place)
-        for frames in starts:
+        starts = self._opened_decoder().starts_before(place, by_reading=wanted.by_reading)
+        for frames in iter(()) if wanted.from_beginning else starts:
             lead_in = LeadIn(place, self._counter)
             part = self._in_range(self._timed(lead_in.watched(frames)))
             first = next(part, None)

@@ -54,7 +54,7 @@ def test_key_says_all_but_the_place():
     ("fields", "message"),
     [
         ({"format": "another"}, "no plan"),
-        ({"version": 1}, "version 1; expected 2"),
+        ({"version": 1}, "version 1; expected 3"),
         ({"pinned": {"model": "bt2408"}}, "edited"),
         ({"extra": 1}, '"extra" that nobody knows'),
         ({"time_base": "1/0"}, "fraction"),

@@ -51,6 +51,7 @@ def row(name: str, path: Path, step: int) -> str:
             whole[last].timeline.frames[0].pts if last < len(whole) else None,
             frame_fingerprint(whole[first]),
             from_beginning=reader.has_repaired_times,
+            by_reading=reader.has_joined_clocks,
         )
         begun: list[Decoder] = []
 

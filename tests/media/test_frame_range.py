@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from av import VideoFrame
 from source_clips import Clip, packet_places, smooth_planes, spoil, write_clip
 
 from sdr2hdr.errors import InputError
@@ -77,12 +78,15 @@ def trimmed(path: Path, frames: int) -> Path:
     return path
 
 
-def spliced(folder: Path) -> Path:
-    """Two recordings one after the other, the second with a clock that starts again."""
+def spliced(folder: Path, frames: int = FRAMES // 2) -> Path:
+    """Two recordings one after the other, the second with a clock that starts again.
+
+    Less than a second back is taken for a slip.
+    """
     parts = [
         write_clip(
             folder / f"{number}.ts",
-            avc(replace(H264, pts=tuple(range(20)), width_px=64), open_gop=0),
+            avc(replace(H264, pts=tuple(range(frames)), width_px=64), open_gop=0),
             lambda clip, frame, number=number: noisy_planes(clip, frame + 100 * number),
         )
         for number in range(2)
@@ -150,7 +154,8 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     ),
     "no timestamps, H.264": clip("a.h264", replace(OPEN_264, muxer="h264")),
     "no timestamps, MPEG-2": clip("a.m2v", replace(MPEG2, muxer="mpeg2video")),
-    "clock that starts again, MPEG-TS": spliced,
+    "clock that slips back, MPEG-TS": spliced,
+    "clock that starts again, MPEG-TS": lambda folder: spliced(folder, frames=30),
     "packets lost, H.264 MP4": lambda folder: damaged(
         clip("a.mp4", OPEN_264)(folder), (3, 12, 13, 27)
     ),
@@ -186,6 +191,7 @@ def assert_every_part_is_as_in_the_whole(path: Path, options: ReadOptions, lengt
             whole[last].timeline.frames[0].pts if last < len(whole) else None,
             frame_fingerprint(batch),
             from_beginning=whole_reader.has_repaired_times,
+            by_reading=whole_reader.has_joined_clocks,
         )
         part, _ = read(path, options, wanted)
         assert [b.timeline for b in part] == [b.timeline for b in whole[first:last]], first
@@ -231,6 +237,30 @@ def test_most_starts_are_near_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         wanted = FrameRange(start, start + 1, frame_fingerprint(whole[number]))
         assert len(read(path, ReadOptions(threads=2), wanted)[0]) == 1
     assert not beginnings
+
+
+def test_what_lies_before_a_start_behind_a_jump_is_read_but_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = spliced(tmp_path, frames=30)
+    whole, reader = read(path, ReadOptions())
+    assert reader.has_joined_clocks and not reader.has_repaired_times
+    decoded = []
+
+    def checked(decoder: Decoder, frame: VideoFrame) -> VideoFrame:
+        decoded.append(frame.pts)
+        return check(decoder, frame)
+
+    check = Decoder._checked
+    monkeypatch.setattr(Decoder, "_checked", checked)
+    for number in (26, 30, 45, 59):
+        start = whole[number].timeline.frames[0].pts
+        picture = frame_fingerprint(whole[number])
+        wanted = FrameRange(start, start + 1, picture, by_reading=True)
+        assert len(read(path, ReadOptions(threads=1), wanted)[0]) == 1
+        # Groups of pictures have 8 frames, and the key frame comes half a second before at most.
+        assert len(decoded) <= 20
+        decoded.clear()
 
 
 @pytest.mark.parametrize("number", [0, 20])
