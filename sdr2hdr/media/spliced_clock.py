@@ -111,12 +111,11 @@ class SplicedClock:
         """What was joined, counted from the start of the file."""
         if not self.joined_at:
             return ()
+        # Every part of a film that reaches this place says the same.
         first = float(self.joined_at[0] - start_seconds)
-        count = len(self.joined_at)
-        where = f"at {first:.3f} s" if count == 1 else f"{count} times, first at {first:.3f} s"
         text = (
-            f"The file's clock jumps {where}: it was put together from several recordings. What "
-            "follows is joined to what comes before, alike in all streams."
+            f"The file's clock jumps, first at {first:.3f} s: it was put together from several "
+            "recordings. What follows is joined to what comes before, alike in all streams."
         )
         return (Notice("warning", text),)
 

@@ -79,18 +79,14 @@ class TimestampRepair:
         return self.missing + self.nudged + self.restarts
 
     def notices(self) -> tuple[Notice, ...]:
-        """What had to be repaired."""
+        """What had to be repaired; not how often, since every part of a film counts anew."""
         found = (
-            (self.missing, "no timestamp and was placed one frame's duration after the last"),
-            (self.nudged, "no later timestamp than the one before and was moved by a tick"),
-            (self.restarts, "a timestamp from a new clock and was joined to the one before"),
+            (self.missing, "no timestamp and were placed one frame's duration after the last"),
+            (self.nudged, "no later timestamp than the one before and were moved by a tick"),
+            (self.restarts, "a timestamp from a new clock and were joined to the one before"),
         )
         return tuple(
-            Notice("warning", f"Timestamps: a frame had {what}; this happened {_times(count)}.")
+            Notice("warning", f"Timestamps: some frames had {what}.")
             for count, what in found
             if count
         )
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"

@@ -76,7 +76,7 @@ def test_picture_and_sound_go_on_together_behind_a_jump(tmp_path, starts_at_seco
     written = convert(
         spliced(tmp_path, *starts_at_seconds), out, ConvertOptions("bt2408", encode=FAST)
     )
-    assert any("clock jumps at 1.2" in notice.text for notice in written.notices)
+    assert any("clock jumps, first at 1.2" in notice.text for notice in written.notices)
     assert not any("lost" in notice.text for notice in written.notices)
     frames, sounds = times_of(out, "video"), times_of(out, "audio")
     assert len(frames) == 2 * FRAMES

@@ -24,7 +24,16 @@ def test_good_times_stay():
 def test_missing_times_follow_the_frame_before():
     found, repair = placed([None, None, 200, None])
     assert found == [100, 140, 200, 240]
-    assert "3 times" in repair.notices()[0].text
+    assert repair.missing == 3
+    assert "had no timestamp" in repair.notices()[0].text
+
+
+def test_parts_of_a_film_say_the_same():
+    """What is said twice in the same words is told once."""
+    _, one = placed([None, 40, 40])
+    _, more = placed([None, None, 200, None, 240, 240, 240])
+    assert len(one.notices()) == 2
+    assert one.notices() == more.notices()
 
 
 def test_missing_duration_takes_the_usual_one():
