@@ -65,10 +65,12 @@ class Decoder:
         self._has_given = False
         self._is_cut = False
         self._tags: tuple[int, ...] | None = None
-        self._changed_tags_seconds: float | None = None
+        self._changes: dict[str, Notice] = {}
         video = info.video
-        end = options.time_range.end_seconds
-        self._end = None if end is None else time_in_ticks(end, video.time_base, info.start_seconds)
+        self._start, self._end = (
+            None if seconds is None else time_in_ticks(seconds, video.time_base, info.start_seconds)
+            for seconds in (options.time_range.start_seconds, options.time_range.end_seconds)
+        )
         self._counts_lost = video.codec in ONE_PACKET_A_FRAME and (
             video.codec == "mpeg2video" or video.field_order in ("progressive", "unknown")
         )
@@ -76,17 +78,7 @@ class Decoder:
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What was noticed while decoding."""
-        joined = self._clock.notices(self._info.start_seconds)
-        if self._changed_tags_seconds is None:
-            return joined
-        return (
-            *joined,
-            Notice(
-                "warning",
-                f"The colour tags change at {self._changed_tags_seconds:.3f} s; the whole video "
-                "is read as its beginning.",
-            ),
-        )
+        return (*self._clock.notices(self._info.start_seconds), *self._changes.values())
 
     @property
     def has_joined_clocks(self) -> bool:
@@ -303,6 +295,7 @@ class Decoder:
             self._place_by_dts(frame)
         self._check_shape(frame)
         self._check_tags(frame)
+        self._check_aspect(frame)
         self._has_given = True
         self._last_pts = frame.pts
         return frame
@@ -391,8 +384,9 @@ class Decoder:
         )
         if self._tags is None:
             self._tags = tags
-        elif tags != self._tags and self._changed_tags_seconds is None:
-            self._changed_tags_seconds = self._seconds(frame.pts) or 0.0
+        elif tags != self._tags:
+            text = "The colour tags change at {}; the whole video is read as its beginning."
+            self._note_change("tags", text, frame)
         if self._becomes_hdr(frame):
             raise AlreadyHdrError(
                 f"The video becomes {transfer_name(tags[1])} at "
@@ -400,10 +394,33 @@ class Decoder:
                 "says how to read it, --end can choose what comes before."
             )
 
+    def _check_aspect(self, frame: VideoFrame) -> None:
+        """Note where broadcasts go from 4:3 to 16:9; other containers say one ratio for all."""
+        found, written = self._stream.codec_context.sample_aspect_ratio, self._info.video
+        is_wanted = self._start is None or frame.pts is None or frame.pts >= self._start
+        if is_wanted and found and starts_anywhere(self._info.container):
+            if found == written.sample_aspect_ratio:
+                return
+            text = (
+                f"The pixels' aspect ratio is {_ratio(found)} at {{}}; the whole video is written "
+                f"with {_ratio(written.sample_aspect_ratio)}, that of its beginning."
+            )
+            self._note_change("aspect", text, frame)
+
+    def _note_change(self, kind: str, text: str, frame: VideoFrame) -> None:
+        """Note the first change of a kind; the text has a place for its time."""
+        if kind not in self._changes:
+            when = f"{self._seconds(frame.pts) or 0.0:.3f} s"
+            self._changes[kind] = Notice("warning", text.format(when))
+
     def _seconds(self, pts: int | None) -> float | None:
         if pts is None:
             return None
         return float(pts * self._info.video.time_base - self._info.start_seconds)
+
+
+def _ratio(value: Fraction) -> str:
+    return f"{value.numerator}:{value.denominator}"
 
 
 def _video_stream(container: InputContainer, info: SourceInfo) -> VideoStream:

@@ -242,18 +242,27 @@ class VideoReader:
         end = None if self._end is None else self._end * self._time_base / video.time_base
         waiting: TimedFrame | None = None
         for frame in frames:
-            pts = repair.placed(frame.pts, frame.duration)
+            said = self._said_ticks(frame)
+            pts = repair.placed(frame.pts, said)
             if waiting is not None:
                 # A frame is seen until the next one, whatever the container says: it rounds, and
                 # in MP4 durations come in decoding order.
                 yield replace(waiting, duration=pts - waiting.pts)
-            waiting = TimedFrame(frame, pts, frame.duration)
+            waiting = TimedFrame(frame, pts, said)
             if end is not None and pts >= end:
                 # The deinterlacer wants one frame more than the range has; nobody wants two.
                 break
         if waiting is not None:
             said = waiting.duration
             yield replace(waiting, duration=said if said > 0 else self._usual_ticks())
+
+    def _said_ticks(self, frame: VideoFrame) -> int:
+        """How long a frame lasts by the file's word, 0 without one.
+
+        Of a frame that is coded as two pictures, one a field, it says how long the first lasts.
+        """
+        is_half = frame.interlaced_frame and abs(2 * frame.duration - self._usual_ticks()) <= 1
+        return 2 * frame.duration if is_half else frame.duration
 
     def _in_range(self, frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
         for timed in frames:

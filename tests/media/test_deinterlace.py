@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from field_pictures import write_field_pictures
 from source_clips import Clip, decoded, write_clip
 
 from sdr2hdr.media.probe import probe
@@ -212,3 +213,17 @@ def test_packed_pairs_are_deinterlaced_as_planes_are(tmp_path, mode):
     assert packed.timeline == planar.timeline
     for name in ("luma", "cb", "cr"):
         np.testing.assert_array_equal(getattr(packed, name), getattr(planar, name))
+
+
+def test_frames_coded_as_two_fields_last_as_long_as_both(tmp_path):
+    path = write_field_pictures(tmp_path / "a.h264", [(100 + n, 100 + n) for n in range(6)])
+    options = ReadOptions()
+    info = probe(path, options)
+    assert info.video.field_order == "top"
+    with VideoReader(info, options) as reader:
+        batches = list(reader)
+    times = [time for batch in batches for time in batch.timeline.frames]
+    base = batches[0].timeline.time_base
+    assert [time.pts * base for time in times] == [Fraction(n, 25) for n in range(6)]
+    assert times[-1].duration * base == Fraction(1, 25)
+    assert [int(batch.luma[0, 5, 5]) for batch in batches] == [100 + n for n in range(6)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -449,3 +450,29 @@ def test_frames_are_copies(tmp_path):
     before = batches[0].luma.clone()
     batches[1].luma.zero_()
     assert torch.equal(batches[0].luma, before)
+
+
+def test_another_pixel_aspect_on_the_way_is_told(tmp_path):
+    # Broadcasts go from 4:3 to 16:9 and back; MPEG-TS says nothing of it, the video does.
+    def part(name: str, first: int, aspect: Fraction) -> bytes:
+        def set_aspect(stream) -> None:
+            stream.codec_context.sample_aspect_ratio = aspect
+
+        clip = Clip("mpeg2video", pts=range(first, first + 20), set_up=set_aspect)
+        return write_clip(tmp_path / name, clip).read_bytes()
+
+    path = tmp_path / "both.ts"
+    path.write_bytes(part("a.ts", 0, Fraction(1)) + part("b.ts", 20, Fraction(4, 3)))
+    options = ReadOptions()
+    with VideoReader(probe(path, options), options) as reader:
+        list(reader)
+        (text,) = [notice.text for notice in reader.notices if "aspect" in notice.text]
+    assert re.search(r"is 4:3 at 0\.\d+ s; the whole video is written with 1:1", text)
+
+
+def test_one_pixel_aspect_is_not_worth_a_word(tmp_path):
+    path = write_clip(tmp_path / "a.ts", Clip("mpeg2video"))
+    options = ReadOptions()
+    with VideoReader(probe(path, options), options) as reader:
+        list(reader)
+        assert not any("aspect" in notice.text for notice in reader.notices)
