@@ -732,6 +732,20 @@ def test_progress_of_a_stage_that_begins_anew_is_told(capfd: pytest.CaptureFixtu
     assert told == [0.0, 3600.0, 0.1, 1.2]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that is in use")
+def test_a_working_folder_that_is_gone_is_said(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    code, _, err = call(capfd, "convert", clip, tmp_path / "o.mkv", *QUICK)
+    monkeypatch.chdir(tmp_path)
+    assert code == 2
+    assert "The working folder cannot be found" in err and "(cd)" in err
+    assert not (tmp_path / "o.mkv").exists()
+
+
 def test_module_and_script_are_one_command():
     done = subprocess.run(
         [sys.executable, "-m", "sdr2hdr.cli", "nosuch"], capture_output=True, text=True
