@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from clips import FLOWER, ClipRecipe, Tags, make_clip
 
 from sdr2hdr.cli import run
 from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.job_news import ConsoleListener
 from sdr2hdr.pipeline import Progress
 
 QUICK = ["--model", "bt2408", "--preset", "ultrafast"]
@@ -362,6 +364,38 @@ def test_an_interrupted_batch_goes_on_with_what_is_missing(
     assert there.read_bytes() == b"an earlier result"
 
 
+def test_a_stop_ends_the_batch(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    other, folder = shutil.copyfile(clip, tmp_path / "other.mp4"), tmp_path / "out"
+    folder.mkdir()
+    monkeypatch.setattr(ConsoleListener, "planned", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("sdr2hdr.jobs.stopping.DRAIN_SECONDS", -1.0)
+    code, out, err = call(capfd, "convert", clip, other, "--out-dir", folder, *QUICK, "--json")
+    assert code == 143
+    assert "fault" not in err
+    events = [json.loads(line) for line in out.splitlines()]
+    assert {event["input"] for event in events if "input" in event} == {str(clip)}
+    assert (events[-1]["event"], events[-1]["exit_code"]) == ("stopped", 143)
+
+
+def test_a_stop_that_comes_too_late_for_one_file_ends_the_batch_behind_it(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    other, folder = shutil.copyfile(clip, tmp_path / "other.mp4"), tmp_path / "out"
+    folder.mkdir()
+    monkeypatch.setattr(
+        ConsoleListener, "published", lambda *_: signal.raise_signal(signal.SIGTERM)
+    )
+    batch = ("convert", clip, other, "--out-dir", folder, *QUICK)
+    code, _, err = call(capfd, *batch)
+    assert code == 143
+    assert f"Stopped before {other}" in err and "--skip-existing" in err
+    assert [path.name for path in folder.iterdir()] == ["clip_hdr.mp4"]
+    code, _, _ = call(capfd, "convert", clip, tmp_path / "alone.mp4", *QUICK)
+    assert code == 0, "it is whole"
+
+
 def test_batch_refuses_two_inputs_with_one_name(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
@@ -696,6 +730,20 @@ def test_progress_of_a_stage_that_begins_anew_is_told(capfd: pytest.CaptureFixtu
         show(Progress(1, 2, elapsed_seconds, 0))
     told = [json.loads(line)["elapsed_seconds"] for line in capfd.readouterr().out.splitlines()]
     assert told == [0.0, 3600.0, 0.1, 1.2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that is in use")
+def test_a_working_folder_that_is_gone_is_said(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    code, _, err = call(capfd, "convert", clip, tmp_path / "o.mkv", *QUICK)
+    monkeypatch.chdir(tmp_path)
+    assert code == 2
+    assert "The working folder cannot be found" in err and "(cd)" in err
+    assert not (tmp_path / "o.mkv").exists()
 
 
 def test_module_and_script_are_one_command():

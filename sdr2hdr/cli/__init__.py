@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
+from pathlib import Path
 
 import click
 
@@ -20,7 +21,7 @@ from sdr2hdr.cli.standard_streams import (
     prepare_standard_streams,
     write_to_stdout,
 )
-from sdr2hdr.errors import OutputError, Sdr2HdrError, StoppedError
+from sdr2hdr.errors import OutputError, Sdr2HdrError, StoppedError, UsageError
 from sdr2hdr.version import __version__
 
 __all__ = ["main"]
@@ -105,6 +106,7 @@ def code_of(console: Console, arguments: list[str]) -> int:
     try:
         # A copy, since Click takes out of the list what it has read.
         with group.make_context("sdr2hdr", list(arguments), obj=console) as context:
+            check_working_folder()
             group.invoke(context)
         # A command has not ended well before all that it said is taken.
         write_to_stdout("", flush=True)
@@ -136,6 +138,21 @@ def code_of(console: Console, arguments: list[str]) -> int:
         console.bug(error)
         return EXIT_BUG
     return 0
+
+
+def check_working_folder() -> None:
+    """Refuse to work where no library that looks around itself can be loaded.
+
+    Raises:
+        UsageError: The working folder has been removed, by its name or for good.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            f"The working folder cannot be found: {error.strerror}. It was removed, or made anew "
+            "under the same name; expected one that is there: change into it (cd) again."
+        ) from error
 
 
 def lost_output(console: Console, lost: BrokenPipeError) -> int:

@@ -21,7 +21,8 @@ from sdr2hdr.cli.conversion_words import (
 from sdr2hdr.cli.job_options import CONTAINERS, parse_job
 from sdr2hdr.cli.planned_jobs import convert_planned_segments, open_plan
 from sdr2hdr.cli.signals import stop_on_signals
-from sdr2hdr.errors import PartialFailureError, Sdr2HdrError
+from sdr2hdr.errors import PartialFailureError, Sdr2HdrError, StoppedError
+from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.options import ConvertOptions, JobOptions
 
 __all__ = ["run_jobs"]
@@ -91,7 +92,10 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
             f"Found {len(jobs)} inputs; expected one, since a light log is of one film. Leave out "
             "--light-log, or convert one at a time."
         )
-    perform = partial(show_plan if given["dry_run"] else perform_job, how=how)
+    stop = StopRequest()
+    perform = partial(show_plan, how=how)
+    if not given["dry_run"]:
+        perform = partial(perform_job, how=how, stop=stop)
     wanted = jobs
     if given["skip_existing"]:
         wanted = without_existing(console, jobs, options.temp_dir, dry_run=given["dry_run"])
@@ -100,7 +104,7 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
         for job in wanted:
             perform(console, job, options)
         return
-    failed = run_batch(console, wanted, options, perform)
+    failed = run_batch(console, wanted, options, perform, stop)
     skipped = f"{len(jobs) - len(wanted)} skipped, " if given["skip_existing"] else ""
     console.say(f"{len(wanted) - failed} succeeded, {skipped}{failed} failed.")
     if failed:
@@ -163,16 +167,30 @@ def run_batch(
     jobs: list[Job],
     options: ConvertOptions,
     perform: Callable[[Console, Job, ConvertOptions], None],
+    stop: StopRequest,
 ) -> int:
-    """Perform jobs one after another and give the number that failed, be it by our fault."""
+    """Perform jobs one after another and give the number that failed, be it by our fault.
+
+    Raises:
+        StoppedError: The user wants no more of it.
+    """
     failed = 0
     for job in jobs:
+        if stop.exit_code is not None:
+            # It came when the job before was as good as done, or failed.
+            raise StoppedError(
+                f"Stopped before {job.source}; the same command with --skip-existing goes on.",
+                stop.exit_code,
+            )
         try:
             perform(console, job, options)
         except Sdr2HdrError as error:
             failed += 1
             console.error(error, job.source)
-        except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
+        except (
+            *(StoppedError, BrokenPipeError),
+            *(click.ClickException, click.exceptions.Exit, click.Abort),
+        ):
             # These concern the whole command.
             raise
         except Exception as error:
@@ -181,7 +199,9 @@ def run_batch(
     return failed
 
 
-def perform_job(console: Console, job: Job, options: ConvertOptions, how: JobOptions) -> None:
+def perform_job(
+    console: Console, job: Job, options: ConvertOptions, how: JobOptions, stop: StopRequest
+) -> None:
     """Convert one file and say how it went."""
     from sdr2hdr.cli.job_news import ConsoleListener
     from sdr2hdr.jobs import run
@@ -196,7 +216,7 @@ def perform_job(console: Console, job: Job, options: ConvertOptions, how: JobOpt
     for line in plan_lines(conversion):
         console.detail(line)
     with (
-        stop_on_signals(console, conversion.kind) as stop,
+        stop_on_signals(console, conversion.kind, stop),
         console.progress(job.source) as on_progress,
     ):
         listener = ConsoleListener(console, job.source, on_progress)

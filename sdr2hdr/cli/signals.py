@@ -61,16 +61,19 @@ def raise_terminated(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def stop_on_signals(console: Console, kind: TargetKind) -> Iterator[StopRequest]:
+def stop_on_signals(
+    console: Console, kind: TargetKind, request: StopRequest | None = None
+) -> Iterator[StopRequest]:
     """Turn the first Ctrl-C, SIGTERM or SIGHUP into a request, and the second into an exception.
 
     Args:
         console: Says that it was heard.
         kind: Of the target: pictures and pipes cannot be gone on with, so they stop at once.
+        request: Of a whole batch; None makes one.
     """
     from sdr2hdr.jobs.stopping import StopRequest
 
-    request = StopRequest()
+    request = request or StopRequest()
     in_main_thread = threading.current_thread() is threading.main_thread()
     if kind != "container" or not in_main_thread:
         # Python gives signals to the main thread alone.

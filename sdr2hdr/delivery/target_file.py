@@ -227,7 +227,12 @@ def publish(
 
 
 def set_usual_permissions(path: Path) -> None:
-    """Undo the privacy of a temporary file: the permissions a new file gets by the umask."""
+    """Undo the privacy of a temporary file: the permissions a new file gets by the umask.
+
+    Network shares and sticks are often mounted so that every file belongs to somebody else, with
+    permissions of the mount's own; nobody may change them there, and nobody need.
+    """
     umask = os.umask(0)
     os.umask(umask)
-    path.chmod(0o666 & ~umask)
+    with suppress(OSError):
+        path.chmod(0o666 & ~umask)

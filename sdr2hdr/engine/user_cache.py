@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["CACHE_VARIABLE", "cache_folder", "write_whole"]
@@ -34,10 +35,12 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-        # mkstemp keeps others out, which a cache or an exported model has no reason for.
+        # mkstemp keeps others out, which a cache or an exported model has no reason for. Where the
+        # mount says whose all files are, nobody may change that.
         umask = os.umask(0)
         os.umask(umask)
-        Path(unfinished).chmod(0o666 & ~umask)
+        with suppress(OSError):
+            Path(unfinished).chmod(0o666 & ~umask)
         Path(unfinished).replace(path)
     except BaseException:
         Path(unfinished).unlink(missing_ok=True)

@@ -155,5 +155,9 @@ def sync_folder(folder: Path) -> None:
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)
+    except OSError as error:
+        # A file system that cannot do that for folders, as those that virtual machines share.
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(number)

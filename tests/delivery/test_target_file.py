@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +13,9 @@ import pytest
 
 from sdr2hdr.delivery.light_log import check_log_is_new
 from sdr2hdr.delivery.target_file import check_target, publish, unfinished_file
+from sdr2hdr.engine.user_cache import write_whole
 from sdr2hdr.errors import OutputError
+from sdr2hdr.jobs.disk import write_text
 
 KILLED = """
 import os, signal, sys
@@ -50,3 +55,35 @@ def test_a_link_to_a_place_that_is_away_is_not_replaced(tmp_path: Path):
         check_target(source, link, overwrite=True)
         publish(unfinished, link, overwrite=True)
     assert not link.is_symlink()
+
+
+def test_where_the_mount_says_whose_files_are_the_name_is_given_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A share mounted for another user, who all may write for, as `uid=` and `file_mode=` do."""
+
+    def chmod(path: Path, mode: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", chmod)
+    target = tmp_path / "film.mkv"
+    with unfinished_file(target, None) as unfinished:
+        unfinished.write_bytes(b"whole")
+        publish(unfinished, target, overwrite=False)
+    write_whole(tmp_path / "graph.onnx", b"whole")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"whole"] * 2
+
+
+def test_a_file_system_that_syncs_no_folders_is_good_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    real = os.fsync
+
+    def fsync(number: int) -> None:
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(tmp_path / "plan.json", "{}")
+    assert (tmp_path / "plan.json").read_text() == "{}"
