@@ -37,6 +37,10 @@ CHROMA_TOLERANCE = 3
 CLEARLY_LIT = 32
 """Codes at 8 bits above black by which an edge must stand out from a bar."""
 
+LONE_TOLERANCE = 8
+"""The same for a sample with no other beside, above or below it that is outside the first two: the
+noise of a whole film has many such, and nothing that is meant to be seen is one faint sample."""
+
 RINGING_PX = 16
 RINGING_LUMA_TOLERANCE = 16
 RINGING_CHROMA_TOLERANCE = 8
@@ -62,8 +66,9 @@ def detect_active_picture(
 ) -> Rectangle | None:
     """Find the part of the frame that is not constant black bars.
 
-    A few frames across the file are looked at. Whatever is not black in any of them is picture,
-    so the result is only ever too large; `is_black_outside` guards the frames not looked at.
+    A few frames across the file are looked at. Whatever is not black in any of them is picture, but
+    for single faint samples of noise, so the result is only ever too large; `is_black_outside`
+    guards the frames not looked at.
 
     Args:
         info: A probed file.
@@ -173,15 +178,15 @@ def is_black_outside(batch: CodedBatch, active: Rectangle) -> list[bool]:
     signal = batch.signal
     across, down = signal.subsampling.value
     seen = np.zeros(len(batch.timeline), bool)
-    for hole, luma_tolerance, chroma_tolerance in (
-        (near, LUMA_TOLERANCE, CHROMA_TOLERANCE),
-        (active, RINGING_LUMA_TOLERANCE, RINGING_CHROMA_TOLERANCE),
-    ):
-        for strip in _strips(batch.luma.cpu().numpy(), hole, 1, 1):
-            seen |= _is_bright(strip, signal, luma_tolerance).any((1, 2))
-        for plane in (batch.cb, batch.cr):
-            for strip in _strips(plane.cpu().numpy(), hole, across, down):
-                seen |= _is_coloured(strip, signal, chroma_tolerance).any((1, 2))
+    for strip in _strips(batch.luma.cpu().numpy(), near, 1, 1):
+        seen |= _shows_light(strip, signal).any((1, 2))
+    for strip in _strips(batch.luma.cpu().numpy(), active, 1, 1):
+        seen |= _is_bright(strip, signal, RINGING_LUMA_TOLERANCE).any((1, 2))
+    for plane in (batch.cb, batch.cr):
+        for strip in _strips(plane.cpu().numpy(), near, across, down):
+            seen |= _shows_colour(strip, signal).any((1, 2))
+        for strip in _strips(plane.cpu().numpy(), active, across, down):
+            seen |= _is_coloured(strip, signal, RINGING_CHROMA_TOLERANCE).any((1, 2))
     return [not value for value in seen.tolist()]
 
 
@@ -240,13 +245,40 @@ def _is_coloured(plane: np.ndarray, signal: CodedSignal, tolerance: int) -> np.n
     return (plane > neutral + codes) | (plane < neutral - codes)
 
 
+def _shows_light(luma: np.ndarray, signal: CodedSignal) -> np.ndarray:
+    """Where luma, (..., H, W), is not black, but for lone faint samples."""
+    return _without_lone(
+        _is_bright(luma, signal, LUMA_TOLERANCE), _is_bright(luma, signal, LONE_TOLERANCE)
+    )
+
+
+def _shows_colour(plane: np.ndarray, signal: CodedSignal) -> np.ndarray:
+    """Where chroma, (..., h, w), is not neutral, but for lone faint samples."""
+    return _without_lone(
+        _is_coloured(plane, signal, CHROMA_TOLERANCE),
+        _is_coloured(plane, signal, LONE_TOLERANCE),
+    )
+
+
+def _without_lone(found: np.ndarray, certain: np.ndarray) -> np.ndarray:
+    """What was found and is certain, or has its like beside, above or below it."""
+    if not found.any():
+        return found
+    backed = certain.copy()
+    backed[..., 1:] |= found[..., :-1]
+    backed[..., :-1] |= found[..., 1:]
+    backed[..., 1:, :] |= found[..., :-1, :]
+    backed[..., :-1, :] |= found[..., 1:, :]
+    return found & backed
+
+
 def _not_black(planes: Planes, signal: CodedSignal) -> np.ndarray:
     """(H, W) map of what is not black, a chroma sample counting for all pixels it covers."""
-    seen = _is_bright(planes.luma, signal, LUMA_TOLERANCE)
+    seen = _shows_light(planes.luma, signal)
     height, width = seen.shape
     across, down = signal.subsampling.value
     for plane in (planes.cb, planes.cr):
-        coloured = _is_coloured(plane, signal, CHROMA_TOLERANCE)
+        coloured = _shows_colour(plane, signal)
         seen |= coloured.repeat(down, 0).repeat(across, 1)[:height, :width]
     return seen
 

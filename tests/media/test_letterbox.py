@@ -125,6 +125,38 @@ def test_edges_lie_on_whole_chroma_samples_of_four_pixels(tmp_path):
     assert finder.active_picture() == active
 
 
+def noisy_bars(clip: Clip, number: int) -> list[np.ndarray]:
+    """Noise of 0.8 codes: some samples a frame are 4 codes off black, none beside another."""
+    planes = boxed(PICTURES["letterbox"])(clip, number)
+    random = np.random.default_rng(number)
+    return [
+        np.clip(np.rint(plane + random.normal(0.0, 0.8, plane.shape)), 1, 254).astype(np.uint8)
+        for plane in planes
+    ]
+
+
+def test_lone_samples_of_noise_are_no_picture(tmp_path):
+    clip = replace(LOSSLESS, pts=range(60))
+    path = write_clip(tmp_path / "a.mkv", clip, noisy_bars)
+    assert max(noisy_bars(clip, number)[0][:20].max() for number in range(60)) >= 20
+    found = detect(path)
+    # Beside the picture a sample is not alone.
+    assert found in [Rectangle(top, 0, end, WIDTH) for top in (18, 20) for end in (108, 110)]
+    assert all(black_frames(path, found))
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (2, 1)])
+def test_the_smallest_faint_thing_in_a_bar_is_picture(tmp_path, shape):
+    def marked(clip: Clip, number: int) -> list[np.ndarray]:
+        luma, cb, cr = boxed(PICTURES["letterbox"])(clip, number)
+        luma[126 : 126 + shape[0], 80 : 80 + shape[1]] = 20
+        return [luma, cb, cr]
+
+    path = write_clip(tmp_path / "a.mkv", LOSSLESS, marked)
+    assert detect(path) == Rectangle(20, 0, HEIGHT, WIDTH)
+    assert not any(black_frames(path, PICTURES["letterbox"]))
+
+
 def test_no_bars(tmp_path):
     path = write_clip(tmp_path / "a.mkv", LOSSLESS, boxed(Rectangle(0, 0, HEIGHT, WIDTH)))
     assert detect(path) is None
