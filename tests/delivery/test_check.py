@@ -210,3 +210,14 @@ def test_command(good, tmp_path: Path, capfd, monkeypatch):
     assert sdr2hdr.cli.run(["check", str(tmp_path / "none.mkv")]) == 3
     assert sdr2hdr.cli.run(["check", str(good["mp4"]), str(tmp_path / "none.mkv")]) == 8
     assert sdr2hdr.cli.run(["check", str(good["mp4"]), "--profile", "dvd"]) == 2
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".hevc"])
+def test_pictures_are_measured_where_seeking_leads_to_none(tmp_path: Path, suffix: str):
+    """The only key frame of a short MPEG-TS is its first; a bare stream cannot be sought in."""
+    clip = PqClip(tags=PQ_BT2020, params=f"{HDR10_PARAMS.format(1000, 400)}:keyint=250")
+    path = make_pq(tmp_path / f"pq{suffix}", clip, flat_frames(clip, [64, 1022, 500]))
+    report = checked(path)
+    assert report.measured is not None
+    assert "not-measured" not in rules(report, "info")
+    assert "forbidden-codes" in rules(report, "error")
