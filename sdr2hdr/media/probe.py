@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["probe"]
+__all__ = ["first_start_seconds", "probe"]
 
 MICROSECONDS = 1_000_000
 CLOCK_STARTS_ANYWHERE = frozenset({"mpegts", "mpeg", "vob", "dvd", "svcd", "vcd", "wtv"})
@@ -65,7 +65,7 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
             path=path,
             container=container.format.name,
             duration_seconds=duration,
-            start_seconds=_start_seconds(container, video),
+            start_seconds=first_start_seconds(container, video),
             size_bytes=path.stat().st_size,
             metadata=dict(container.metadata),
             streams=describe_streams(container),
@@ -185,7 +185,11 @@ def _duration_seconds(container: InputContainer, stream: VideoStream) -> float |
     return None if container.duration is None else container.duration / MICROSECONDS
 
 
-def _start_seconds(container: InputContainer, video: VideoInfo) -> Fraction:
+def first_start_seconds(container: InputContainer, video: VideoInfo) -> Fraction:
+    """What to take off all times: clocks that start anywhere are set to 0 where a file begins.
+
+    That is where the first of its sound and pictures does, so that nothing comes before 0.
+    """
     if not CLOCK_STARTS_ANYWHERE & set(container.format.name.split(",")):
         return Fraction(0)
     starts = [

@@ -356,3 +356,33 @@ def test_command(plain: dict[str, Path], tmp_path: Path):
     result = CliRunner().invoke(command, [*arguments, "--overwrite", "--robust"], obj=Console())
     assert result.exit_code == 0, result.output
     assert "MaxCLL" in result.stderr
+
+
+@SUFFIXES
+def test_sound_that_begins_before_the_picture_is_kept(
+    plain: dict[str, Path], tmp_path: Path, suffix: str
+):
+    """An MPEG-TS may begin with sound; nothing of it comes before 0, where players drop it."""
+    source = copy_packets(plain[".ts"], tmp_path / "late.ts", late_seconds=Fraction(1, 4))
+    target = retagged(source, tmp_path / f"out{suffix}")
+    before, after = (
+        [packets(path, kind)[0][0] for kind in ("video", "audio")] for path in (source, target)
+    )
+    assert float(after[1]) == pytest.approx(0, abs=0.0011)
+    assert float(after[0] - after[1]) == pytest.approx(float(before[0] - before[1]), abs=0.0011)
+    assert len(packets(target, "audio")) == len(packets(source, "audio"))
+
+
+def copy_packets(source: Path, target: Path, *, late_seconds: Fraction = Fraction(0)) -> Path:
+    """The same packets in a file with its index in front, the video perhaps later."""
+    options = {"movflags": "faststart"} if target.suffix == ".mp4" else {}
+    with av.open(str(source)) as old, av.open(str(target), "w", container_options=options) as new:
+        streams = {s.index: new.add_stream_from_template(s, opaque=True) for s in old.streams}
+        for packet in old.demux():
+            if packet.size:
+                if packet.stream.type == "video" and late_seconds:
+                    packet.pts += round(late_seconds / packet.time_base)
+                    packet.dts += round(late_seconds / packet.time_base)
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    return target
