@@ -16,7 +16,7 @@ __all__ = [
     "element_bytes",
     "elements_in",
     "find_element",
-    "missing_bytes",
+    "missing_ebml_bytes",
     "uint_bytes",
 ]
 
@@ -74,7 +74,7 @@ def find_element(data: bytes, *path: int) -> list[Element]:
     return found
 
 
-def missing_bytes(path: Path) -> int:
+def missing_ebml_bytes(path: Path) -> int:
     """How many bytes a file of EBML is shorter than its second element, the body, says.
 
     Returns:

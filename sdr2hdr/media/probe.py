@@ -12,8 +12,8 @@ from sdr2hdr.media.colour_facts import ColourTags, PictureFacts
 from sdr2hdr.media.colour_tags import read_colour
 from sdr2hdr.media.container_picture import Hidden, container_picture
 from sdr2hdr.media.deinterlace import deinterlace_notice
-from sdr2hdr.media.ebml import missing_bytes
 from sdr2hdr.media.first_frames import FirstFrames, look_at_first_frames
+from sdr2hdr.media.missing_bytes import missing_bytes
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.pixel_formats import PixelLayout, pixel_layout
 from sdr2hdr.media.source import ChapterInfo, SourceInfo, VideoInfo

@@ -101,10 +101,12 @@ def test_broken_levels_are_found(mark, offset, new, rule, good, tmp_path: Path):
     assert rule in rules(checked(broken))
 
 
-def test_a_file_cut_short_is_found(good, tmp_path: Path):
-    whole = good["mkv"].read_bytes()
-    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) - len(whole) // 4])
-    assert "container-damaged" in rules(checked(tmp_path / "cut.mkv"), "error")
+@pytest.mark.parametrize("kind", ["mkv", "mp4", "prores"])
+def test_a_file_cut_short_is_found(kind: str, good, tmp_path: Path):
+    whole = good[kind].read_bytes()
+    cut = tmp_path / f"cut{good[kind].suffix}"
+    cut.write_bytes(whole[: len(whole) - len(whole) // 4])
+    assert "container-damaged" in rules(checked(cut), "error")
 
 
 def test_a_placeholder_left_in_the_stream_is_found(good, tmp_path: Path):

@@ -358,6 +358,20 @@ def test_command(plain: dict[str, Path], tmp_path: Path):
     assert "MaxCLL" in result.stderr
 
 
+@pytest.mark.parametrize("origin", [".mp4", ".mkv"])
+def test_a_file_cut_short_is_refused(plain: dict[str, Path], tmp_path: Path, origin: str):
+    """Its demuxer would end early without a word, and the copy be a shorter film."""
+    source = plain[origin]
+    if origin == ".mp4":
+        source = copy_packets(source, tmp_path / "index_first.mp4")
+    whole = source.read_bytes()
+    cut = tmp_path / f"cut{origin}"
+    cut.write_bytes(whole[: -len(whole) // 4])
+    with pytest.raises(InputError, match="cut short"):
+        retagged(cut, tmp_path / "out.mkv")
+    assert not (tmp_path / "out.mkv").exists()
+
+
 @SUFFIXES
 def test_sound_that_begins_before_the_picture_is_kept(
     plain: dict[str, Path], tmp_path: Path, suffix: str
