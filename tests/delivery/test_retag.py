@@ -24,6 +24,7 @@ from pq_clips import (
     pq_light,
     slices,
 )
+from rich_sources import track_languages, with_full_languages
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.retag import command
@@ -400,3 +401,9 @@ def copy_packets(source: Path, target: Path, *, late_seconds: Fraction = Fractio
                 packet.stream = streams[packet.stream.index]
                 new.mux(packet)
     return target
+
+
+def test_full_language_tags_stay_in_matroska(plain: dict[str, Path], tmp_path: Path):
+    said = [("fre", "fr-CA"), ("spa", "es-419")]
+    source = with_full_languages(plain[".mkv"], tmp_path / "in.mkv", said)
+    assert track_languages(retagged(source, tmp_path / "out.mkv")) == said

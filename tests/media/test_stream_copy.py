@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from rich_sources import (
     Source,
     convert_grey,
     find_box,
+    find_ebml,
     jpeg,
     make_source,
     packets_of,
     seconds_of,
+    track_languages,
+    with_full_languages,
 )
 
 import sdr2hdr
@@ -274,3 +278,27 @@ def test_language_is_kept_by_the_code_that_the_container_knows(
     sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions("bt2408", encode=FAST))
     with av.open(str(target)) as container:
         assert container.streams.audio[0].metadata["language"] == expected
+
+
+def test_full_language_tags_stay_in_matroska(tmp_path: Path):
+    """Two tracks in Chinese, or in Portuguese, are told apart by them alone."""
+    plain = make_source(tmp_path / "plain.mkv", Source(audio=("aac", "aac", "flac")))
+    said = [("eng", "en-GB"), ("chi", "zh-Hant"), ("und", "yue"), ("por", "pt-BR")]
+    source = with_full_languages(plain, tmp_path / "in.mkv", said)
+    assert track_languages(source) == said
+    target = tmp_path / "out.mkv"
+    convert_grey(source, target)
+    assert track_languages(target) == said
+    with av.open(str(target)) as container:
+        codes = [stream.metadata.get("language") for stream in container.streams]
+    assert codes == ["eng", "chi", None, "por"]
+    tracks = find_ebml(target.read_bytes(), 0x18538067, 0x1654AE6B)
+    assert tracks[:2] == b"\xbf\x84" and tracks[2:6] == zlib.crc32(tracks[6:]).to_bytes(4, "little")
+
+
+def test_full_language_tags_become_codes_in_mp4(tmp_path: Path):
+    plain = make_source(tmp_path / "plain.mkv", Source())
+    said = [("eng", "en-GB"), ("por", "pt-BR")]
+    convert_grey(with_full_languages(plain, tmp_path / "in.mkv", said), tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [s.metadata["language"] for s in container.streams] == ["eng", "por"]
