@@ -98,9 +98,9 @@ def test_languages_titles_dispositions_chapters(tmp_path: Path, suffix: str):
         assert [s.type for s in after.streams] == [s.type for s in before.streams]
         assert [s.language for s in after.streams] == [s.language for s in before.streams]
         assert [s.disposition for s in after.streams] == [s.disposition for s in before.streams]
-        if suffix == ".mkv":
-            titles = [s.metadata.get("title") for s in after.streams]
-            assert titles[1:3] == ["Sound 0", "Sound 1"]
+        key = "title" if suffix == ".mkv" else "name"
+        titles = [s.metadata.get(key) for s in after.streams]
+        assert titles[1:3] == ["Sound 0", "Sound 1"]
         chapters = [
             (c["start"] * c["time_base"], c["end"] * c["time_base"], c["metadata"]["title"])
             for c in after.chapters()
@@ -302,3 +302,15 @@ def test_full_language_tags_become_codes_in_mp4(tmp_path: Path):
     convert_grey(with_full_languages(plain, tmp_path / "in.mkv", said), tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert [s.metadata["language"] for s in container.streams] == ["eng", "por"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_titles_of_tracks_in_mp4_stay_titles(tmp_path: Path, suffix: str):
+    title = "L'été, commenté"
+    source = make_source(tmp_path / "in.mp4", Source(video_tags={"title": title}))
+    target = tmp_path / f"out{suffix}"
+    convert_grey(source, target)
+    with av.open(str(target)) as container:
+        tags = [stream.metadata for stream in container.streams]
+    key = "title" if suffix == ".mkv" else "name"
+    assert [each.get(key) for each in tags] == [title, "Sound 0"]
