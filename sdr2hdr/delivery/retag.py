@@ -9,7 +9,7 @@ from pathlib import Path
 from sdr2hdr.delivery.file_light import measure_file
 from sdr2hdr.delivery.light_log import LightLog, check_log_is_new, check_log_place
 from sdr2hdr.delivery.target_file import check_target, publish, unfinished_file
-from sdr2hdr.errors import Notice
+from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.media.hdr10_remux import check_container, remux_hdr10
 from sdr2hdr.media.hdr10_sei import HdrSei, content_light_payload
@@ -100,6 +100,10 @@ def retag(
         check_log_place(options.light_log, (source, target))
         check_log_is_new(options.light_log, overwrite=options.overwrite)
     found = probe_hdr(source, assume_pq=options.assume_pq)
+    if missing := found.info.missing_bytes:
+        raise InputError(
+            f"{source} is cut short: its last {missing} bytes are missing; expected a whole file."
+        )
     encode = EncodeOptions(drop_unsupported=options.drop_unsupported)
     plan = plan_streams(found.info, target, encode, TimeRange())
     check_container(found, plan)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sdr2hdr.media.ebml import Element, elements_in, missing_bytes
+from sdr2hdr.media.ebml import Element, elements_in
 from sdr2hdr.media.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.isobmff import Box, boxes_in
+from sdr2hdr.media.missing_bytes import missing_bytes
 from sdr2hdr.media.stream_facts import mastering_from_st2086
 
 __all__ = ["ContainerFacts", "read_container_facts"]
@@ -60,11 +61,11 @@ def read_container_facts(path: Path, container: str, track_id: int) -> Container
     if not form:
         return ContainerFacts()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        missing = missing_bytes(path)
+        fault = f"cut short, {missing} bytes are missing" if missing else ""
         try:
             if form == "mp4":
-                return _movie(data, track_id)
-            missing = missing_bytes(path)
-            fault = f"cut short, {missing} bytes are missing" if missing else ""
+                return replace(_movie(data, track_id), fault=fault)
             return ContainerFacts(form, _matroska(data, track_id), fault=fault)
         except (ValueError, struct.error, IndexError, StopIteration) as error:
             return ContainerFacts(form, fault=str(error) or type(error).__name__)

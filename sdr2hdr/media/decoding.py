@@ -251,8 +251,8 @@ class Decoder:
                     return
                 yield self._checked(frame)
         self._lose(self._expected)
-        if self._info.missing_bytes:
-            # The demuxer ends without a word where a Matroska file does.
+        if self._info.missing_bytes and not self._counter.met:
+            # The demuxer ends without a word where a file without an index does.
             self._counter.packet_failed(self._seconds(self._last_pts))
 
     def _demuxed(self) -> Iterator[Packet[Any]]:

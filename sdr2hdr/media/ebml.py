@@ -5,6 +5,7 @@ Element layout: RFC 8794, clauses 4 (variable-size integers), 5 and 6.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from mmap import mmap
@@ -12,16 +13,21 @@ from os import SEEK_END
 from pathlib import Path
 
 __all__ = [
+    "CRC_32",
     "Element",
+    "checksum_element",
     "element_bytes",
     "elements_in",
     "find_element",
-    "missing_bytes",
+    "missing_ebml_bytes",
     "uint_bytes",
 ]
 
 _HEADER = 0x1A45DFA3
 """RFC 8794, clause 11.2.1."""
+
+CRC_32 = 0xBF
+"""RFC 8794, clause 11.3.1: in front of all that it is taken over."""
 
 _LARGEST_HEAD_BYTES = 4096
 """Of a file, within which its first two elements begin; a header takes some 40."""
@@ -74,7 +80,7 @@ def find_element(data: bytes, *path: int) -> list[Element]:
     return found
 
 
-def missing_bytes(path: Path) -> int:
+def missing_ebml_bytes(path: Path) -> int:
     """How many bytes a file of EBML is shorter than its second element, the body, says.
 
     Returns:
@@ -107,6 +113,11 @@ def element_bytes(identifier: int, content: bytes, size_width: int | None = None
     width = size_width or next(w for w in range(1, 9) if len(content) < (1 << 7 * w) - 1)
     size = ((1 << 7 * width) | len(content)).to_bytes(width, "big")
     return identifier.to_bytes((identifier.bit_length() + 7) // 8, "big") + size + content
+
+
+def checksum_element(content: bytes) -> bytes:
+    """The CRC-32 that stands in front of a master element's other content."""
+    return element_bytes(CRC_32, zlib.crc32(content).to_bytes(4, "little"))
 
 
 def uint_bytes(value: int) -> bytes:

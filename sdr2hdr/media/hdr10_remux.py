@@ -22,6 +22,7 @@ from sdr2hdr.media.hdr10_signalling import ColourCodes, Resignaller
 from sdr2hdr.media.hdr10_template import described_stream
 from sdr2hdr.media.hdr_source import HdrSource
 from sdr2hdr.media.matroska_display import write_display_size
+from sdr2hdr.media.matroska_languages import write_full_languages
 from sdr2hdr.media.metadata import container_tags, stream_tags
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.spliced_clock import SplicedClock, streams_with
@@ -128,7 +129,9 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
             target.disposition = stream.disposition
             target.metadata.clear()
             target.metadata.update(
-                stream_tags(stream.metadata, plan.container_format, is_changed=False)
+                stream_tags(
+                    copier.stream_metadata(stream.index), plan.container_format, is_changed=False
+                )
             )
             if plan.timecode is not None:
                 target.metadata["timecode"] = plan.timecode
@@ -250,7 +253,9 @@ def _complete(path: Path, plan: StreamPlan, source: HdrSource) -> None:
     if plan.container_format != "matroska":
         if plan.timecode is not None:
             name_chapter_track(path)
-    elif video.sample_aspect_ratio != 1:
+        return
+    write_full_languages(path)
+    if video.sample_aspect_ratio != 1:
         write_display_size(path, video.width_px, video.height_px, video.sample_aspect_ratio)
 
 

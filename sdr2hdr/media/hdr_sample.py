@@ -52,8 +52,9 @@ def sample_frames(path: Path, places: int = 8) -> Iterator[CodedBatch]:
 
     Args:
         path: A local file.
-        places: Where to look. A seek goes to the key frame before; frames that have been given
-            are passed over.
+        places: Where to look, the beginning first. A seek goes to the key frame before, in MPEG-TS
+            to the one behind; frames that have been given are passed over. What cannot be sought
+            in is looked at from its beginning on.
 
     Raises:
         InputError: The file cannot be read, or is not PQ video.
@@ -69,8 +70,9 @@ def sample_frames(path: Path, places: int = 8) -> Iterator[CodedBatch]:
         start = (container.start_time or 0) / MICROSECONDS
         for place in range(places):
             seconds = start + duration * place / places
-            with suppress(av.error.FFmpegError):
-                container.seek(round(seconds * MICROSECONDS), backward=True)
+            if place:
+                with suppress(av.error.FFmpegError):
+                    container.seek(round(seconds * MICROSECONDS), backward=True)
             for frame in islice(_unseen_frames(container, stream, seen), FRAMES_A_PLACE):
                 yield _batch(frame, first.signal, stream.time_base or Fraction(1))
 
@@ -82,9 +84,12 @@ def _unseen_frames(
     try:
         for packet in islice(container.demux(stream), MOST_PACKETS):
             for frame in packet.decode():
-                if frame.pts not in seen:
+                if frame.pts is None or frame.pts not in seen:
                     seen.add(frame.pts)
                     yield frame
+    except av.error.EOFError:
+        # It could not be sought in, and has been read to its end.
+        return
     except av.error.FFmpegError as error:
         raise InputError(f"A sampled frame cannot be decoded: {error.strerror}.") from error
 

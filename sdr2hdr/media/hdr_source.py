@@ -17,13 +17,12 @@ from sdr2hdr.frames import CodedBatch
 from sdr2hdr.media.bits import HeaderColour
 from sdr2hdr.media.bitstream import header_colour
 from sdr2hdr.media.container_trial import codec_name
-from sdr2hdr.media.ebml import missing_bytes
 from sdr2hdr.media.hdr_frames import open_hdr
 from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
+from sdr2hdr.media.missing_bytes import missing_bytes
 from sdr2hdr.media.opening import open_input
-from sdr2hdr.media.probe import MICROSECONDS
+from sdr2hdr.media.probe import MICROSECONDS, first_start_seconds
 from sdr2hdr.media.source import ColourReading, SourceInfo, VideoInfo
-from sdr2hdr.media.spliced_clock import starts_anywhere
 from sdr2hdr.media.streams import choose_video, describe_streams
 from sdr2hdr.media.timing import has_variable_rate
 
@@ -74,16 +73,17 @@ def probe_hdr(path: Path, *, assume_pq: bool = False) -> HdrSource:
     with open_input(path) as container:
         stream, ordinal, dropped = choose_video(container, None, str(path))
         packet, frame = _first_frame(path, container, stream)
+        video = _video_info(path, stream, ordinal, frame, signal)
         info = SourceInfo(
             path=path,
             container=container.format.name,
             duration_seconds=_seconds(container.duration, Fraction(1, MICROSECONDS)),
-            start_seconds=_start_seconds(container, stream),
+            start_seconds=first_start_seconds(container, video),
             size_bytes=path.stat().st_size,
             metadata=dict(container.metadata),
             streams=describe_streams(container),
             chapters=(),
-            video=_video_info(path, stream, ordinal, frame, signal),
+            video=video,
             missing_bytes=missing_bytes(path),
             notices=(*dropped, *notices),
         )
@@ -136,13 +136,6 @@ def _video_info(
 
 def _seconds(ticks: int | None, time_base: Fraction) -> float | None:
     return None if ticks is None else float(ticks * time_base)
-
-
-def _start_seconds(container: InputContainer, stream: VideoStream) -> Fraction:
-    """What to take off all times: clocks that start anywhere are set to 0 at the video's start."""
-    if not starts_anywhere(container.format.name):
-        return Fraction(0)
-    return (stream.start_time or 0) * (stream.time_base or Fraction(1))
 
 
 def _mastering_payload(frame: VideoFrame) -> bytes | None:

@@ -1,6 +1,6 @@
-"""Boxes of ISO base media files (MP4, MOV): find one, make one.
+"""Boxes of ISO base media files (MP4, MOV): find one, make one, see whether all are there.
 
-Box layout: ISO/IEC 14496-12:2022, 4.2; `stsd` and sample entries: 8.5.2.
+Box layout: ISO/IEC 14496-12:2022, 4.2; `stsd` and sample entries: 8.5.2; file structure: 6.2.3.
 """
 
 from __future__ import annotations
@@ -9,14 +9,22 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from mmap import mmap
+from os import SEEK_END
+from pathlib import Path
 
-__all__ = ["Box", "boxes_in", "find_box", "make_box"]
+__all__ = ["Box", "boxes_in", "find_box", "make_box", "missing_box_bytes"]
 
 _VISUAL_SAMPLE_ENTRY_HEADER = 86
 """Bytes of a visual sample entry before its child boxes, box header included (12.1.3)."""
 _VISUAL_SAMPLE_ENTRIES = frozenset(
     {b"hvc1", b"hev1", b"avc1", b"av01", b"apch", b"apcn", b"ap4h", b"AVdh", b"AVdn"}
 )
+
+_FIRST_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
+"""What a file begins with; all but the first two may do so in QuickTime's alone."""
+_BOXES_WITH_CONTENT = frozenset({b"moov", b"moof", b"mdat"})
+"""Whose end counts: behind the last of them, some writers leave bytes that are no box."""
+_LONGEST_HEADER_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -79,3 +87,26 @@ def find_box(data: bytes, path: Sequence[bytes]) -> list[Box]:
 def make_box(name: bytes, content: bytes) -> bytes:
     """A box with a 32-bit size."""
     return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def missing_box_bytes(path: Path) -> int:
+    """How many bytes a file of boxes is shorter than the last of them says.
+
+    Returns:
+        0 for a whole file, for one whose last box goes on to the end, whatever that is, and for
+        what is no file of boxes.
+    """
+    with path.open("rb") as file:
+        length, position = file.seek(0, SEEK_END), 0
+        while position + 8 <= length:
+            file.seek(position)
+            header = file.read(_LONGEST_HEADER_BYTES)
+            size, name = struct.unpack_from(">I4s", header)
+            if size == 1 and len(header) == _LONGEST_HEADER_BYTES:
+                (size,) = struct.unpack_from(">Q", header, 8)
+            if size < 8 or (position == 0 and name not in _FIRST_BOXES):
+                return 0
+            position += size
+            if position > length:
+                return position - length if name in _BOXES_WITH_CONTENT else 0
+    return 0

@@ -6,19 +6,26 @@ unknown. The track's description is rewritten within its own length, so nothing 
 
 from __future__ import annotations
 
-import zlib
 from fractions import Fraction
 from pathlib import Path
 
-from sdr2hdr.media.ebml import Element, element_bytes, elements_in, find_element, uint_bytes
+from sdr2hdr.media.ebml import (
+    CRC_32,
+    Element,
+    checksum_element,
+    element_bytes,
+    elements_in,
+    find_element,
+    uint_bytes,
+)
 
 __all__ = ["write_display_size"]
 
 SEGMENT, TRACKS, TRACK_ENTRY, VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
 DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 TRACK_TYPE, MAX_BLOCK_ADDITION_ID = 0x83, 0x55EE
-CRC_32, VOID = 0xBF, 0xEC
-"""IDs of RFC 9559, clause 5.1, and RFC 8794, clause 11.3."""
+VOID = 0xEC
+"""IDs of RFC 9559, clause 5.1, and RFC 8794, clause 11.3.2."""
 
 _HEAD_BYTES = 16_000_000
 """Enough for what comes before the tracks; attachments come behind them."""
@@ -78,8 +85,7 @@ def _with_display_size(head: bytes, tracks: Element, width: int, height: int) ->
     content = b"".join(parts)
     first = next(elements_in(head, tracks.content, tracks.end))
     if first.identifier == CRC_32:
-        checksum = zlib.crc32(content).to_bytes(4, "little")
-        content = element_bytes(CRC_32, checksum) + content
+        content = checksum_element(content) + content
     return content if done and len(content) == tracks.end - tracks.content else None
 
 

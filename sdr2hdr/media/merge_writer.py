@@ -24,6 +24,7 @@ from sdr2hdr.media.decoding_times import DecodingTimes, reorder_depth
 from sdr2hdr.media.encoders import choose_encoder
 from sdr2hdr.media.mastering import mastering_display
 from sdr2hdr.media.matroska_display import write_display_size
+from sdr2hdr.media.matroska_languages import write_full_languages
 from sdr2hdr.media.metadata import WRITER_NAME, container_tags, stream_tags
 from sdr2hdr.media.output_clock import OutputClock
 from sdr2hdr.media.output_video import OutputVideo
@@ -239,9 +240,12 @@ class MergeWriter:
     def _complete_description(self) -> None:
         """Put into the finished file what libavformat leaves out."""
         video = self._video
-        if self._plan.container_format != "matroska" and self._plan.timecode is not None:
-            name_chapter_track(self._path)
-        if self._plan.container_format == "matroska" and video.sample_aspect_ratio != 1:
+        if self._plan.container_format != "matroska":
+            if self._plan.timecode is not None:
+                name_chapter_track(self._path)
+            return
+        write_full_languages(self._path)
+        if video.sample_aspect_ratio != 1:
             write_display_size(
                 self._path,
                 video.width_px - video.crop_right_px,

@@ -21,6 +21,8 @@ _OF_THE_OLD_FILE = frozenset(
 )
 _OF_THE_OLD_STREAM = frozenset({"encoder", "duration", "vendor_id", "rotate", "timecode"})
 _STATISTICS = ("bps", "number_of_", "_statistics_", "source_id")
+_TITLE_READ_FROM_MP4 = "name"
+"""libavformat writes a track's title into the box of this name, and so calls it when it reads."""
 _ITUNES_TAGS = frozenset(
     {
         *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre"),
@@ -89,7 +91,7 @@ def stream_tags(
         container_format: libavformat's name of the new file's muxer.
         is_changed: Re-encoded or cut, so that sizes and counts in tags are no longer true.
     """
-    return {
+    tags = {
         key: language_in(container_format, value) if key.lower() == "language" else value
         for key, value in metadata.items()
         if not (
@@ -97,3 +99,6 @@ def stream_tags(
             or (is_changed and key.lower().startswith(_STATISTICS))
         )
     }
+    if _TITLE_READ_FROM_MP4 in tags and "title" not in tags:
+        tags["title"] = tags.pop(_TITLE_READ_FROM_MP4)
+    return tags

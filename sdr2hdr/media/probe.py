@@ -12,8 +12,8 @@ from sdr2hdr.media.colour_facts import ColourTags, PictureFacts
 from sdr2hdr.media.colour_tags import read_colour
 from sdr2hdr.media.container_picture import Hidden, container_picture
 from sdr2hdr.media.deinterlace import deinterlace_notice
-from sdr2hdr.media.ebml import missing_bytes
 from sdr2hdr.media.first_frames import FirstFrames, look_at_first_frames
+from sdr2hdr.media.missing_bytes import missing_bytes
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.pixel_formats import PixelLayout, pixel_layout
 from sdr2hdr.media.source import ChapterInfo, SourceInfo, VideoInfo
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["probe"]
+__all__ = ["first_start_seconds", "probe"]
 
 MICROSECONDS = 1_000_000
 FIELD_ORDERS: dict[int, Literal["progressive", "top", "bottom"]] = {
@@ -65,7 +65,7 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
             path=path,
             container=container.format.name,
             duration_seconds=duration,
-            start_seconds=_start_seconds(container, video),
+            start_seconds=first_start_seconds(container, video),
             size_bytes=path.stat().st_size,
             metadata=dict(container.metadata),
             streams=describe_streams(container),
@@ -185,7 +185,11 @@ def _duration_seconds(container: InputContainer, stream: VideoStream) -> float |
     return None if container.duration is None else container.duration / MICROSECONDS
 
 
-def _start_seconds(container: InputContainer, video: VideoInfo) -> Fraction:
+def first_start_seconds(container: InputContainer, video: VideoInfo) -> Fraction:
+    """What to take off all times: clocks that start anywhere are set to 0 where a file begins.
+
+    That is where the first of its sound and pictures does, so that nothing comes before 0.
+    """
     if not starts_anywhere(container.format.name):
         return Fraction(0)
     starts = [

@@ -18,6 +18,7 @@ from av.stream import Discard, Disposition, Stream
 
 from sdr2hdr.media.codec_delay import delayed_stream
 from sdr2hdr.media.container_trial import add_copied_stream, codec_name, is_cover_art
+from sdr2hdr.media.matroska_languages import full_languages, language_with_room
 from sdr2hdr.media.metadata import stream_tags
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.shown_before import ShownBefore
@@ -62,6 +63,7 @@ class StreamCopier:
         self._plan = plan
         self._resources = ExitStack()
         self._source = self._resources.enter_context(open_input(path))
+        self._full_languages = full_languages(path, self._source)
         self._targets: dict[int, tuple[OutputContainer, Stream]] = {}
         self._converting: set[int] = set()
         self._last_dts: dict[int, int] = {}
@@ -94,8 +96,15 @@ class StreamCopier:
         return self._source.metadata
 
     def stream_metadata(self, index: int) -> Mapping[str, str]:
-        """The tags of one of the source's streams."""
-        return self._source.streams[index].metadata
+        """The tags of one of the source's streams, for the output's muxer.
+
+        Matroska's full language tags come with room, for `write_full_languages`.
+        """
+        tags = self._source.streams[index].metadata
+        if not self._is_matroska or index not in self._full_languages:
+            return tags
+        language = language_with_room(tags.get("language"), self._full_languages[index])
+        return {**tags, "language": language}
 
     def stream_disposition(self, index: int) -> Disposition:
         """The disposition of one of the source's streams."""
@@ -127,7 +136,11 @@ class StreamCopier:
         target.disposition = stream.disposition
         target.metadata.clear()
         target.metadata.update(
-            stream_tags(stream.metadata, self._plan.container_format, is_changed=self._is_cut)
+            stream_tags(
+                self.stream_metadata(stream.index),
+                self._plan.container_format,
+                is_changed=self._is_cut,
+            )
         )
         if stream.type == "attachment":
             self.counts[stream.index] += 1

@@ -101,10 +101,12 @@ def test_broken_levels_are_found(mark, offset, new, rule, good, tmp_path: Path):
     assert rule in rules(checked(broken))
 
 
-def test_a_file_cut_short_is_found(good, tmp_path: Path):
-    whole = good["mkv"].read_bytes()
-    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) - len(whole) // 4])
-    assert "container-damaged" in rules(checked(tmp_path / "cut.mkv"), "error")
+@pytest.mark.parametrize("kind", ["mkv", "mp4", "prores"])
+def test_a_file_cut_short_is_found(kind: str, good, tmp_path: Path):
+    whole = good[kind].read_bytes()
+    cut = tmp_path / f"cut{good[kind].suffix}"
+    cut.write_bytes(whole[: len(whole) - len(whole) // 4])
+    assert "container-damaged" in rules(checked(cut), "error")
 
 
 def test_a_placeholder_left_in_the_stream_is_found(good, tmp_path: Path):
@@ -210,3 +212,14 @@ def test_command(good, tmp_path: Path, capfd, monkeypatch):
     assert sdr2hdr.cli.run(["check", str(tmp_path / "none.mkv")]) == 3
     assert sdr2hdr.cli.run(["check", str(good["mp4"]), str(tmp_path / "none.mkv")]) == 8
     assert sdr2hdr.cli.run(["check", str(good["mp4"]), "--profile", "dvd"]) == 2
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".hevc"])
+def test_pictures_are_measured_where_seeking_leads_to_none(tmp_path: Path, suffix: str):
+    """The only key frame of a short MPEG-TS is its first; a bare stream cannot be sought in."""
+    clip = PqClip(tags=PQ_BT2020, params=f"{HDR10_PARAMS.format(1000, 400)}:keyint=250")
+    path = make_pq(tmp_path / f"pq{suffix}", clip, flat_frames(clip, [64, 1022, 500]))
+    report = checked(path)
+    assert report.measured is not None
+    assert "not-measured" not in rules(report, "info")
+    assert "forbidden-codes" in rules(report, "error")

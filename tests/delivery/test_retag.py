@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from matroska_tracks import track_languages, with_full_languages
 from pq_clips import (
     PQ_BT2020,
     PqClip,
@@ -389,3 +390,53 @@ def test_two_runs_on_one_output_exclude_each_other(
         assert "is being written by another run" in capfd.readouterr().err
     assert run(arguments) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize("origin", [".mp4", ".mkv"])
+def test_a_file_cut_short_is_refused(plain: dict[str, Path], tmp_path: Path, origin: str):
+    """Its demuxer would end early without a word, and the copy be a shorter film."""
+    source = plain[origin]
+    if origin == ".mp4":
+        source = copy_packets(source, tmp_path / "index_first.mp4")
+    whole = source.read_bytes()
+    cut = tmp_path / f"cut{origin}"
+    cut.write_bytes(whole[: -len(whole) // 4])
+    with pytest.raises(InputError, match="cut short"):
+        retagged(cut, tmp_path / "out.mkv")
+    assert not (tmp_path / "out.mkv").exists()
+
+
+@SUFFIXES
+def test_sound_that_begins_before_the_picture_is_kept(
+    plain: dict[str, Path], tmp_path: Path, suffix: str
+):
+    """An MPEG-TS may begin with sound; nothing of it comes before 0, where players drop it."""
+    source = copy_packets(plain[".ts"], tmp_path / "late.ts", late_seconds=Fraction(1, 4))
+    target = retagged(source, tmp_path / f"out{suffix}")
+    before, after = (
+        [packets(path, kind)[0][0] for kind in ("video", "audio")] for path in (source, target)
+    )
+    assert float(after[1]) == pytest.approx(0, abs=0.0011)
+    assert float(after[0] - after[1]) == pytest.approx(float(before[0] - before[1]), abs=0.0011)
+    assert len(packets(target, "audio")) == len(packets(source, "audio"))
+
+
+def copy_packets(source: Path, target: Path, *, late_seconds: Fraction = Fraction(0)) -> Path:
+    """The same packets in a file with its index in front, the video perhaps later."""
+    options = {"movflags": "faststart"} if target.suffix == ".mp4" else {}
+    with av.open(str(source)) as old, av.open(str(target), "w", container_options=options) as new:
+        streams = {s.index: new.add_stream_from_template(s, opaque=True) for s in old.streams}
+        for packet in old.demux():
+            if packet.size:
+                if packet.stream.type == "video" and late_seconds:
+                    packet.pts += round(late_seconds / packet.time_base)
+                    packet.dts += round(late_seconds / packet.time_base)
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    return target
+
+
+def test_full_language_tags_stay_in_matroska(plain: dict[str, Path], tmp_path: Path):
+    said = [("fre", "fr-CA"), ("spa", "es-419")]
+    source = with_full_languages(plain[".mkv"], tmp_path / "in.mkv", said)
+    assert track_languages(retagged(source, tmp_path / "out.mkv")) == said

@@ -263,22 +263,3 @@ def find_box(data: bytes, *path: bytes) -> bytes:
             position += size
         data = data[position + 8 + (skip.get(name, 0) if name != path[-1] else 0) : position + size]
     return data
-
-
-def find_ebml(data: bytes, *path: int) -> bytes:
-    """The content of an element of a Matroska file, read independently of the package."""
-    for wanted in path:
-        position = 0
-        while True:
-            assert position < len(data), f"no {wanted:#x}"
-            width = 8 - data[position].bit_length() + 1
-            identifier = int.from_bytes(data[position : position + width], "big")
-            position += width
-            width = 8 - data[position].bit_length() + 1
-            size = int.from_bytes(data[position : position + width], "big") & ((1 << 7 * width) - 1)
-            position += width
-            if identifier == wanted:
-                data = data[position : position + size]
-                break
-            position += size
-    return data

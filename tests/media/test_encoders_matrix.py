@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 from coded_frames import CLOCK, write_frames
-from rich_sources import Source, find_box, find_ebml, make_source
+from matroska_tracks import find_ebml
+from rich_sources import Source, find_box, make_source
 
 from sdr2hdr.media.bitstream import header_colour
 from sdr2hdr.media.encoders import ENCODERS, UNMEASURED_LIGHT_LEVEL_CD_M2, output_signal

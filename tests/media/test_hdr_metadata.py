@@ -9,7 +9,8 @@ from pathlib import Path
 
 import av
 import pytest
-from rich_sources import FAST, Source, convert_grey, find_box, find_ebml, make_source
+from matroska_tracks import find_ebml
+from rich_sources import FAST, Source, convert_grey, find_box, make_source
 
 from sdr2hdr.media.mastering import BT2020_1000, MASTERING_DISPLAYS, P3_D65_1000, MasteringDisplay
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
+from matroska_tracks import find_ebml, track_languages, with_full_languages
 from rich_sources import (
     FAST,
     FONT,
@@ -94,9 +96,9 @@ def test_languages_titles_dispositions_chapters(tmp_path: Path, suffix: str):
         assert [s.type for s in after.streams] == [s.type for s in before.streams]
         assert [s.language for s in after.streams] == [s.language for s in before.streams]
         assert [s.disposition for s in after.streams] == [s.disposition for s in before.streams]
-        if suffix == ".mkv":
-            titles = [s.metadata.get("title") for s in after.streams]
-            assert titles[1:3] == ["Sound 0", "Sound 1"]
+        key = "title" if suffix == ".mkv" else "name"
+        titles = [s.metadata.get(key) for s in after.streams]
+        assert titles[1:3] == ["Sound 0", "Sound 1"]
         chapters = [
             (c["start"] * c["time_base"], c["end"] * c["time_base"], c["metadata"]["title"])
             for c in after.chapters()
@@ -274,3 +276,39 @@ def test_language_is_kept_by_the_code_that_the_container_knows(
     sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions("bt2408", encode=FAST))
     with av.open(str(target)) as container:
         assert container.streams.audio[0].metadata["language"] == expected
+
+
+def test_full_language_tags_stay_in_matroska(tmp_path: Path):
+    """Two tracks in Chinese, or in Portuguese, are told apart by them alone."""
+    plain = make_source(tmp_path / "plain.mkv", Source(audio=("aac", "aac", "flac")))
+    said = [("eng", "en-GB"), ("chi", "zh-Hant"), ("und", "yue"), ("por", "pt-BR")]
+    source = with_full_languages(plain, tmp_path / "in.mkv", said)
+    assert track_languages(source) == said
+    target = tmp_path / "out.mkv"
+    convert_grey(source, target)
+    assert track_languages(target) == said
+    with av.open(str(target)) as container:
+        codes = [stream.metadata.get("language") for stream in container.streams]
+    assert codes == ["eng", "chi", None, "por"]
+    tracks = find_ebml(target.read_bytes(), 0x18538067, 0x1654AE6B)
+    assert tracks[:2] == b"\xbf\x84" and tracks[2:6] == zlib.crc32(tracks[6:]).to_bytes(4, "little")
+
+
+def test_full_language_tags_become_codes_in_mp4(tmp_path: Path):
+    plain = make_source(tmp_path / "plain.mkv", Source())
+    said = [("eng", "en-GB"), ("por", "pt-BR")]
+    convert_grey(with_full_languages(plain, tmp_path / "in.mkv", said), tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [s.metadata["language"] for s in container.streams] == ["eng", "por"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_titles_of_tracks_in_mp4_stay_titles(tmp_path: Path, suffix: str):
+    title = "L'été, commenté"
+    source = make_source(tmp_path / "in.mp4", Source(video_tags={"title": title}))
+    target = tmp_path / f"out{suffix}"
+    convert_grey(source, target)
+    with av.open(str(target)) as container:
+        tags = [stream.metadata for stream in container.streams]
+    key = "title" if suffix == ".mkv" else "name"
+    assert [each.get(key) for each in tags] == [title, "Sound 0"]

@@ -1,0 +1,130 @@
+"""Keep the full language tags of Matroska's tracks: Brazilian Portuguese is more than Portuguese.
+
+Matroska names a language twice: by an ISO 639-2 code in `Language` and, because that has one code
+for all of Chinese, by a BCP 47 tag ("zh-Hant") in `LanguageBCP47`, which overrules it (RFC 9559,
+5.1.4.1.19 and .20). libavformat reads and writes the first alone. So both are given to its muxer as
+one code with room, which is split in the finished file within its own length.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdr2hdr.media.ebml import (
+    CRC_32,
+    Element,
+    checksum_element,
+    element_bytes,
+    elements_in,
+    find_element,
+)
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+__all__ = ["full_languages", "language_with_room", "write_full_languages"]
+
+SEGMENT, TRACKS, CLUSTER, TRACK_ENTRY = 0x18538067, 0x1654AE6B, 0x1F43B675, 0xAE
+TRACK_TYPE, LANGUAGE, LANGUAGE_BCP47 = 0x83, 0x22B59C, 0x22B59D
+"""IDs of RFC 9559, clause 5.1."""
+
+_TYPES = frozenset((b"\x01", b"\x02", b"\x11", b"\x21"))
+"""Video, audio, subtitles, metadata (RFC 9559, 5.1.4.1.3): what libavformat makes a stream of."""
+_UNSAID = "eng"
+"""What a track without `Language` is in (RFC 9559, 5.1.4.1.19)."""
+_UNKNOWN = "und"
+_LONGEST_TAG = 100
+"""So that the code with room has a size of one byte; the longest tags have some 35 (RFC 5646)."""
+_WITH_ROOM = re.compile(rb"([^.]+)\.([^.]+)\.\.\.")
+_HEAD_BYTES = 16_000_000
+"""Enough for what libavformat writes before the end of the tracks."""
+
+
+def full_languages(path: Path, container: InputContainer) -> dict[int, str]:
+    """The BCP 47 tags of a file's tracks, by stream index; none of a file that is no Matroska.
+
+    Args:
+        path: The file.
+        container: The same file, open. A track whose code is not its stream's is left out.
+    """
+    if "matroska" not in container.format.name.split(","):
+        return {}
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            tracks = list(_languages(data))
+        except (ValueError, IndexError):
+            return {}
+    return {
+        stream.index: tag
+        for stream, (code, tag) in zip(container.streams, tracks, strict=False)
+        if tag not in ("", _UNKNOWN)
+        and len(tag) <= _LONGEST_TAG
+        and code == stream.metadata.get("language", _UNKNOWN)
+    }
+
+
+def language_with_room(code: str | None, tag: str) -> str:
+    """What to give to the muxer as the language, so that there is room for both elements.
+
+    >>> language_with_room("por", "pt-BR")
+    'por.pt-BR...'
+    """
+    # A dot and three stand for the ID and the size of the second element: four bytes.
+    return f"{code or _UNKNOWN}.{tag}..."
+
+
+def write_full_languages(path: Path) -> None:
+    """Split the codes with room in a file that libavformat has just finished."""
+    with path.open("r+b") as file:
+        head = file.read(_HEAD_BYTES)
+        *_, tracks = find_element(head, SEGMENT, TRACKS)
+        children = list(elements_in(head, tracks.content, tracks.end))
+        old = b"".join(head[e.start : e.end] for e in children if e.identifier != CRC_32)
+        new = b"".join(_split(head, e) for e in children if e.identifier != CRC_32)
+        if new == old:
+            return
+        if children[0].identifier == CRC_32:
+            new = checksum_element(new) + new
+        file.seek(tracks.content)
+        file.write(new)
+
+
+def _languages(data: mmap.mmap) -> Iterator[tuple[str, str]]:
+    """Code and tag of each track, "" for no tag."""
+    segment = next(e for e in elements_in(data) if e.identifier == SEGMENT)
+    for element in elements_in(data, segment.content, segment.end):
+        if element.identifier == CLUSTER:
+            return
+        if element.identifier != TRACKS:
+            continue
+        for entry in elements_in(data, element.content, element.end):
+            if entry.identifier != TRACK_ENTRY:
+                continue
+            found = {
+                child.identifier: data[child.content : child.end].rstrip(b"\0")
+                for child in elements_in(data, entry.content, entry.end)
+                if child.identifier in (TRACK_TYPE, LANGUAGE, LANGUAGE_BCP47)
+            }
+            if found.get(TRACK_TYPE) in _TYPES:
+                code = found.get(LANGUAGE, _UNSAID.encode()).decode("latin-1")
+                yield code, found.get(LANGUAGE_BCP47, b"").decode("latin-1")
+        return
+
+
+def _split(head: bytes, entry: Element) -> bytes:
+    """A track entry with both elements for a code with room; anything else as it is."""
+    raw = head[entry.start : entry.end]
+    if entry.identifier != TRACK_ENTRY:
+        return raw
+    for child in elements_in(head, entry.content, entry.end):
+        parts = _WITH_ROOM.fullmatch(head[child.content : child.end])
+        if child.identifier == LANGUAGE and parts:
+            code, tag = parts.groups()
+            both = element_bytes(LANGUAGE, code) + element_bytes(LANGUAGE_BCP47, tag)
+            before, behind = head[entry.start : child.start], head[child.end : entry.end]
+            return before + both + behind
+    return raw

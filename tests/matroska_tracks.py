@@ -1,0 +1,66 @@
+"""Matroska read and made without the package: elements by their IDs, and languages of tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+
+
+def find_ebml(data: bytes, *path: int) -> bytes:
+    """The content of an element of a Matroska file, read independently of the package."""
+    for wanted in path:
+        position = 0
+        while True:
+            assert position < len(data), f"no {wanted:#x}"
+            width = 8 - data[position].bit_length() + 1
+            identifier = int.from_bytes(data[position : position + width], "big")
+            position += width
+            width = 8 - data[position].bit_length() + 1
+            size = int.from_bytes(data[position : position + width], "big") & ((1 << 7 * width) - 1)
+            position += width
+            if identifier == wanted:
+                data = data[position : position + size]
+                break
+            position += size
+    return data
+
+
+def with_full_languages(source: Path, target: Path, languages: Sequence[tuple[str, str]]) -> Path:
+    """A Matroska copy whose tracks have these codes (`Language`) and tags (`LanguageBCP47`)."""
+    marks = [
+        f"{n}{code}{tag}".ljust(len(code) + 4 + len(tag)) for n, (code, tag) in enumerate(languages)
+    ]
+    options = {"write_crc32": "0"}
+    with av.open(str(source)) as old, av.open(str(target), "w", container_options=options) as new:
+        streams = {s.index: new.add_stream_from_template(s, opaque=True) for s in old.streams}
+        for index, mark in enumerate(marks):
+            streams[index].metadata["language"] = mark
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    data = target.read_bytes()
+    for mark, (code, tag) in zip(marks, languages, strict=True):
+        both = (
+            bytes((0x22, 0xB5, 0x9C, 0x80 | len(code)))
+            + code.encode()
+            + bytes((0x22, 0xB5, 0x9D, 0x80 | len(tag)))
+            + tag.encode()
+        )
+        data = data.replace(bytes((0x22, 0xB5, 0x9C, 0x80 | len(mark))) + mark.encode(), both)
+    target.write_bytes(data)
+    return target
+
+
+def track_languages(path: Path) -> list[tuple[str, str]]:
+    """Codes and tags of a Matroska file's tracks, read independently of the package."""
+    tracks = find_ebml(path.read_bytes(), 0x18538067, 0x1654AE6B)
+    found = []
+    for part in tracks.split(b"\x22\xb5\x9c")[1:]:
+        code = part[1 : 1 + (part[0] & 0x7F)].decode()
+        rest = part[1 + len(code) :]
+        tag = rest[4 : 4 + (rest[3] & 0x7F)].decode() if rest[:3] == b"\x22\xb5\x9d" else ""
+        found.append((code, tag))
+    return found
