@@ -15,15 +15,21 @@ from sdr2hdr.networks.stages import GIVES_OUTPUT
 __all__ = ["has_fast_layers", "replace_layers"]
 
 
-def has_fast_layers() -> bool:
+def has_fast_layers(dtype: torch.dtype = torch.float32) -> bool:
     """Whether torch was built with oneDNN and lets what follows a convolution be fused with it.
 
     Its names for that are not public, but its own compiler's output calls them.
+
+    Args:
+        dtype: What convolutions are to be computed in. oneDNN emulates bfloat16 on processors with
+            AVX-512, and refuses it on those with AVX2 alone.
     """
-    return torch.backends.mkldnn.is_available() and all(
-        hasattr(torch.ops.mkldnn, name)
-        for name in ("_convolution_pointwise", "_convolution_pointwise_")
-    )
+    names = ("_convolution_pointwise", "_convolution_pointwise_", "_is_mkldnn_bf16_supported")
+    if not torch.backends.mkldnn.is_available():
+        return False
+    if not all(hasattr(torch.ops.mkldnn, name) for name in names):
+        return False
+    return dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def replace_layers(module: nn.Module, dtype: torch.dtype = torch.float32) -> None:
