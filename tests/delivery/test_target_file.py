@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,38 @@ def test_a_link_to_a_place_that_is_away_is_not_replaced(tmp_path: Path):
         check_target(source, link, overwrite=True)
         publish(unfinished, link, overwrite=True)
     assert not link.is_symlink()
+
+
+@pytest.fixture
+def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that seems to lie on another file system."""
+    folder = tmp_path / "far"
+    folder.mkdir()
+    of = Path.stat
+
+    def stat(path: Path, **about: bool) -> os.stat_result:
+        found = list(of(path, **about))
+        if path.is_relative_to(folder):
+            found[2] += 1  # st_dev
+        return os.stat_result(found)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    return folder
+
+
+def test_a_file_of_another_file_system_is_copied_and_then_named(tmp_path: Path, far: Path):
+    whole, target = far / "whole", tmp_path / "film.mkv"
+    whole.write_bytes(b"film")
+    told: list[Path] = []
+
+    def on_whole(beside: Path) -> None:
+        assert (beside.parent, beside.read_bytes()) == (tmp_path, b"film")
+        assert not target.exists()
+        told.append(beside)
+
+    publish(whole, target, overwrite=False, on_whole=on_whole)
+    assert target.read_bytes() == b"film"
+    assert len(told) == 1
+    with pytest.raises(OutputError, match="has appeared meanwhile"):
+        publish(whole, target, overwrite=False)
+    assert sorted(tmp_path.iterdir()) == [far, target]
