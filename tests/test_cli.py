@@ -312,6 +312,17 @@ def test_batch_goes_on_after_a_failure(
     assert [path.name for path in folder.iterdir()] == ["clip_hdr.mp4"]
 
 
+def test_a_missing_folder_of_a_batch_is_said_once(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "out"
+    code, _, err = call(capfd, "convert", clip, tmp_path / "b.mp4", "--out-dir", folder, *QUICK)
+    assert code == 5
+    assert err.splitlines() == [
+        f"error: There is no folder {folder}; create it, or name another with --out-dir."
+    ]
+
+
 def test_batch_goes_on_after_a_fault_of_ours(
     clip: Path,
     tmp_path: Path,

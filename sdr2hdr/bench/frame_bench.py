@@ -13,8 +13,8 @@ from sdr2hdr.bench.child import Child, ChildDied
 from sdr2hdr.bench.machine import processor_features, processor_name
 from sdr2hdr.bench.request import MethodRequest
 from sdr2hdr.curves import curve_names
-from sdr2hdr.errors import ModelError, Notice, UsageError
-from sdr2hdr.networks.registry import NETWORKS, NetworkSpec, resolve, resolve_exactly
+from sdr2hdr.errors import Notice, UsageError
+from sdr2hdr.networks.registry import NETWORKS, NetworkSpec, is_network, resolve, resolve_exactly
 from sdr2hdr.networks.weights import find_card
 
 __all__ = ["FrameBench", "bench_frames", "megabytes", "method_request", "with_weights"]
@@ -209,11 +209,8 @@ def _of_family(request: MethodRequest) -> NetworkSpec:
     Raises:
         ModelError: There is none, or the scale decides and was not given.
     """
-    members = [spec.name for spec in NETWORKS if spec.family == request.model]
-    if request.scale == 1 and len(members) > 1:
-        raise ModelError(
-            f"{request.model} stands for {' and '.join(members)}; name one of them (--model)."
-        )
+    if request.scale == 1 and is_network(request.model):
+        return resolve_exactly(request.model)
     return resolve(request.model, request.scale)
 
 

@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import ANY_PATH, combined, engine_options, output_options
+from sdr2hdr.cli.parameters import (
+    ANY_PATH,
+    SecondsType,
+    combined,
+    engine_options,
+    output_options,
+)
 from sdr2hdr.errors import UsageError
 
 __all__ = ["command"]
@@ -36,9 +42,20 @@ class SizeType(click.ParamType):
 
 
 method_options = combined(
-    click.option("--model", default=DEFAULT_MODEL, show_default=True, metavar="NAME"),
     click.option(
-        "--scale", type=click.IntRange(1), default=1, help="For names that stand for several."
+        "--model",
+        default=DEFAULT_MODEL,
+        show_default=True,
+        metavar="NAME",
+        help="Network or curve; `sdr2hdr models` lists them.",
+    ),
+    click.option(
+        "--scale",
+        type=click.IntRange(1),
+        default=1,
+        metavar="N",
+        help="Of names that stand for several networks, as gpgmnet with 2 for gpgmnet-x2; of a "
+        "curve, the enlargement before it.",
     ),
     engine_options,
 )
@@ -78,8 +95,8 @@ clip_options = combined(
         metavar="IN",
         help="Time the conversion of this file instead, stage by stage.",
     ),
-    click.option("--start", type=float, metavar="SECONDS", help="With --clip: from here."),
-    click.option("--end", type=float, metavar="SECONDS", help="With --clip: up to here."),
+    click.option("--start", type=SecondsType(), help="With --clip: as for convert."),
+    click.option("--end", type=SecondsType(), help="With --clip: as for convert."),
     click.option("--codec", metavar="NAME", help="With --clip: as for convert."),
     click.option("--quality", type=float, metavar="N", help="With --clip: as for convert."),
     click.option("--preset", metavar="NAME", help="With --clip: as for convert."),

@@ -97,12 +97,15 @@ def report(console: Console, source: Path, target: Path, summary: ConversionSumm
     own_frames = summary.frames - summary.resumed_frames
     frames_per_second = own_frames / max(summary.elapsed_seconds, 1e-9)
     frames = "1 frame" if summary.frames == 1 else f"{summary.frames} frames"
-    if summary.resumed_frames:
+    speed = f" ({frames_per_second:.2f} fps)"
+    if not own_frames:
+        frames, speed = f"{frames}, converted before,", ""
+    elif summary.resumed_frames:
         frames += f", {own_frames} of them"
     console.say(
-        f"{target}: {frames} in {summary.elapsed_seconds:.1f} s "
-        f"({frames_per_second:.2f} fps), {decimal(summary.size_bytes)}, "
-        f"MaxCLL {summary.light.max_cll}, MaxFALL {summary.light.max_fall} cd/m2."
+        f"{target}: {frames} in {summary.elapsed_seconds:.1f} s{speed}, "
+        f"{decimal(summary.size_bytes)}, MaxCLL {summary.light.max_cll}, "
+        f"MaxFALL {summary.light.max_fall} cd/m2."
     )
     for shot in summary.roundtrips:
         score = shot.score

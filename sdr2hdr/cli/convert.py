@@ -37,6 +37,7 @@ def command(console: Console, model: str, **given: Any) -> None:
     """Convert SDR video to HDR10.
 
     INPUT is any video that is not HDR already; OUTPUT ends in .mkv, .mp4, .m4v or .mov. Audio,
-    subtitles, chapters, attachments and metadata are copied.
+    subtitles, chapters, attachments and metadata are copied into it. Or OUTPUT is pictures, as
+    shot_%06d.exr (also .png, .tif), or - for Y4M on standard output.
     """
     run_jobs(console, given, parse_convert(given, model, scale=1))

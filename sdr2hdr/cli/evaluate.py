@@ -92,7 +92,7 @@ def command(
         check_sizes(reference_file, test_file)
         say_notices(console, reference_file, test_file, linear_white)
         pairs = paired_frames(reference_file, test_file, linear_white)
-        for found in scored(pairs, threads or available_cores()):
+        for found in scored(pairs, threads or frames_at_once()):
             scores = clip.add(found)
             if show_frames:
                 show_frame(console, clip.frames - 1, scores)
@@ -216,8 +216,8 @@ def scored(
         torch.set_num_threads(before)
 
 
-def available_cores() -> int:
-    """Cores of this machine, at most as many as there is memory for frames."""
+def frames_at_once() -> int:
+    """One for each core, but no more than fit into the memory of a usual machine."""
     return min(os.cpu_count() or 1, MOST_FRAMES_AT_ONCE)
 
 

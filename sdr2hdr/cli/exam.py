@@ -43,8 +43,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "--model",
     "models",
     multiple=True,
-    help="A network to examine beside the curves; may be given several times. "
-    "[default: all networks with weights]",
+    metavar="NAME",
+    help="A network to examine beside the curves; may be given several times. A curve's name "
+    "examines the curves alone. [default: all networks with weights]",
 )
 @weights_option
 @click.option("--markdown", "markdown_path", type=FILE, help="Write the tables as Markdown.")
@@ -76,7 +77,13 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     multiple=True,
     help="With --publish: a known failure to add to the card; may be given several times.",
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where the networks are computed.",
+)
 @click.option("--threads", type=THREADS, metavar="N", help="Threads of the networks.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @output_options

@@ -24,6 +24,7 @@ def command(
 ) -> None:
     """Write MODEL as one ONNX graph, with its colour contract in the graph's metadata.
 
+    MODEL is a name that `sdr2hdr models` lists.
     Input: R'G'B', BT.709, gamma 2.4, 0 to 1, N x 3 x H x W. Output: R'G'B', BT.2020, PQ, 0 to 1.
     """
     if target.suffix.lower() != ".onnx":

@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("info")
-@click.argument("paths", nargs=-1, required=True, type=ANY_PATH)
+@click.argument("paths", nargs=-1, required=True, metavar="INPUT...", type=ANY_PATH)
 @colour_options
 @output_options
 def command(console: Console, paths: tuple[Path, ...], **given: Any) -> None:

@@ -17,10 +17,13 @@ __all__ = [
     "CONTAINERS",
     "job_arguments",
     "job_options",
+    "light_log_option",
+    "max_flicker_option",
     "overwrite_option",
     "parse_convert",
     "parse_job",
     "parse_picture",
+    "robust_light_levels_option",
     "super_white_option",
     "temporal_option",
     "verify_option",
@@ -53,6 +56,25 @@ temporal_option = click.option(
     default="on",
     show_default=True,
     help="Keep what a network takes from the whole frame steady along a shot.",
+)
+
+max_flicker_option = click.option(
+    "--max-flicker",
+    type=float,
+    metavar="X",
+    help="Fail with code 9 if a shot flickers more than X times what its source does.",
+)
+
+light_log_option = click.option(
+    "--light-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the light of every frame to this .csv or .json file.",
+)
+
+robust_light_levels_option = click.option(
+    "--robust-light-levels",
+    is_flag=True,
+    help="Store MaxCLL and MaxFALL that a few odd pixels cannot move. [default: exact]",
 )
 
 super_white_option = click.option(
@@ -121,22 +143,9 @@ job_options = combined(
         help="Convert in N processes, each with its share of the threads.",
     ),
     temporal_option,
-    click.option(
-        "--max-flicker",
-        type=float,
-        metavar="X",
-        help="Fail with code 9 if a shot flickers more than X times what its source does.",
-    ),
-    click.option(
-        "--light-log",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Write the light of every frame to this .csv or .json file.",
-    ),
-    click.option(
-        "--robust-light-levels",
-        is_flag=True,
-        help="Store MaxCLL and MaxFALL that a few odd pixels cannot move. [default: exact]",
-    ),
+    max_flicker_option,
+    light_log_option,
+    robust_light_levels_option,
     super_white_option,
 )
 

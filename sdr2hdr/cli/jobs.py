@@ -21,7 +21,7 @@ from sdr2hdr.cli.conversion_words import (
 from sdr2hdr.cli.job_options import CONTAINERS, parse_job
 from sdr2hdr.cli.planned_jobs import convert_planned_segments, open_plan
 from sdr2hdr.cli.signals import stop_on_signals
-from sdr2hdr.errors import PartialFailureError, Sdr2HdrError, StoppedError
+from sdr2hdr.errors import OutputError, PartialFailureError, Sdr2HdrError, StoppedError
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.options import ConvertOptions, JobOptions
 
@@ -83,8 +83,13 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
     """Convert every input; one that fails does not stop the others.
 
     Raises:
+        OutputError: The folder of a batch is not there.
         Sdr2HdrError: The error of a single input, or `PartialFailureError` for a batch.
     """
+    if given["out_dir"] is not None and not given["out_dir"].is_dir():
+        raise OutputError(
+            f"There is no folder {given['out_dir']}; create it, or name another with --out-dir."
+        )
     jobs = plan_jobs(given["paths"], given["out_dir"], given["container"], json=console.json)
     how = parse_job(given)
     if given["light_log"] is not None and len(jobs) > 1:

@@ -8,8 +8,20 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.conversion_words import report
-from sdr2hdr.cli.job_options import overwrite_option, verify_option
-from sdr2hdr.cli.parameters import ANY_PATH, combined, output_options, weights_option
+from sdr2hdr.cli.job_options import (
+    light_log_option,
+    max_flicker_option,
+    overwrite_option,
+    robust_light_levels_option,
+    verify_option,
+)
+from sdr2hdr.cli.parameters import (
+    ANY_PATH,
+    combined,
+    drop_unsupported_option,
+    output_options,
+    weights_option,
+)
 from sdr2hdr.cli.signals import stop_on_signals
 from sdr2hdr.options import ConvertOptions, EncodeOptions, EngineOptions, JobOptions
 
@@ -21,15 +33,17 @@ merge_options = combined(
         type=ANY_PATH,
         help="Where the input lies here. [default: where the plan says]",
     ),
-    click.option("--temp-dir", type=ANY_PATH, help="As the segments had it."),
+    click.option(
+        "--temp-dir",
+        type=ANY_PATH,
+        help="Folder of the segments, as `convert` had it. [default: the output's own]",
+    ),
     verify_option,
     overwrite_option,
-    click.option(
-        "--light-log", type=click.Path(dir_okay=False, path_type=Path), help="See convert."
-    ),
-    click.option("--robust-light-levels", is_flag=True, help="See convert."),
-    click.option("--drop-unsupported", is_flag=True, help="See convert."),
-    click.option("--max-flicker", type=float, metavar="X", help="See convert."),
+    light_log_option,
+    robust_light_levels_option,
+    drop_unsupported_option,
+    max_flicker_option,
     click.option(
         "--allow-mixed", is_flag=True, help="Take segments of machines unlike the plan's."
     ),

@@ -9,6 +9,7 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.parameters import output_options, weights_option
+from sdr2hdr.errors import ModelError
 
 if TYPE_CHECKING:
     from sdr2hdr.networks.card import ModelCard
@@ -17,7 +18,7 @@ __all__ = ["command"]
 
 
 @click.command("models")
-@click.option("--card", "card_of", metavar="NAME", help="Show the model card of a network.")
+@click.option("--card", "card_of", metavar="NAME", help="Show the model card of this network.")
 @weights_option
 @output_options
 def command(console: Console, card_of: str | None, weights_dir: Path | None) -> None:
@@ -60,9 +61,15 @@ def show_card(console: Console, name: str, weights_dir: Path | None) -> None:
         ModelError: There is no network of that name.
         WeightsError: It has no weights, or its card is broken.
     """
+    from sdr2hdr.curves import CURVES
     from sdr2hdr.networks.card import card_content
     from sdr2hdr.networks.weights import card_of
 
+    if name in CURVES:
+        raise ModelError(
+            f"{name} is a curve ({CURVES[name].source}): nothing of it is trained, so it has no "
+            "card; --card takes a network."
+        )
     card = card_of(name, weights_dir)
     if console.json:
         console.event("card", card_content(card))

@@ -202,7 +202,7 @@ colour_options = combined(
 )
 
 read_options = combined(
-    click.option("--start", type=SecondsType(), help="Convert from this time on."),
+    click.option("--start", type=SecondsType(), help="Convert from this time on, as 90 or 1:30."),
     click.option("--end", type=SecondsType(), help="Convert up to this time."),
     colour_options,
     click.option(
@@ -213,6 +213,12 @@ read_options = combined(
         help="Interlaced input: one frame a frame, one a field, or as it is.",
     ),
     click.option("--strict", is_flag=True, help="A damaged frame is an error."),
+)
+
+drop_unsupported_option = click.option(
+    "--drop-unsupported",
+    is_flag=True,
+    help="Drop streams that the output's container cannot hold.",
 )
 
 encode_options = combined(
@@ -247,11 +253,7 @@ encode_options = combined(
         help=f"The mastering display to name: {', '.join(MASTERING_DISPLAYS)}, or "
         '"G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)" as for x265.',
     ),
-    click.option(
-        "--drop-unsupported",
-        is_flag=True,
-        help="Drop streams that the output's container cannot hold.",
-    ),
+    drop_unsupported_option,
 )
 
 weights_option = click.option(

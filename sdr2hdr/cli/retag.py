@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.parameters import ANY_PATH, output_options
+from sdr2hdr.cli.job_options import light_log_option, overwrite_option
+from sdr2hdr.cli.parameters import ANY_PATH, drop_unsupported_option, output_options
 
 if TYPE_CHECKING:
     from sdr2hdr.delivery.retag import RetagSummary
@@ -23,7 +24,7 @@ __all__ = ["command"]
 @click.command("retag")
 @click.argument("source", metavar="IN", type=ANY_PATH)
 @click.argument("target", metavar="OUT", type=ANY_PATH)
-@click.option("--overwrite", is_flag=True, help="Replace an existing output or light log.")
+@overwrite_option
 @click.option(
     "--exact/--robust",
     "exact",
@@ -40,17 +41,8 @@ __all__ = ["command"]
 @click.option(
     "--assume-pq", is_flag=True, help="Take a file without a transfer tag as PQ, BT.2020."
 )
-@click.option(
-    "--light-log",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write every frame's light to a .csv or .json.",
-)
-@click.option(
-    "--drop-unsupported",
-    is_flag=True,
-    help="Drop streams that the output's container cannot hold.",
-)
+@light_log_option
+@drop_unsupported_option
 @click.option(
     "--temp-dir",
     type=click.Path(file_okay=False, exists=True, path_type=Path),

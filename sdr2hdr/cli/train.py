@@ -31,10 +31,11 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--data", type=FOLDER, help="Folder of HDR pictures and videos to make pairs from.")
 @click.option("--out", type=FOLDER, required=True, help="Folder of this training.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
-@click.option("--hours", type=POSITIVE_NUMBER, help="Train for so long in all.")
+@click.option("--hours", type=POSITIVE_NUMBER, metavar="H", help="Train for so long in all.")
 @click.option(
     "--steps",
     type=click.IntRange(0),
+    metavar="N",
     help="Train for so many steps in all; 0 only judges and writes what --start-from gives.",
 )
 @click.option("--recipe", "recipe_path", type=FILE, help="TOML file instead of MODEL's own recipe.")
@@ -75,7 +76,7 @@ def command(
     cache: Path | None,
     threads: int | None,
 ) -> None:
-    """Train MODEL on pairs made from HDR pictures, or on your own SDR/HDR pairs.
+    """Train MODEL, a network of `sdr2hdr models`, on pairs made from HDR pictures or on your own.
 
     Writes OUT/weights (the best so far, for --weights-dir), OUT/checkpoint, CSV logs and plots.
     Ctrl-C leaves a checkpoint.

@@ -156,14 +156,6 @@ class Plan:
         """The same plan under these settings."""
         return replace(self, pinned=pinned)
 
-    def shot_starts(self, segment: Segment) -> frozenset[int]:
-        """The frames decoded for a segment, pre-roll included, with which a shot begins."""
-        return frozenset(
-            shot.first_frame
-            for shot in self.shots
-            if segment.first_decoded_frame <= shot.first_frame < segment.end_frame
-        )
-
     def to_json(self) -> str:
         """The plan as text, one line a field."""
         fields: dict[str, object] = {"format": FORMAT, "version": FORMAT_VERSION, "key": self.key}

@@ -48,12 +48,12 @@ LOCAL_OPTIONS = frozenset(
         *("engine.weights_dir", "engine.threads"),
     }
 )
-"""Options of which no byte of a segment depends, or that "made_with" and "computed_with" say."""
+"""Options on which no byte of a segment depends, or that "made_with" and "computed_with" say."""
 
 NOWHERE_SEEN = frozenset(
     {"temp_dir", "read.threads", "encode.threads", "engine.weights_dir", "engine.threads"}
 )
-"""Options of which nothing depends that a finished output has or has passed."""
+"""Options on which nothing depends that a finished output has or has passed."""
 
 SAME_EVERYWHERE = "made_with"
 """The part of the settings in which machines may differ, and then give other bytes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
+
+    from sdr2hdr.media.source import VideoInfo
 
 __all__ = ["RemuxSummary", "check_container", "remux_hdr10"]
 
@@ -104,37 +106,9 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
                 copier.add_stream(planned, output)
                 continue
             target = output.add_stream_from_template(template, opaque=True)
-            context = target.codec_context
-            context.extradata = resignaller.extradata or None
-            context.color_primaries = colour.primaries
-            context.color_trc = colour.transfer
-            context.colorspace = colour.matrix
-            context.color_range = _AV_RANGE[signal.colour_range]
-            context.sample_aspect_ratio = info.video.sample_aspect_ratio
-            if info.video.codec == "hevc" and plan.container_format != "matroska":
-                context.codec_tag = "hvc1"
-            elif info.video.codec == "prores":
-                # The kind, "apco" to "ap4x": no frame says it (SMPTE RDD 36).
-                context.codec_tag = stream.codec_context.codec_tag
-            elif info.video.codec == "dnxhd" and stream.profile:
-                # libavformat tells DNxHR ("AVdh") from DNxHD ("AVdn") by it alone.
-                context.profile = stream.profile
-            rate = info.video.average_rate
-            steady = info.video.variable_rate is False
-            if rate is not None and (steady or plan.container_format != "matroska"):
-                context.framerate = rate.limit_denominator(1_000_000)
-            else:
-                context.framerate = Fraction(0, 1)
-            target.time_base = info.video.time_base
-            target.disposition = stream.disposition
-            target.metadata.clear()
-            target.metadata.update(
-                stream_tags(
-                    copier.stream_metadata(stream.index), plan.container_format, is_changed=False
-                )
-            )
-            if plan.timecode is not None:
-                target.metadata["timecode"] = plan.timecode
+            target.codec_context.extradata = resignaller.extradata or None
+            tags = copier.stream_metadata(stream.index)
+            _describe(target, stream, tags, info.video, colour, plan)
         if target is None:
             raise ValueError(f"The plan has no stream {info.video.index}.")
         copier.add_chapters(output)
@@ -175,6 +149,43 @@ def check_container(source: HdrSource, plan: StreamPlan) -> None:
             f"{plan.target.suffix} cannot hold {video.codec} video ({reason}); choose the "
             f"container that {source.info.path.name} has."
         )
+
+
+def _describe(
+    target: VideoStream,
+    stream: VideoStream,
+    tags: Mapping[str, str],
+    video: VideoInfo,
+    colour: ColourCodes,
+    plan: StreamPlan,
+) -> None:
+    """Say of the copied video what the source said, and HDR10's colour."""
+    is_matroska = plan.container_format == "matroska"
+    context = target.codec_context
+    context.color_primaries = colour.primaries
+    context.color_trc = colour.transfer
+    context.colorspace = colour.matrix
+    context.color_range = _AV_RANGE[video.colour.signal.colour_range]
+    context.sample_aspect_ratio = video.sample_aspect_ratio
+    if video.codec == "hevc" and not is_matroska:
+        context.codec_tag = "hvc1"
+    elif video.codec == "prores":
+        # The kind, "apco" to "ap4x": no frame says it (SMPTE RDD 36).
+        context.codec_tag = stream.codec_context.codec_tag
+    elif video.codec == "dnxhd" and stream.profile:
+        # libavformat tells DNxHR ("AVdh") from DNxHD ("AVdn") by it alone.
+        context.profile = stream.profile
+    rate = video.average_rate
+    if rate is not None and (video.variable_rate is False or not is_matroska):
+        context.framerate = rate.limit_denominator(1_000_000)
+    else:
+        context.framerate = Fraction(0, 1)
+    target.time_base = video.time_base
+    target.disposition = stream.disposition
+    target.metadata.clear()
+    target.metadata.update(stream_tags(tags, plan.container_format, is_changed=False))
+    if plan.timecode is not None:
+        target.metadata["timecode"] = plan.timecode
 
 
 def _read(reader: InputContainer, stream: VideoStream, path: Path) -> Iterator[Packet]:

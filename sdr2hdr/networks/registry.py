@@ -92,11 +92,14 @@ def resolve_exactly(name: str) -> NetworkSpec:
     """Find a network by its own name, whatever its scale.
 
     Raises:
-        ModelError: There is no such network.
+        ModelError: There is no such network, or `name` is a family's, which needs a scale.
     """
     for spec in NETWORKS:
         if spec.name == name:
             return spec
+    family = [spec.name for spec in NETWORKS if spec.family == name]
+    if family:
+        raise ModelError(f'"{name}" stands for {" and ".join(family)}; name one of them.')
     raise _unknown(name)
 
 
@@ -113,4 +116,4 @@ def build(spec: NetworkSpec) -> Network:
 
 def _unknown(name: str) -> ModelError:
     known = ", ".join(spec.name for spec in NETWORKS)
-    return ModelError(f'Unknown network "{name}"; the known ones are {known} (--model).')
+    return ModelError(f'Unknown network "{name}"; expected one of {known}.')

@@ -49,9 +49,6 @@ WHITE_LEVEL = 0.9
 
 LONGEST_FLASH_FRAMES = 4
 
-FADE_HEAD_FRAMES = 2
-"""The first pictures after black are so dark that codes are too few to compare them by."""
-
 TEXTURELESS_DEVIATION = 0.02
 PLAIN_CHANGE = 0.1
 PLAIN_CHANGE_OVER_NEIGHBOURS = 3.0

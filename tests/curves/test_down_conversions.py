@@ -68,6 +68,15 @@ def test_method_a_is_the_report_s(colour_science):
     assert np.abs(result - expected).mean() < 2e-4
 
 
+@pytest.mark.parametrize("name", ["bt2446a", "bt2446a-report"])
+def test_method_a_clips_each_channel_at_1000_cd_m2(name):
+    light = torch.tensor([[2000.0, 300.0, 100.0], [1200.0, 10_000.0, 400.0]], dtype=torch.float64)
+    pq = pq_inverse_eotf(light.T.reshape(1, 3, 1, -1))
+    clipped = pq_inverse_eotf(light.clamp(max=1000.0).T.reshape(1, 3, 1, -1))
+    down = load_down_conversion(name)
+    torch.testing.assert_close(down(pq), down(clipped), rtol=0.0, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("light_cd_m2", "sdr_cd_m2"), [(11.93, 10.0), (69.85, 58.535), (203.0, 90.66), (332.0, 100.0)]
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hdr_outputs import make_output, patched, patched_at
-from pq_clips import PQ_BT2020, PqClip, flat_frames, grey, make_pq
+from pq_clips import PQ_BT2020, PqClip, flat_frames, grey, make_pq, pq_light
 
 import sdr2hdr.cli
 from sdr2hdr.delivery.check import CheckReport, check_file
@@ -152,6 +152,21 @@ def test_levels_are_held_against_the_pictures(tmp_path: Path):
     high = pq_file(tmp_path, planes, (light[0] * 2, light[1] * 2))
     assert "light-measured" in rules(checked(high, frames="all"))
     assert "light-measured" not in rules(checked(high)), "a sample may have missed them"
+
+
+def test_all_frames_are_every_one(tmp_path: Path, capfd):
+    """One bright frame of 40 that a sample, two frames at each of eight places, passes over."""
+    codes = [300] * 40
+    codes[3] = 700
+    file = pq_file(tmp_path, flat_frames(PqClip(), codes), (20, 20))
+    sample, every = checked(file), checked(file, frames="all")
+    assert (sample.frames_measured, every.frames_measured) == (16, 40)
+    assert "light-measured" not in rules(sample)
+    assert "light-measured" in rules(every)
+    assert every.measured == (round(pq_light(700)), round(pq_light(700)))
+    for options, frames in (([], 16), (["--all-frames"], 40)):
+        sdr2hdr.cli.run(["check", str(file), *options])
+        assert f"in {frames} decoded frames" in capfd.readouterr().out
 
 
 def test_codes_of_the_pictures(tmp_path: Path):

@@ -87,3 +87,38 @@ def test_a_file_system_that_syncs_no_folders_is_good_enough(
     monkeypatch.setattr(os, "fsync", fsync)
     write_text(tmp_path / "plan.json", "{}")
     assert (tmp_path / "plan.json").read_text() == "{}"
+
+
+@pytest.fixture
+def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that seems to lie on another file system."""
+    folder = tmp_path / "far"
+    folder.mkdir()
+    of = Path.stat
+
+    def stat(path: Path, **about: bool) -> os.stat_result:
+        found = list(of(path, **about))
+        if path.is_relative_to(folder):
+            found[2] += 1  # st_dev
+        return os.stat_result(found)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    return folder
+
+
+def test_a_file_of_another_file_system_is_copied_and_then_named(tmp_path: Path, far: Path):
+    whole, target = far / "whole", tmp_path / "film.mkv"
+    whole.write_bytes(b"film")
+    told: list[Path] = []
+
+    def on_whole(beside: Path) -> None:
+        assert (beside.parent, beside.read_bytes()) == (tmp_path, b"film")
+        assert not target.exists()
+        told.append(beside)
+
+    publish(whole, target, overwrite=False, on_whole=on_whole)
+    assert target.read_bytes() == b"film"
+    assert len(told) == 1
+    with pytest.raises(OutputError, match="has appeared meanwhile"):
+        publish(whole, target, overwrite=False)
+    assert sorted(tmp_path.iterdir()) == [far, target]

@@ -103,7 +103,7 @@ BROKEN_PROMISES = {
     "language": lambda e: replace(e, streams=(replace(e.streams[0], language="fre"),)),
     "codec": lambda e: replace(e, codec="ffv1"),
     "size": lambda e: replace(e, width_px=66),
-    "bit-depth": lambda e: replace(e, signal=replace(e.signal, bit_depth=12)),
+    "bit-depth": lambda e: replace(e, signal=replace(e.signal, bit_depth=8)),
     "siting": lambda e: replace(e, signal=replace(e.signal, siting=ChromaSiting.LEFT)),
 }
 
@@ -112,6 +112,19 @@ BROKEN_PROMISES = {
 def test_a_broken_promise_is_an_error(rule: str, files):
     path, expectation = files["mkv"]
     assert rule in errors(path, BROKEN_PROMISES[rule](expectation))
+
+
+def test_another_stream_does_not_stand_for_the_promised_one(files):
+    path, expectation = files["mkv"]
+    (sound,) = expectation.streams
+    for wanted in (ExpectedStream("subtitle", "subrip"), replace(sound, codec="flac")):
+        assert "stream" in errors(path, replace(expectation, streams=(wanted,)))
+
+
+def test_fewer_bits_than_promised_are_an_error_in_prores_too(files):
+    path, expectation = files["mov"]
+    deeper = replace(expectation, signal=replace(expectation.signal, bit_depth=12))
+    assert "bit-depth" in errors(path, deeper)
 
 
 def test_times_are_exact_in_mp4_and_within_half_a_millisecond_in_matroska(files):
@@ -165,6 +178,13 @@ def test_levels_of_decoded_frames_are_a_warning(files):
     found = [f for f in verify_output(path, stored) if f.rule == "decoded-levels"]
     assert len(found) == 2
     assert not has_error(found)
+    # Coding may add a tenth.
+    (decoded,) = {f.found for f in found if "MaxCLL" in str(f.found)}
+    light = int(str(decoded).split(" is ")[1].split()[0])
+    for stored, warns in ((light / 1.09, False), (light / 1.12, True)):
+        near = replace(expectation, max_cll=int(stored), max_fall=expectation.max_cll)
+        rules = [f.rule for f in verify_output(path, near)]
+        assert ("decoded-levels" in rules) is warns
 
 
 def test_a_cut_file_is_an_error(files, tmp_path: Path):

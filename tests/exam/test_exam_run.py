@@ -145,4 +145,4 @@ def test_models_shows_a_card(capsys: pytest.CaptureFixture[str]):
 
 def test_models_has_no_card_for_a_curve(capsys: pytest.CaptureFixture[str]):
     assert run(["models", "--card", "bt2446a"]) == 6
-    assert 'Unknown network "bt2446a"' in capsys.readouterr().err
+    assert "bt2446a is a curve" in capsys.readouterr().err

@@ -95,6 +95,7 @@ def test_segments_of_several_runs_make_the_same_file(
     }
     code, _, err = call(capfd, "merge", plan, target)
     assert code == 0, err
+    assert "frames, converted before, in " in err and "fps" not in err
     run.convert(prepare(source, whole, OPTIONS))
     assert target.read_bytes() == whole.read_bytes()
     assert not list(tmp_path.glob(".out*"))

@@ -108,11 +108,6 @@ def test_segments_must_hold_each_frame_once():
             Plan.from_json(edited(segments=segments))
 
 
-def test_shot_starts_of_a_segment():
-    assert PLAN.shot_starts(PLAN.segments[0]) == {0}
-    assert PLAN.shot_starts(PLAN.segments[1]) == {4}
-
-
 def test_identity_follows_the_middle_of_a_long_file(tmp_path: Path):
     path = tmp_path / "film"
     content = bytearray(16 << 20)

@@ -7,7 +7,14 @@ import pytest
 
 from sdr2hdr.errors import ModelError
 from sdr2hdr.networks.macs import macs_per_pixel
-from sdr2hdr.networks.registry import NETWORKS, NetworkSpec, build, is_network, resolve
+from sdr2hdr.networks.registry import (
+    NETWORKS,
+    NetworkSpec,
+    build,
+    is_network,
+    resolve,
+    resolve_exactly,
+)
 
 
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
@@ -61,6 +68,13 @@ def test_unknown_name_lists_the_known_ones() -> None:
         resolve("irnet7")
     assert all(spec.name in str(caught.value) for spec in NETWORKS)
     assert caught.value.exit_code == 6
+
+
+def test_a_family_is_refused_with_its_networks_where_no_scale_is_given() -> None:
+    with pytest.raises(ModelError, match='"gpgmnet" stands for gpgmnet-x2 and gpgmnet-x4'):
+        resolve_exactly("gpgmnet")
+    assert resolve_exactly("gpgmnet-x4").scale == 4
+    assert resolve_exactly("irnet2").name == "irnet2"
 
 
 @pytest.mark.parametrize(
