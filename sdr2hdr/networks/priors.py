@@ -30,15 +30,6 @@ STRUCTURE_WIDTHS = (64, 64, 64)
 STRUCTURE_HALO_PX = len(STRUCTURE_WIDTHS) + 1
 """Input samples around a tile that `StructureFeatures` depends on."""
 
-_PLAIN_DEVIATION = 0.005
-_LEAST_DEVIATION = 0.01
-"""Standard deviation of a smoothed frame's signal: below the first all of the colour prior is that
-of `_plain_picture`, above the second none. Frames of pictures have about 0.1."""
-
-_PLAIN_SIDE_PX = 64
-_PLAIN_HIGHEST = 0.75
-"""Signal of SDR white in what GPGMNet refines: 1000 cd/m2 in PQ."""
-
 _FILTER_RADIUS_PX = 5
 _FILTER_EPSILON = 0.01
 _COLOUR_SLOPE = 0.2
@@ -56,11 +47,6 @@ class ColourPrior(nn.Module):
     the memory. The guided filter's radius, 5, and epsilon, 0.01, the leaky ReLU's slope, 0.2, the
     dropout, 0.1, and pooling 3x3 windows at every other sample are our choices. A frame of 32 x 32
     or less is pooled to a single sample right after a norm, and has the same prior as any other.
-
-    A frame with nothing in it (white, a plain card, the end of a fade) leaves a norm nothing but
-    the rounding, or the noise, to enlarge: its prior would be like that of no picture that was ever
-    trained on, and gpgmnet-x2 made white of it at 314 cd/m2 instead of 1000. Such a frame is given
-    the prior of a grey ramp instead.
     """
 
     def __init__(self) -> None:
@@ -83,20 +69,13 @@ class ColourPrior(nn.Module):
         Returns:
             (N, 6).
         """
-        smooth = torch.cat(
+        features = torch.cat(
             [
                 _halve(self_guided_filter(plane, _FILTER_RADIUS_PX, _FILTER_EPSILON))
                 for plane in pixels.split(1, dim=1)
             ],
             dim=1,
         )
-        deviation = smooth.var(dim=(2, 3), correction=0).mean(dim=1, keepdim=True).sqrt()
-        own = (deviation - _PLAIN_DEVIATION) / (_LEAST_DEVIATION - _PLAIN_DEVIATION)
-        own = own.clamp(0.0, 1.0)
-        return own * self._of(smooth) + (1.0 - own) * self._of(_halve(_plain_picture(pixels)))
-
-    def _of(self, features: torch.Tensor) -> torch.Tensor:
-        """The prior, (N, 6), of smoothed and halved frames, (N, 3, h, w)."""
         for index, block in enumerate(self.blocks):
             features = block(features if index == 0 else _halve(features))
         return self.out(self.dropout(features)).mean(dim=(2, 3))
@@ -175,13 +154,6 @@ class _InstanceNorm(nn.Module):
         variance, mean = torch.var_mean(features, dim=(2, 3), correction=0, keepdim=True)
         factor = self.weight[:, None, None] * torch.rsqrt(variance + _NORM_EPSILON)
         return (features - mean) * factor + self.bias[:, None, None]
-
-
-def _plain_picture(like: torch.Tensor) -> torch.Tensor:
-    """A slanted grey ramp from black to white, (1, 3, 64, 64), in the dtype and place of `like`."""
-    side = torch.linspace(0.0, _PLAIN_HIGHEST / 2, _PLAIN_SIDE_PX, dtype=like.dtype)
-    side = side.to(like.device)
-    return (side[:, None] + side).expand(1, 3, _PLAIN_SIDE_PX, _PLAIN_SIDE_PX)
 
 
 def _halve(features: torch.Tensor) -> torch.Tensor:

@@ -85,22 +85,3 @@ def test_chart_keeps_its_hue(model: str, colour_science: ModuleType):
     shift = hue_degrees(rgb_to_ictcp(result)) - hue_degrees(rgb_to_ictcp(wide * level))
     shift = (shift + 180) % 360 - 180
     assert float(shift.abs().max()) <= LARGEST_HUE_SHIFT_DEGREES
-
-
-@pytest.mark.parametrize("scale", [2, 4])
-def test_a_frame_with_nothing_in_it_keeps_the_light_of_its_curve(scale: int):
-    """White, grey, and white in which a hundredth of a picture is left, as at the end of a fade.
-
-    GPGMNet's prior of colours enlarges whatever small differences a frame has.
-    """
-    fading = torch.linspace(0.98, 1.0, 48).expand(40, 48)
-    frames = torch.stack([*(torch.full((40, 48), level) for level in (1.0, 0.75)), fading])
-    timeline = Timeline(Fraction(1, 25), tuple(FrameTime(number, 1) for number in range(3)))
-    batch = RgbBatch(frames[:, None].repeat(1, 3, 1, 1), BT709_DISPLAY, timeline)
-    options = EngineOptions(backend="torch", device="cpu", precision="fp32")
-    network, curve = (
-        load_engine(model, scale, options).run(batch).pixels for model in ("gpgmnet", "bt2446a")
-    )
-    difference = 876 * (network - curve)
-    assert float(difference.mean((1, 2, 3)).abs().max()) < 2
-    assert float(difference.abs().max()) < 8

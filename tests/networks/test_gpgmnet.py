@@ -59,20 +59,6 @@ def test_priors_reach_the_output() -> None:
     assert difference.abs().max() > 1e-6
 
 
-def test_a_frame_with_nothing_in_it_has_the_prior_of_a_picture() -> None:
-    """Not one that is made of rounding: all plain frames have one, which gives way by and by."""
-    prior = ColourPrior().eval()
-    ramp = torch.linspace(-1.0, 1.0, 90).expand(1, 3, 70, 90)
-    with torch.no_grad():
-        white, grey, faint = (
-            prior(level + share * ramp) for level, share in ((0.75, 0.0), (0.5, 0.0), (0.5, 0.002))
-        )
-        between, own = (prior(0.5 + share * ramp) for share in (0.014, 0.03))
-    torch.testing.assert_close(grey, white, rtol=0, atol=0)
-    torch.testing.assert_close(faint, white, rtol=0, atol=0)
-    assert 1e-3 < (between - white).abs().max() < (own - white).abs().max()
-
-
 def test_pooling_before_a_1x1_convolution_changes_nothing() -> None:
     """Equation 3 convolves first; the code pools first."""
     prior = ColourPrior().double().eval()
