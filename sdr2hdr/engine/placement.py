@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from sdr2hdr.errors import BackendUnavailableError
-from sdr2hdr.networks.half_precision import computes_bf16, takes_bf16
+from sdr2hdr.networks.half_precision import computes_bf16
 from sdr2hdr.options import EngineOptions
 
 __all__ = ["Placement", "resolve_placement"]
@@ -63,18 +63,13 @@ def resolve_placement(options: EngineOptions) -> Placement:
     if precision == "fp16" and on_cpu:
         raise BackendUnavailableError(
             "Precision fp16 was asked for on a CPU, which computes it in slow motion; expected "
-            "fp32" + (" or bf16" if backend == "torch" and takes_bf16(device) else "") + " "
-            "(--precision) or a CUDA device (--device)."
+            "fp32" + (" or bf16" if backend == "torch" else "") + " (--precision) or a CUDA device "
+            "(--device)."
         )
     if precision == "bf16" and backend == "onnx":
         raise BackendUnavailableError(
             "Precision bf16 was asked for, which ONNX Runtime lacks the convolutions for; expected "
             "fp32" + ("" if on_cpu else " or fp16") + " (--precision) or --backend torch."
-        )
-    if precision == "bf16" and not takes_bf16(device):
-        raise BackendUnavailableError(
-            "Precision bf16 was asked for on a CPU that cannot compute it; expected fp32 "
-            "(--precision), a processor with AVX-512 or a CUDA device (--device)."
         )
     return Placement(backend, device, precision, options.threads or torch.get_num_threads())
 

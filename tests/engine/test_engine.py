@@ -9,11 +9,10 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from known_network import LARGEST_CORRECTION, MAP_ROUNDING_CODES
-from processor import needs_bf16
 
 from sdr2hdr.colour.convert import to_coded
 from sdr2hdr.curves import curve_names, load_curve
-from sdr2hdr.engine import load_engine, placement
+from sdr2hdr.engine import load_engine
 from sdr2hdr.engine.smaller_tiles import run_with_smaller_tiles
 from sdr2hdr.engine.temporal import ShotMemory
 from sdr2hdr.engine.tiling import run_program
@@ -86,7 +85,6 @@ def test_results_may_be_changed_in_place(known, picture, batch):
     load_engine("irnet2", 1, known).run(batch(picture(16, 16))).pixels.mul_(0.5)
 
 
-@needs_bf16
 def test_bf16_is_within_a_code(known, reference, picture, batch):
     engine = load_engine("irnet2", 1, replace(known, precision="bf16"))
     assert engine.precision == "bf16"
@@ -97,7 +95,6 @@ def test_bf16_is_within_a_code(known, reference, picture, batch):
     assert distance.mean() < 2**-9 * LARGEST_CORRECTION * 1023
 
 
-@needs_bf16
 def test_bf16_has_the_ramp_of_fp32(known, batch):
     """Every grey of 10 bits, in steps of 4 px: as monotone, and no step wider."""
     ramp = (torch.arange(877) / 876).repeat_interleave(4).expand(1, 3, 16, -1).contiguous()
@@ -185,14 +182,6 @@ def test_what_is_not_here_is_refused_by_name(options, words):
         load_engine("irnet2", 1, options)
     assert all(word in str(caught.value) for word in words)
     assert caught.value.exit_code == 6
-
-
-def test_bf16_is_refused_where_the_processor_cannot_compute_it(monkeypatch):
-    monkeypatch.setattr(placement, "takes_bf16", lambda device: False)
-    with pytest.raises(BackendUnavailableError, match=r"bf16 .* expected fp32 \(--precision\)"):
-        load_engine("irnet2", 1, replace(CPU, precision="bf16"))
-    with pytest.raises(BackendUnavailableError, match=r"expected fp32 \(--precision\)"):
-        load_engine("irnet2", 1, replace(CPU, precision="fp16"))
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnx"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import pytest
 import torch
 from known_network import LARGEST_CORRECTION, MAP_ROUNDING_CODES
-from processor import needs_bf16
 
 from sdr2hdr.engine.graph_cache import GraphCache
 from sdr2hdr.engine.onnx_backend import prepare_for_onnx
@@ -39,8 +38,7 @@ NETWORKS = {
 }
 SHIPPED = list(NETWORKS)[:6]
 CASES = [
-    *((name, "torch", "fp32") for name in SHIPPED),
-    *(pytest.param(name, "torch", "bf16", marks=needs_bf16) for name in SHIPPED),
+    *((name, "torch", precision) for name in SHIPPED for precision in ("fp32", "bf16")),
     *((name, "onnx", "fp32") for name in ("irnet1", "irnet2", *list(NETWORKS)[6:])),
 ]
 
@@ -116,7 +114,6 @@ def test_any_tile_is_the_whole_frame_and_the_trained_network(
         assert equal >= 0.999
 
 
-@needs_bf16
 @pytest.mark.parametrize("name", ["irnet1", "irnet2", "gpgmnet-x2", "gpgmnet-x4"])
 def test_bf16_leaves_a_ramp_of_grey_smooth(name: str):
     trained = build(name)

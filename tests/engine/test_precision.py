@@ -1,14 +1,12 @@
 """Half precision stays within the bounds of the design; what "auto" means follows the processor.
 
-bfloat16 is emulated where the processor has AVX-512 but no instructions for it, so the pictures are
-small.
+bfloat16 is emulated where the processor has no instructions for it, so the pictures are small.
 """
 
 from __future__ import annotations
 
 import pytest
 import torch
-from processor import needs_bf16
 
 from sdr2hdr.colour import to_coded
 from sdr2hdr.engine import load_engine, placement
@@ -45,14 +43,12 @@ def assert_within_bounds(half: torch.Tensor, exact: torch.Tensor) -> None:
     assert distance.kthvalue(-(-distance.numel() * 999 // 1000)).values <= 1
 
 
-@needs_bf16
 def test_bf16_of_the_shipped_network_is_within_bounds(picture, batch):
     frame = batch(picture(61, 87))
     exact = load_engine("irnet2", 1, FP32).run(frame).pixels
     assert_within_bounds(load_engine("irnet2", 1, BF16).run(frame).pixels, exact)
 
 
-@needs_bf16
 def test_bf16_keeps_the_grey_ramp(batch):
     signal = torch.arange(0, 877, 2)[None].repeat_interleave(2, 1) / 876
     ramp = signal.expand(1, 3, 12, -1).contiguous()
@@ -62,7 +58,6 @@ def test_bf16_keeps_the_grey_ramp(batch):
         assert int((plane.to(torch.int32) - 512).abs().max()) <= 2
 
 
-@needs_bf16
 @pytest.mark.parametrize("name", RANDOM)
 def test_bf16_of_random_networks_is_within_bounds(name, picture):
     torch.manual_seed(21)
@@ -91,7 +86,6 @@ def test_bf16_of_random_networks_is_within_bounds(name, picture):
 )
 def test_auto_precision_follows_the_processor(has_bf16, backend, precision, monkeypatch):
     monkeypatch.setattr(placement, "computes_bf16", lambda device: has_bf16)
-    monkeypatch.setattr(placement, "takes_bf16", lambda device: has_bf16)
     found = resolve_placement(EngineOptions(device="cpu", backend=backend))
     assert found.precision == precision
     assert found.backend == ("onnx" if backend == "onnx" else "torch")
