@@ -42,7 +42,7 @@ def prepare_for_torch(program: Program, placement: Placement) -> Program:
         A program whose modules take maps of any dtype.
     """
     half = None if placement.precision == "fp32" else MAP_DTYPES[placement.precision]
-    is_fast = placement.device.type == "cpu" and has_fast_layers(half or torch.float32)
+    is_fast = placement.device.type == "cpu" and has_fast_layers()
     prepared: list[Stage | FrameStep] = []
     # One deep copy of the whole: layers that stages have in common stay so.
     for step in copy.deepcopy(program):

@@ -15,21 +15,26 @@ from sdr2hdr.networks.stages import GIVES_OUTPUT
 __all__ = ["has_fast_layers", "replace_layers"]
 
 
-def has_fast_layers(dtype: torch.dtype = torch.float32) -> bool:
+def has_fast_layers() -> bool:
     """Whether torch was built with oneDNN and lets what follows a convolution be fused with it.
 
     Its names for that are not public, but its own compiler's output calls them.
-
-    Args:
-        dtype: What convolutions are to be computed in. oneDNN emulates bfloat16 on processors with
-            AVX-512, and refuses it on those with AVX2 alone.
     """
-    names = ("_convolution_pointwise", "_convolution_pointwise_", "_is_mkldnn_bf16_supported")
-    if not torch.backends.mkldnn.is_available():
-        return False
-    if not all(hasattr(torch.ops.mkldnn, name) for name in names):
-        return False
-    return dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.backends.mkldnn.is_available() and all(
+        hasattr(torch.ops.mkldnn, name)
+        for name in ("_convolution_pointwise", "_convolution_pointwise_")
+    )
+
+
+def _multiplied(dtype: torch.dtype) -> torch.dtype:
+    """What oneDNN is given to multiply for convolutions in `dtype`.
+
+    oneDNN refuses bfloat16 on processors with AVX2 alone. There the same rounded numbers are
+    multiplied as float32: instructions for bfloat16 add up in float32 as well, and round the sum.
+    """
+    if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.float32
+    return dtype
 
 
 def replace_layers(module: nn.Module, dtype: torch.dtype = torch.float32) -> None:
@@ -65,14 +70,15 @@ class _OneDnnConvolution(nn.Module):
     def __init__(self, layer: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__()
         assert not isinstance(layer.padding, str)
-        self.layer = layer.to(dtype)
+        self.multiplied = _multiplied(dtype)
+        self.layer = layer.to(dtype).to(self.multiplied)
         self.padding = layer.padding
         self.dtype = dtype
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         layer = self.layer
-        return torch.mkldnn_convolution(
-            features.to(self.dtype),
+        result = torch.mkldnn_convolution(
+            features.to(self.dtype).to(self.multiplied),
             layer.weight,
             layer.bias,
             self.padding,
@@ -80,6 +86,7 @@ class _OneDnnConvolution(nn.Module):
             layer.dilation,
             layer.groups,
         )
+        return result.to(self.dtype)
 
 
 class _FusedSum(nn.Module):
@@ -108,6 +115,7 @@ class _FusedSum(nn.Module):
         self.layers = whole.layers
         self.negative_slope = whole.negative_slope
         self.dtype = dtype
+        self.multiplied = _multiplied(dtype)
         joined: dict[object, list[int]] = {}
         for index, layer in enumerate(whole.layers):
             own = index if dtype == torch.float32 else layer.kernel_size
@@ -125,7 +133,8 @@ class _FusedSum(nn.Module):
         for group in self.groups:
             layer = self.layers[group[0]]
             assert isinstance(layer, nn.Conv2d)
-            operands = (*self._joined(group, maps, gates), layer.bias)
+            joined, weights = self._joined(group, maps, gates)
+            operands = (joined.to(self.multiplied), weights.to(self.multiplied), layer.bias)
             geometry = (layer.padding, layer.stride, layer.dilation, layer.groups)
             if result is None:
                 name = "leaky_relu" if slopes else "none"
@@ -139,7 +148,7 @@ class _FusedSum(nn.Module):
         assert result is not None
         if slope is not None and not slopes:
             F.leaky_relu_(result, slope)
-        return result
+        return result.to(self.dtype)
 
     def _joined(
         self, group: Sequence[int], maps: Sequence[torch.Tensor], gates: Sequence[torch.Tensor]

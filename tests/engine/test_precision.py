@@ -77,13 +77,18 @@ def test_bf16_of_random_networks_is_within_bounds(name, picture):
 def test_bf16_where_onednn_refuses_it_is_within_bounds(picture, monkeypatch):
     """oneDNN computes bfloat16 from AVX-512 on; it was an error of a processor with AVX2 alone."""
 
-    def refuse(*_args: object) -> None:
-        raise AssertionError("oneDNN was called")
+    def refusing(convolution):
+        def refuse(features: torch.Tensor, *others: object) -> torch.Tensor:
+            assert features.dtype == torch.float32
+            return convolution(features, *others)
 
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    for name in ("_convolution_pointwise", "_convolution_pointwise_"):
-        monkeypatch.setattr(torch.ops.mkldnn, name, refuse)
-    monkeypatch.setattr(torch, "mkldnn_convolution", refuse)
+        return refuse
+
+    mkldnn = torch.ops.mkldnn
+    monkeypatch.setattr(mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    pointwise = refusing(mkldnn._convolution_pointwise)
+    monkeypatch.setattr(mkldnn, "_convolution_pointwise", pointwise)
+    monkeypatch.setattr(torch, "mkldnn_convolution", refusing(torch.mkldnn_convolution))
     torch.manual_seed(21)
     network = IRNet(2, 16).eval().requires_grad_(False)
     pixels = picture(17, 20)
