@@ -173,7 +173,7 @@ class _FrameStages:
         self._nominal_white_cd_m2 = conversion.engine.white_of(white)
 
     def set_threads(self, name: str) -> None:
-        """Give the network torch's own threads, for what is not done tile by tile; others none."""
+        """Give the network torch's threads, for what is not done tile by tile; others have one."""
         threads = self._conversion.engine.placement.threads
         torch.set_num_threads(threads if name == "network" else 1)
         # A thread takes its number when it is first asked for: the one that was set last.

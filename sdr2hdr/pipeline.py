@@ -195,7 +195,7 @@ def convert_range(
         damage=reader.damage,
         tallies=() if roundtrips is None else roundtrips.tallies(),
         flicker=flicker.tallies(),
-        notices=reader.notices[1:] if reader.damage else reader.notices,
+        notices=reader.notices,
     )
 
 

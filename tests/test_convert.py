@@ -244,6 +244,8 @@ def test_damaged_frames_are_counted_or_refused(tmp_path: Path):
     options = sdr2hdr.ConvertOptions("bt2408", encode=FAST)
     summary = sdr2hdr.convert(damaged, target, options)
     assert summary.damage
+    said = [notice.text for notice in summary.notices if "is damaged" in notice.text]
+    assert said == [f"The video is damaged: {summary.damage}."]
     assert summary.frames > 10
     target.unlink()
     strict = sdr2hdr.ConvertOptions("bt2408", encode=FAST, read=ReadOptions(strict=True))

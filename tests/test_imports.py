@@ -98,11 +98,25 @@ def test_libraries_stay_in_their_homes(library: str):
     assert users <= HOMES[library]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["convert", "--help"], ["--version"]])
-def test_help_imports_nothing_heavy(arguments: list[str]):
+def test_help_imports_nothing_heavy():
+    """That of the program and of each command, one after another: `--help` is to feel instant."""
     code = (
-        "import sys; from sdr2hdr.cli import run; "
-        f"run({arguments!r}); "
+        "import sys; from sdr2hdr.cli import COMMANDS, run\n"
+        "for command in ((), *((name,) for name in COMMANDS)):\n"
+        "    arguments = [*command, '--help']\n"
+        "    run(arguments)\n"
+        f"    print(arguments, sorted(set(sys.modules) & {HEAVY!r}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = done.stderr.splitlines()
+    assert len(lines) > 10
+    assert [line for line in lines if not line.endswith("] []")] == []
+    assert done.stdout.count("Usage: ") == len(lines)
+
+
+def test_version_imports_nothing_heavy():
+    code = (
+        "import sys; from sdr2hdr.cli import run; run(['--version']); "
         f"print(sorted(set(sys.modules) & {HEAVY!r}), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

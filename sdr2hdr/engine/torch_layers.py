@@ -26,6 +26,17 @@ def has_fast_layers() -> bool:
     )
 
 
+def _multiplied(dtype: torch.dtype) -> torch.dtype:
+    """What oneDNN is given to multiply for convolutions in `dtype`.
+
+    oneDNN refuses bfloat16 on processors with AVX2 alone. There the same rounded numbers are
+    multiplied as float32: instructions for bfloat16 add up in float32 as well, and round the sum.
+    """
+    if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.float32
+    return dtype
+
+
 def replace_layers(module: nn.Module, dtype: torch.dtype = torch.float32) -> None:
     """Put faster layers of the same function in the place of a module's, in place.
 
@@ -59,14 +70,15 @@ class _OneDnnConvolution(nn.Module):
     def __init__(self, layer: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__()
         assert not isinstance(layer.padding, str)
-        self.layer = layer.to(dtype)
+        self.multiplied = _multiplied(dtype)
+        self.layer = layer.to(dtype).to(self.multiplied)
         self.padding = layer.padding
         self.dtype = dtype
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         layer = self.layer
-        return torch.mkldnn_convolution(
-            features.to(self.dtype),
+        result = torch.mkldnn_convolution(
+            features.to(self.dtype).to(self.multiplied),
             layer.weight,
             layer.bias,
             self.padding,
@@ -74,6 +86,7 @@ class _OneDnnConvolution(nn.Module):
             layer.dilation,
             layer.groups,
         )
+        return result.to(self.dtype)
 
 
 class _FusedSum(nn.Module):
@@ -102,6 +115,7 @@ class _FusedSum(nn.Module):
         self.layers = whole.layers
         self.negative_slope = whole.negative_slope
         self.dtype = dtype
+        self.multiplied = _multiplied(dtype)
         joined: dict[object, list[int]] = {}
         for index, layer in enumerate(whole.layers):
             own = index if dtype == torch.float32 else layer.kernel_size
@@ -119,7 +133,8 @@ class _FusedSum(nn.Module):
         for group in self.groups:
             layer = self.layers[group[0]]
             assert isinstance(layer, nn.Conv2d)
-            operands = (*self._joined(group, maps, gates), layer.bias)
+            joined, weights = self._joined(group, maps, gates)
+            operands = (joined.to(self.multiplied), weights.to(self.multiplied), layer.bias)
             geometry = (layer.padding, layer.stride, layer.dilation, layer.groups)
             if result is None:
                 name = "leaky_relu" if slopes else "none"
@@ -133,7 +148,7 @@ class _FusedSum(nn.Module):
         assert result is not None
         if slope is not None and not slopes:
             F.leaky_relu_(result, slope)
-        return result
+        return result.to(self.dtype)
 
     def _joined(
         self, group: Sequence[int], maps: Sequence[torch.Tensor], gates: Sequence[torch.Tensor]

@@ -136,12 +136,10 @@ class VideoReader:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What the user should know after reading: damage, repaired timestamps, changed tags."""
+        """What the user should know after reading beside `damage`: repaired times, changed tags."""
         notices = [] if self._repair is None else list(self._repair.notices())
         if self._decoder is not None:
             notices.extend(self._decoder.notices)
-        if self.damage:
-            notices.insert(0, Notice("warning", f"The video is damaged: {self.damage}."))
         return tuple(notices)
 
     def __iter__(self) -> Iterator[CodedBatch]:

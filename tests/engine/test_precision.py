@@ -74,6 +74,30 @@ def test_bf16_of_random_networks_is_within_bounds(name, picture):
     assert_within_bounds(half, exact)
 
 
+def test_bf16_where_onednn_refuses_it_is_within_bounds(picture, monkeypatch):
+    """oneDNN computes bfloat16 from AVX-512 on; it was an error of a processor with AVX2 alone."""
+
+    def refusing(convolution):
+        def refuse(features: torch.Tensor, *others: object) -> torch.Tensor:
+            assert features.dtype == torch.float32
+            return convolution(features, *others)
+
+        return refuse
+
+    mkldnn = torch.ops.mkldnn
+    monkeypatch.setattr(mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    pointwise = refusing(mkldnn._convolution_pointwise)
+    monkeypatch.setattr(mkldnn, "_convolution_pointwise", pointwise)
+    monkeypatch.setattr(torch, "mkldnn_convolution", refusing(torch.mkldnn_convolution))
+    torch.manual_seed(21)
+    network = IRNet(2, 16).eval().requires_grad_(False)
+    pixels = picture(17, 20)
+    network.tail.weight.mul_(LARGEST_CORRECTION / float(network(pixels).abs().max()))
+    program = prepare_for_torch(collapse(network), resolve_placement(BF16))
+    half = run_program(program, pixels, 24, MapBuffers(MAP_DTYPES["bf16"]), TileWorkers(1))
+    assert_within_bounds(half, network(pixels))
+
+
 @pytest.mark.parametrize(
     ("has_bf16", "backend", "precision"),
     [

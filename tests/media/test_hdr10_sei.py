@@ -138,6 +138,18 @@ def test_configuration_record():
         record_units(record[:-3])
 
 
+def test_a_record_s_arrays_keep_whether_they_are_complete():
+    """ISO/IEC 14496-15, 8.3.3.1.2: `array_completeness` is the first bit before a unit's kind."""
+    general = hvcc([])[:-1]
+    kinds = ((0x80 | 32, VPS), (33, SPS), (0x80 | 34, PPS))
+    arrays = b"".join(struct.pack(">BHH", head, 1, len(unit)) + unit for head, unit in kinds)
+    record = general + bytes([len(kinds)]) + arrays
+    assert record_with(record, record_units(record)) == record
+    sei = sei_unit([SeiMessage(144, LIGHT)])
+    added = record_with(record, [*record_units(record), sei])
+    assert added == general + bytes([4]) + arrays + struct.pack(">BHH", 39, 1, len(sei)) + sei
+
+
 def test_later_frames_are_left_alone_unless_they_would_contradict():
     record = hvcc([VPS, SPS, PPS])
     stream = Resignaller("hevc", record, HdrSei(None, LIGHT), None)
