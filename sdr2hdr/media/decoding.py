@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -54,6 +55,7 @@ class Decoder:
         self._resources = ExitStack()
         self._open()
         self._packets = 0
+        self._first_byte = 0
         self._last_pts: int | None = None
         self._has_guessed_times = info.container == "avi"
         self._dts_to_pts: int | None = None
@@ -98,10 +100,12 @@ class Decoder:
             yield from self._decoded()
             self._check_whole()
             return
-        starts = iter(()) if self._is_spliced() else self.starts_before(from_pts)
-        for frames in starts:
+        place = self._place_of(from_pts)
+        for frames in self.starts_before(from_pts) if place else ():
             first = next(frames, None)
-            if first is not None and first.pts is not None and first.pts <= from_pts:
+            if first is None or first.pts is None or self._first_byte > place:
+                continue
+            if first.pts <= from_pts:
                 yield first
                 yield from frames
                 return
@@ -145,13 +149,21 @@ class Decoder:
         self._clock = SplicedClock(self._container, self._stream.index)
         self._has_moved = False
 
-    def _is_spliced(self) -> bool:
-        """Whether the file's clock jumps, so that no place in it can be found by its time."""
+    def _place_of(self, pts: Fraction) -> int:
+        """The byte up to which frames before a time lie; 0 if the clock jumps before it.
+
+        Times that come again later in the file mislead a search for one of them.
+        """
         if not starts_anywhere(self._info.container):
-            return False
+            return sys.maxsize
         self._begin()
         self._has_moved = True
-        return any(self.has_joined_clocks for _ in self._demuxed())
+        place = 0
+        for packet in self._demuxed():
+            place = packet.pos or place
+            if self.has_joined_clocks or (packet.dts is not None and packet.dts > pts):
+                break
+        return 0 if self.has_joined_clocks else place
 
     def _begin(self) -> None:
         self._forget()
@@ -192,6 +204,8 @@ class Decoder:
     def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._demuxed():
             self._has_moved = True
+            if not self._packets:
+                self._first_byte = packet.pos or 0
             self._packets += 1 if packet.size else 0
             if packet.pts is not None and packet.size and not packet.is_discard:
                 self._expected.add(packet.pts)
@@ -354,14 +368,14 @@ class Decoder:
 
     def _check_aspect(self, frame: VideoFrame) -> None:
         """Note where broadcasts go from 4:3 to 16:9; other containers say one ratio for all."""
-        found, written = self._stream.codec_context.sample_aspect_ratio, self._info.video
+        found = self._stream.codec_context.sample_aspect_ratio
+        written = self._info.video.sample_aspect_ratio
         is_wanted = self._start is None or frame.pts is None or frame.pts >= self._start
-        if is_wanted and found and starts_anywhere(self._info.container):
-            if found == written.sample_aspect_ratio:
-                return
+        if is_wanted and found and found != written and starts_anywhere(self._info.container):
+            there, here = (f"{each.numerator}:{each.denominator}" for each in (found, written))
             text = (
-                f"The pixels' aspect ratio is {_ratio(found)} at {{}}; the whole video is written "
-                f"with {_ratio(written.sample_aspect_ratio)}, that of its beginning."
+                f"The pixels' aspect ratio is {there} at {{}}; the whole video is written with "
+                f"{here}, that of its beginning."
             )
             self._note_change("aspect", text, frame)
 
@@ -375,10 +389,6 @@ class Decoder:
         if pts is None:
             return None
         return float(pts * self._info.video.time_base - self._info.start_seconds)
-
-
-def _ratio(value: Fraction) -> str:
-    return f"{value.numerator}:{value.denominator}"
 
 
 def _video_stream(container: InputContainer, info: SourceInfo) -> VideoStream:

@@ -8,12 +8,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from av.container import InputContainer
 from av.packet import Packet
 from clips import ClipRecipe, make_clip
 
 from sdr2hdr import ConvertOptions, convert
+from sdr2hdr.media.probe import probe
+from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.media.spliced_clock import SplicedClock
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 
@@ -77,6 +80,23 @@ def test_picture_and_sound_go_on_together_behind_a_jump(tmp_path, starts_at_seco
     # The tenth packet, since the first ones may overlap the end of the part before.
     apart = [sounds[half * part + 10] - frames[FRAMES * part] for part in (0, 1)]
     assert abs(apart[1] - apart[0]) <= Fraction(1, 1000)
+
+
+def test_a_part_before_a_jump_is_not_sought_behind_it(tmp_path):
+    # Behind the jump the same times come again, with other pictures, in most of the file.
+    white = [np.full(shape, 235, np.uint8) for shape in ((48, 64), (24, 32), (24, 32))]
+    recipe = ClipRecipe(pts=tuple(range(FRAMES)), audio_seconds=1.2, codec_options=(("g", "5"),))
+    parts = [
+        make_clip(tmp_path / "gradient.ts", recipe).read_bytes(),
+        *[make_clip(tmp_path / "white.ts", recipe, white).read_bytes()] * 20,
+    ]
+    path = tmp_path / "spliced.ts"
+    path.write_bytes(b"".join(parts))
+    options = ReadOptions(time_range=TimeRange(0.8, 1.0))
+    with VideoReader(probe(path, options), options) as reader:
+        batches = list(reader)
+    assert len(batches) == 5
+    assert all(int(batch.luma.min()) < 200 for batch in batches)
 
 
 def test_a_part_behind_a_jump_is_found_by_its_joined_time(tmp_path):
