@@ -396,14 +396,14 @@ class Decoder:
 
     def _check_aspect(self, frame: VideoFrame) -> None:
         """Note where broadcasts go from 4:3 to 16:9; other containers say one ratio for all."""
-        found, written = self._stream.codec_context.sample_aspect_ratio, self._info.video
+        found = self._stream.codec_context.sample_aspect_ratio
+        written = self._info.video.sample_aspect_ratio
         is_wanted = self._start is None or frame.pts is None or frame.pts >= self._start
-        if is_wanted and found and starts_anywhere(self._info.container):
-            if found == written.sample_aspect_ratio:
-                return
+        if is_wanted and found and found != written and starts_anywhere(self._info.container):
+            there, here = (f"{each.numerator}:{each.denominator}" for each in (found, written))
             text = (
-                f"The pixels' aspect ratio is {_ratio(found)} at {{}}; the whole video is written "
-                f"with {_ratio(written.sample_aspect_ratio)}, that of its beginning."
+                f"The pixels' aspect ratio is {there} at {{}}; the whole video is written with "
+                f"{here}, that of its beginning."
             )
             self._note_change("aspect", text, frame)
 
@@ -417,10 +417,6 @@ class Decoder:
         if pts is None:
             return None
         return float(pts * self._info.video.time_base - self._info.start_seconds)
-
-
-def _ratio(value: Fraction) -> str:
-    return f"{value.numerator}:{value.denominator}"
 
 
 def _video_stream(container: InputContainer, info: SourceInfo) -> VideoStream:

@@ -12,6 +12,7 @@ import av.error
 from av.codec.context import Flags
 
 from sdr2hdr.errors import InputError
+from sdr2hdr.media.targets import names_sequence
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -61,6 +62,11 @@ def _opened(path: Path) -> InputContainer:
 def _check_file(path: Path) -> None:
     try:
         if not path.exists():
+            if names_sequence(path):
+                raise InputError(
+                    f"{path} names a sequence of pictures, which is not read; expected a video "
+                    "file. Make one of it without loss first, such as FFV1 in Matroska."
+                )
             raise InputError(f"{path} does not exist; expected a video file.")
         if path.is_dir():
             raise InputError(f"{path} is a folder; expected a video file.")

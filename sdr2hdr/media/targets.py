@@ -8,7 +8,14 @@ from typing import Literal
 
 from sdr2hdr.errors import OutputError
 
-__all__ = ["IMAGE_SUFFIXES", "TargetKind", "frame_path", "frame_pattern", "target_kind"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "TargetKind",
+    "frame_path",
+    "frame_pattern",
+    "names_sequence",
+    "target_kind",
+]
 
 TargetKind = Literal["container", "sequence", "pipe"]
 
@@ -22,6 +29,11 @@ def target_kind(target: Path) -> TargetKind:
     if str(target) == "-":
         return "pipe"
     return "sequence" if target.suffix.lower() in IMAGE_SUFFIXES else "container"
+
+
+def names_sequence(path: Path) -> bool:
+    """Whether a name has a place for the number of a frame, as `shot_%06d.dpx`."""
+    return _NUMBER.search(path.name) is not None
 
 
 def frame_path(target: Path, number: int) -> Path:

@@ -73,6 +73,10 @@ class TestRefusals:
         with pytest.raises(InputError, match="does not exist"):
             probe(tmp_path / "none.mp4", DEFAULTS)
 
+    def test_sequence_of_pictures(self, tmp_path):
+        with pytest.raises(InputError, match="names a sequence of pictures, which is not read"):
+            probe(tmp_path / "shot_%04d.png", DEFAULTS)
+
     def test_folder(self, tmp_path):
         with pytest.raises(InputError, match="is a folder"):
             probe(tmp_path, DEFAULTS)
