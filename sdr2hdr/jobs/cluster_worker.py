@@ -92,11 +92,18 @@ class _RefusedError(Exception):
 
 
 def dask_setup(worker: Worker) -> None:
-    """Let a local worker outlive Ctrl-C, which a terminal sends to every process of a command.
+    """Let a local worker outlive the signals that every process of a command gets.
+
+    A terminal sends Ctrl-C and its own end to all of them, and schedulers and service managers send
+    SIGTERM so. The command asks its workers to end when it has heard; one that is gone by then
+    loses its segment, and is waited for. What takes the command away takes the workers as well.
 
     Dask calls this in each worker that is started with this module as a preload.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        # Windows has no SIGHUP.
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def fitness(order: Order) -> str:

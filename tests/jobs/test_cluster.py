@@ -25,7 +25,7 @@ from sdr2hdr.errors import (
     StoppedError,
     UsageError,
 )
-from sdr2hdr.jobs import run, settings
+from sdr2hdr.jobs import cluster, run, settings
 from sdr2hdr.jobs.listener import SegmentNews
 from sdr2hdr.jobs.records import SegmentRecord
 from sdr2hdr.jobs.stopping import StopRequest
@@ -201,6 +201,19 @@ def test_a_stop_keeps_what_is_finished(source: Path, whole: bytes, tmp_path: Pat
     run.convert(conversion, job, ears)
     assert ears.resumed == [finished]
     assert target.read_bytes() == whole
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_local_workers_outlive_what_all_processes_of_a_command_are_sent():
+    with cluster._client(JobOptions(workers=1), threads=1) as client:
+        before: Any = client.run(os.getpid)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for worker in before.values():
+                os.kill(worker, number)
+        found = client.submit(os.getpid, pure=False).result(timeout=20)
+        assert list(before.values()) == [found]
+        after: Any = client.run(os.getpid)
+        assert after == before
 
 
 def test_what_cannot_be_reached_is_said(source: Path, tmp_path: Path, monkeypatch):
