@@ -81,7 +81,11 @@ def check_file(
     try:
         _measure(path, pictures, every=frames == "all")
     except InputError as error:
-        report.add("not-measured", "picture", error, "PQ video that can be decoded")
+        found, _, expected = str(error).partition("; expected ")
+        is_damaged = frames == "all" and pictures.codes.frames > 0
+        rule = "pictures-damaged" if is_damaged else "not-measured"
+        expected = expected.rstrip(".") or "PQ video that can be decoded"
+        report.add(rule, "picture", found.rstrip("."), expected)
     if pictures.codes.frames:
         _judge_codes(pictures.codes, report)
         _judge_levels(said, pictures.light, report, every=frames == "all")

@@ -103,6 +103,7 @@ COMMON: Mapping[str, Rule] = {
     "start-offset": Rule("warning", OWN),
     "sample-entry": Rule("warning", HLS),
     "not-measured": Rule("info", OWN),
+    "pictures-damaged": Rule("error", OWN),
 }
 """What HDR10 is, wherever it goes."""
 

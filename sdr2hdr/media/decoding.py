@@ -14,6 +14,7 @@ import av.error
 from sdr2hdr.errors import AlreadyHdrError, InputError, Notice
 from sdr2hdr.media.colour_codes import WIDE_TRANSFERS, transfer_name
 from sdr2hdr.media.damage import DamageCounter
+from sdr2hdr.media.early_end import unread_seconds
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.source import SourceInfo
 from sdr2hdr.media.spliced_clock import SplicedClock, starts_anywhere, streams_with
@@ -338,13 +339,19 @@ class Decoder:
 
     def _check_whole(self) -> None:
         """After the whole stream: frames that the container promised and that never came."""
-        promised = None if self._is_cut else self._info.video.frame_count
+        if self._is_cut:
+            return
+        promised = self._info.video.frame_count
         if promised is not None and "mov" in self._info.container.split(","):
             # The index comes before the media in many files, and survives when they are cut short.
             # It has no longer what an edit list hides.
             promised = min(promised, len(self._stream.index_entries))
             end = None if self._last_pts is None else self._seconds(self._last_pts)
             self._counter.frames_lost(max(0, promised - self._packets), end)
+        elif self._last_pts is not None and not self._info.missing_bytes:
+            end = float(self._last_pts * self._info.video.time_base)
+            lost = unread_seconds(self._info.path, end) * float(self._info.video.average_rate or 1)
+            self._counter.frames_lost(round(lost), self._seconds(self._last_pts))
 
     def _is_of_what_follows(self, frame: VideoFrame) -> bool:
         """Whether a frame behind the time range cannot be read like the range, and need not be.

@@ -17,6 +17,7 @@ from av.stream import Discard
 from sdr2hdr.errors import InputError, OutputError
 from sdr2hdr.media.chapter_reference import name_chapter_track
 from sdr2hdr.media.container_trial import refusal
+from sdr2hdr.media.early_end import unread_seconds
 from sdr2hdr.media.hdr10_sei import HdrSei
 from sdr2hdr.media.hdr10_signalling import ColourCodes, Resignaller
 from sdr2hdr.media.hdr10_template import described_stream
@@ -112,7 +113,7 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
         if target is None:
             raise ValueError(f"The plan has no stream {info.video.index}.")
         copier.add_chapters(output)
-        frames = key_frames = 0
+        frames = key_frames = end_pts = 0
         with _errors_told(path):
             output.start_encoding()
         shift = round(plan.shift_seconds / info.video.time_base)
@@ -120,6 +121,7 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
             data = resignaller.packet(bytes(packet), is_key=packet.is_keyframe)
             copy = _with_data(packet, data, shift)
             copy.stream = target
+            end_pts = max(end_pts, (packet.pts or 0) + (packet.duration or 0))
             frames += 1
             key_frames += packet.is_keyframe
             with _errors_told(path):
@@ -131,6 +133,11 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
             _complete(path, plan, source)
         if copier.damage is not None:
             raise InputError(f"{copier.damage}; expected a whole file.")
+        if unread := unread_seconds(info.path, float(end_pts * info.video.time_base)):
+            raise InputError(
+                f"{info.path} is damaged: its last {unread:.3f} s cannot be read; expected a whole "
+                "file."
+            )
         copied = sum(copier.counts.values())
         return RemuxSummary(frames, key_frames, copied, resignaller.colour_added)
 

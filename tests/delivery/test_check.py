@@ -133,7 +133,20 @@ def test_eight_bits_and_sdr(tmp_path: Path):
 
     report = checked(make_clip(tmp_path / "sdr.mp4", ClipRecipe()))
     assert {"codec", "bit-depth", "transfer", "primaries"} <= rules(report, "error")
-    assert "not-measured" in rules(report, "info")
+    (unmeasured,) = [f for f in report.findings if f.rule == "not-measured"]
+    assert unmeasured.severity == "info"
+    assert str(unmeasured).count("expected") == 1
+
+
+def test_pictures_that_cannot_be_decoded_are_an_error(good, tmp_path: Path):
+    data = bytearray(good["prores"].read_bytes())
+    # Every frame of ProRes is a packet by itself, and begins with its size and this mark.
+    mark = data.index(b"icpf", data.index(b"icpf") + 4)
+    data[mark : mark + 4] = bytes(4)
+    (tmp_path / "broken.mov").write_bytes(data)
+    report = checked(tmp_path / "broken.mov", "prores-hdr", frames="all")
+    assert "pictures-damaged" in rules(report, "error")
+    assert 0 < report.frames_measured < 6
 
 
 def pq_file(tmp_path: Path, planes, levels: tuple[int, int]) -> Path:

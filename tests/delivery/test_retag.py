@@ -406,6 +406,20 @@ def test_a_file_cut_short_is_refused(plain: dict[str, Path], tmp_path: Path, ori
     assert not (tmp_path / "out.mkv").exists()
 
 
+def test_matroska_that_cannot_be_read_to_its_end_is_refused(tmp_path: Path):
+    clip = PqClip()
+    noise = np.random.default_rng(1).integers(64, 940, (40, clip.height_px, clip.width_px))
+    whole = make_pq(tmp_path / "whole.mkv", clip, [grey(clip, luma) for luma in noise])
+    retagged(whole, tmp_path / "fine.mkv")
+    data = bytearray(whole.read_bytes())
+    # What a download that was never finished leaves in a file of its full length.
+    data[len(data) // 3 :] = bytes(len(data) - len(data) // 3)
+    (tmp_path / "spoiled.mkv").write_bytes(data)
+    with pytest.raises(InputError, match="damaged"):
+        retagged(tmp_path / "spoiled.mkv", tmp_path / "out.mkv")
+    assert not (tmp_path / "out.mkv").exists()
+
+
 @SUFFIXES
 def test_sound_that_begins_before_the_picture_is_kept(
     plain: dict[str, Path], tmp_path: Path, suffix: str

@@ -393,6 +393,19 @@ class TestDamage:
         with VideoReader(info, strict) as reader, pytest.raises(InputError, match="--strict"):
             list(reader)
 
+    def test_what_lies_behind_damage_in_matroska_is_lost_and_told(self, tmp_path):
+        data = bytearray(write_clip(tmp_path / "whole.mkv", H264).read_bytes())
+        options = ReadOptions()
+        with VideoReader(probe(tmp_path / "whole.mkv", options), options) as reader:
+            assert len(times(list(reader))) == 40 and not reader.damage
+        # What a download that was never finished leaves in a file of its full length.
+        data[len(data) // 3 :] = bytes(len(data) - len(data) // 3)
+        (tmp_path / "spoiled.mkv").write_bytes(data)
+        with VideoReader(probe(tmp_path / "spoiled.mkv", options), options) as reader:
+            found = len(times(list(reader)))
+            assert found < 30
+            assert abs(found + reader.damage.frames_lost - 40) <= 2
+
     def test_a_part_before_the_cut_is_whole(self, tmp_path):
         data = write_clip(tmp_path / "whole.mkv", H264).read_bytes()
         path = tmp_path / "cut.mkv"
