@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import av
 import av.error
 
-from sdr2hdr.errors import AlreadyHdrError, InputError, Notice
-from sdr2hdr.media.colour_codes import WIDE_TRANSFERS, transfer_name
+from sdr2hdr.errors import InputError, Notice
+from sdr2hdr.media.constancy import Constancy
 from sdr2hdr.media.damage import DamageCounter
 from sdr2hdr.media.early_end import unread_seconds
 from sdr2hdr.media.opening import open_input
@@ -65,13 +65,12 @@ class Decoder:
         self._expected: set[int] = set()
         self._has_given = False
         self._is_cut = False
-        self._tags: tuple[int, ...] | None = None
-        self._changes: dict[str, Notice] = {}
         video = info.video
-        self._start, self._end = (
+        start, self._end = (
             None if seconds is None else time_in_ticks(seconds, video.time_base, info.start_seconds)
             for seconds in (options.time_range.start_seconds, options.time_range.end_seconds)
         )
+        self._constancy = Constancy(info, options, start)
         self._counts_lost = video.codec in ONE_PACKET_A_FRAME and (
             video.codec == "mpeg2video" or video.field_order in ("progressive", "unknown")
         )
@@ -79,7 +78,7 @@ class Decoder:
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What was noticed while decoding."""
-        return (*self._clock.notices(self._info.start_seconds), *self._changes.values())
+        return (*self._clock.notices(self._info.start_seconds), *self._constancy.notices)
 
     @property
     def has_joined_clocks(self) -> bool:
@@ -294,9 +293,7 @@ class Decoder:
         self._count_lost(frame.pts)
         if self._has_guessed_times:
             self._place_by_dts(frame)
-        self._check_shape(frame)
-        self._check_tags(frame)
-        self._check_aspect(frame)
+        self._constancy.check(frame, self._stream.codec_context.sample_aspect_ratio)
         self._has_given = True
         self._last_pts = frame.pts
         return frame
@@ -361,64 +358,7 @@ class Decoder:
         pts = frame.dts if frame.pts is None else frame.pts
         if self._end is None or pts is None or pts < self._end:
             return False
-        return not self._has_shape(frame) or self._becomes_hdr(frame)
-
-    def _has_shape(self, frame: VideoFrame) -> bool:
-        video = self._info.video
-        found = (frame.width, frame.height, frame.format.name)
-        return found == (video.width_px, video.height_px, video.pixel_format)
-
-    def _becomes_hdr(self, frame: VideoFrame) -> bool:
-        return int(frame.color_trc) in WIDE_TRANSFERS and self._options.colour.transfer is None
-
-    def _check_shape(self, frame: VideoFrame) -> None:
-        video = self._info.video
-        if not self._has_shape(frame):
-            seconds = self._seconds(frame.pts)
-            when = "" if seconds is None else f" at {seconds:.3f} s"
-            raise InputError(
-                f"The video changes{when} from {video.width_px}x{video.height_px} "
-                f"{video.pixel_format} to {frame.width}x{frame.height} {frame.format.name}; "
-                "expected one size and format throughout. --end can choose what comes before."
-            )
-
-    def _check_tags(self, frame: VideoFrame) -> None:
-        tags = (
-            int(frame.color_primaries),
-            int(frame.color_trc),
-            int(frame.colorspace),
-            int(frame.color_range),
-        )
-        if self._tags is None:
-            self._tags = tags
-        elif tags != self._tags:
-            text = "The colour tags change at {}; the whole video is read as its beginning."
-            self._note_change("tags", text, frame)
-        if self._becomes_hdr(frame):
-            raise AlreadyHdrError(
-                f"The video becomes {transfer_name(tags[1])} at "
-                f"{self._seconds(frame.pts) or 0.0:.3f} s; expected SDR throughout. --transfer "
-                "says how to read it, --end can choose what comes before."
-            )
-
-    def _check_aspect(self, frame: VideoFrame) -> None:
-        """Note where broadcasts go from 4:3 to 16:9; other containers say one ratio for all."""
-        found = self._stream.codec_context.sample_aspect_ratio
-        written = self._info.video.sample_aspect_ratio
-        is_wanted = self._start is None or frame.pts is None or frame.pts >= self._start
-        if is_wanted and found and found != written and starts_anywhere(self._info.container):
-            there, here = (f"{each.numerator}:{each.denominator}" for each in (found, written))
-            text = (
-                f"The pixels' aspect ratio is {there} at {{}}; the whole video is written with "
-                f"{here}, that of its beginning."
-            )
-            self._note_change("aspect", text, frame)
-
-    def _note_change(self, kind: str, text: str, frame: VideoFrame) -> None:
-        """Note the first change of a kind; the text has a place for its time."""
-        if kind not in self._changes:
-            when = f"{self._seconds(frame.pts) or 0.0:.3f} s"
-            self._changes[kind] = Notice("warning", text.format(when))
+        return not self._constancy.can_be_read(frame)
 
     def _seconds(self, pts: int | None) -> float | None:
         if pts is None:
