@@ -30,7 +30,8 @@ _CPU_TILE_PX = 240
 small. With 1 MB of second-level cache a core and two threads, tiles of 128, 160, 240 and 320 px
 take 1.38, 1.37, 1.28 and 1.25 s (IRNet-2, 1920x1080, bf16), 1.95, 1.89, 1.82 and 1.80 s (the same,
 fp32), and 1.25, 1.25, 1.19 and 1.44 s (IRNet-5 x2, 960x540, bf16, 120 px instead of 128): medians
-of 3 to 9 turns. `sdr2hdr bench --tune` knows better."""
+of 3 to 9 turns. With AVX2 and 0.5 MB, IRNet-2 in fp32 takes 2.37, 2.33, 2.15 and 2.18 s.
+`sdr2hdr bench --tune` knows better."""
 
 _SMALLER_TILE_PX = 128
 """For more threads than `_MANY_THREADS`, and for ONNX Runtime, which takes 2.6 s for IRNet-2 at
