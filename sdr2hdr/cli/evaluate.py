@@ -79,6 +79,10 @@ def command(
     from sdr2hdr.quality.summary import ClipScores
 
     if flicker:
+        given = {"--frames": show_frames, "--linear-white": linear_white, "--threads": threads}
+        for name, value in given.items():
+            if value:
+                raise click.UsageError(f"{name} is of scores: it does not go with --flicker.")
         evaluate_flicker(console, reference, test, assume_pq=assume_pq, max_flicker=max_flicker)
         return
     if max_flicker is not None:

@@ -36,6 +36,8 @@ def test_the_gate_has_a_code_of_its_own(
     assert run([*arguments, "1000"]) == 0
     assert "shot from frame 0" in capsys.readouterr().out
     assert run(["evaluate", *map(str, converted), "--max-flicker", "2"]) == 2
+    for option in (["--frames"], ["--threads", "2"], ["--linear-white", "100"]):
+        assert run(["evaluate", *map(str, converted), "--flicker", *option]) == 2
 
 
 def test_another_length_is_refused(
