@@ -17,6 +17,8 @@ from clips import FLOWER, ClipRecipe, Tags, make_clip
 from sdr2hdr.cli import run
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.job_news import ConsoleListener
+from sdr2hdr.cli.standard_streams import FullOutputError
+from sdr2hdr.jobs.disk import full_disk_told
 from sdr2hdr.pipeline import Progress
 
 QUICK = ["--model", "bt2408", "--preset", "ultrafast"]
@@ -699,6 +701,34 @@ def test_results_that_a_full_disk_does_not_take_are_an_error_of_the_output(
     assert said.startswith("error: Standard output cannot be written: No space left on device")
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["convert", "--nope"]])
+def test_what_others_write_for_us_is_treated_alike_where_a_disk_is_full(arguments: list[str]):
+    command = [sys.executable, "-m", "sdr2hdr.cli", *arguments]
+    with FULL.open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        deaf = subprocess.run(command, stdout=full, stderr=full)
+    expected = 2 if "--nope" in arguments else 5
+    assert (done.returncode, deaf.returncode) == (expected, expected)
+    assert "fault" not in done.stderr
+
+
+def test_a_table_whose_reader_has_left_is_an_error_of_the_output():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "sdr2hdr.cli", "models"], stdout=writing, stderr=subprocess.PIPE
+    )
+    os.close(writing)
+    assert done.returncode == 5
+    assert done.stderr.startswith(b"error: Standard output was closed")
+
+
+def test_results_that_are_not_taken_are_not_laid_on_the_disk_of_the_job():
+    with pytest.raises(FullOutputError, match="No space left on device"), full_disk_told():
+        raise FullOutputError("No space left on device")
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
