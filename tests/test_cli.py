@@ -17,8 +17,6 @@ from clips import FLOWER, ClipRecipe, Tags, make_clip
 from sdr2hdr.cli import run
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.job_news import ConsoleListener
-from sdr2hdr.cli.standard_streams import FullOutputError
-from sdr2hdr.jobs.disk import full_disk_told
 from sdr2hdr.pipeline import Progress
 
 QUICK = ["--model", "bt2408", "--preset", "ultrafast"]
@@ -726,9 +724,22 @@ def test_a_table_whose_reader_has_left_is_an_error_of_the_output():
     assert done.stderr.startswith(b"error: Standard output was closed")
 
 
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
 def test_results_that_are_not_taken_are_not_laid_on_the_disk_of_the_job():
-    with pytest.raises(FullOutputError, match="No space left on device"), full_disk_told():
-        raise FullOutputError("No space left on device")
+    program = """if True:
+        from sdr2hdr.cli.console import Console
+        from sdr2hdr.cli.standard_streams import prepare_standard_streams
+        from sdr2hdr.jobs.disk import full_disk_told
+
+        prepare_standard_streams()
+        with full_disk_told():
+            Console(json=True).event("progress", {})
+        """
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert "FullOutputError" in done.stderr and "DiskFullError" not in done.stderr
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
