@@ -702,6 +702,47 @@ def test_results_that_a_full_disk_does_not_take_are_an_error_of_the_output(
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["convert", "--nope"]])
+def test_what_others_write_for_us_is_treated_alike_where_a_disk_is_full(arguments: list[str]):
+    command = [sys.executable, "-m", "sdr2hdr.cli", *arguments]
+    with FULL.open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        deaf = subprocess.run(command, stdout=full, stderr=full)
+    expected = 2 if "--nope" in arguments else 5
+    assert (done.returncode, deaf.returncode) == (expected, expected)
+    assert "fault" not in done.stderr
+
+
+def test_a_table_whose_reader_has_left_is_an_error_of_the_output():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "sdr2hdr.cli", "models"], stdout=writing, stderr=subprocess.PIPE
+    )
+    os.close(writing)
+    assert done.returncode == 5
+    assert done.stderr.startswith(b"error: Standard output was closed")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+def test_results_that_are_not_taken_are_not_laid_on_the_disk_of_the_job():
+    program = """if True:
+        from sdr2hdr.cli.console import Console
+        from sdr2hdr.cli.standard_streams import prepare_standard_streams
+        from sdr2hdr.jobs.disk import full_disk_told
+
+        prepare_standard_streams()
+        with full_disk_told():
+            Console(json=True).event("progress", {})
+        """
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert "FullOutputError" in done.stderr and "DiskFullError" not in done.stderr
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
 def test_messages_that_a_full_disk_does_not_take_end_no_work(clip: Path, tmp_path: Path):
     command = [sys.executable, "-m", "sdr2hdr.cli", "convert", clip, tmp_path / "o.mkv", *QUICK]
     with FULL.open("w") as full:

@@ -15,12 +15,7 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.signals import Terminated, raise_terminated, termination_signals
-from sdr2hdr.cli.standard_streams import (
-    FullOutputError,
-    let_go,
-    prepare_standard_streams,
-    write_to_stdout,
-)
+from sdr2hdr.cli.standard_streams import FullOutputError, let_go, prepare_standard_streams
 from sdr2hdr.errors import OutputError, Sdr2HdrError, StoppedError, UsageError
 from sdr2hdr.version import __version__
 
@@ -109,7 +104,7 @@ def code_of(console: Console, arguments: list[str]) -> int:
             check_working_folder()
             group.invoke(context)
         # A command has not ended well before all that it said is taken.
-        write_to_stdout("", flush=True)
+        print(end="", flush=True)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:

@@ -14,10 +14,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from sdr2hdr.cli.standard_streams import say_on_stderr, write_to_stdout
 from sdr2hdr.errors import Notice, OutputError, Sdr2HdrError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from sdr2hdr.pipeline import Progress
 
 __all__ = ["Console"]
@@ -69,13 +70,13 @@ class Console:
         """A message for people, on stderr."""
         self.record(text)
         if not self.quiet:
-            say_on_stderr(text)
+            print(text, file=sys.stderr)
 
     def detail(self, text: str) -> None:
         """A message for the curious: with `--verbose` only, always in the log."""
         self.record(text)
         if self.verbose and not self.quiet:
-            say_on_stderr(text)
+            print(text, file=sys.stderr)
 
     def notice(self, notice: Notice, source: Path | None = None) -> None:
         """A notice or warning about one input."""
@@ -90,7 +91,7 @@ class Console:
         """An error in one sentence, whatever the verbosity."""
         name = "" if source is None else f"{source}: "
         self.record(f"error: {name}{error}")
-        say_on_stderr(f"error: {name}{error}")
+        print(f"error: {name}{error}", file=sys.stderr)
         if self.json:
             about = {"text": str(error), "exit_code": error.exit_code}
             self.event("error", about | ({} if source is None else {"input": str(source)}))
@@ -108,7 +109,7 @@ class Console:
         place = self._keep_trace("".join(traceback.format_exception(error)))
         text = f"This is a fault of sdr2hdr ({type(error).__name__}: {error})."
         details = f"The details are in {place}." if place else "No file takes the details."
-        say_on_stderr(f"error: {name}{text} {details}")
+        print(f"error: {name}{text} {details}", file=sys.stderr)
         if self.json:
             about = {"text": text, "exit_code": 1, "log": place}
             self.event("error", about | ({} if source is None else {"input": str(source)}))
@@ -134,7 +135,22 @@ class Console:
 
     def result(self, text: str) -> None:
         """A result for people, on stdout."""
-        write_to_stdout(f"{text}\n", flush=False)
+        print(text)
+
+    def table(self, table: Table) -> None:
+        """A result for people, in columns as wide as the terminal allows."""
+        from rich.console import Console as RichConsole
+
+        class Terminal(RichConsole):
+            def on_broken_pipe(self) -> None:
+                # The one that is underway; rich would end the program, with a code of its own.
+                raise
+
+        terminal = Terminal()
+        if not terminal.is_terminal:
+            # A pipe or a file has no width: nothing is folded.
+            terminal = Terminal(width=400)
+        terminal.print(table)
 
     def event(self, kind: str, content: Mapping[str, object]) -> None:
         """A result for scripts: one JSON object, one line.
@@ -142,7 +158,7 @@ class Console:
         In ASCII, which every encoding of standard output holds: a name that is no text is escaped
         too, byte for byte as `os.fsdecode` gives it.
         """
-        write_to_stdout(f"{json.dumps({'event': kind, **content})}\n", flush=True)
+        print(json.dumps({"event": kind, **content}), flush=True)
 
     def record(self, text: str) -> None:
         """Repeat a message in the log file; one that cannot be written is given up, and said so."""

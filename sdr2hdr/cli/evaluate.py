@@ -291,7 +291,6 @@ def show_summary(console: Console, reference: HdrFrames, test: HdrFrames, clip: 
             },
         )
         return
-    from rich.console import Console as RichConsole
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -310,7 +309,7 @@ def show_summary(console: Console, reference: HdrFrames, test: HdrFrames, clip: 
             metric.unit,
             str(summary.frames),
         )
-    RichConsole().print(table)
+    console.table(table)
 
 
 def summary_content(summary: MetricSummary) -> dict[str, object]:

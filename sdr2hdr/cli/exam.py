@@ -141,7 +141,7 @@ def command(
     if console.json:
         console.event("exam", result_content(result))
     else:
-        show_tables(result)
+        show_tables(console, result)
     if markdown_path is not None:
         write(markdown_path, markdown(result).encode())
     if json_path is not None:
@@ -200,25 +200,20 @@ def publish_all(
             console.result(text)
 
 
-def show_tables(result: ExamResult) -> None:
+def show_tables(console: Console, result: ExamResult) -> None:
     """Print all tables."""
-    from rich.console import Console as RichConsole
     from rich.table import Table as RichTable
 
     from sdr2hdr.exam.tables import tables
 
-    terminal = RichConsole()
-    if not terminal.is_terminal:
-        # A pipe or a file has no width: nothing is folded.
-        terminal = RichConsole(width=400)
     for table in tables(result):
         drawn = RichTable(title=table.title, box=None, pad_edge=False, title_justify="left")
         for index, heading in enumerate(table.headings):
             drawn.add_column(heading, justify="right" if index else "left")
         for row in table.rows:
             drawn.add_row(*row)
-        terminal.print(drawn)
-        terminal.print()
+        console.table(drawn)
+        console.result("")
 
 
 def write(path: Path, content: bytes) -> None:

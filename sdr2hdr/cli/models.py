@@ -35,7 +35,6 @@ def command(console: Console, card_of: str | None, weights_dir: Path | None) -> 
         for method in methods:
             console.event("model", method)
         return
-    from rich.console import Console as RichConsole
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -51,7 +50,7 @@ def command(console: Console, card_of: str | None, weights_dir: Path | None) -> 
             "none yet" if method["weights"] is None else str(method["weights"]),
             str(method["licence"] or "-"),
         )
-    RichConsole().print(table)
+    console.table(table)
 
 
 def show_card(console: Console, name: str, weights_dir: Path | None) -> None:

@@ -6,31 +6,81 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 __all__ = [
     "FullOutputError",
     "let_go",
     "let_go_of_lost_terminals",
     "prepare_standard_streams",
-    "say_on_stderr",
-    "write_to_stdout",
 ]
 
 
 class FullOutputError(BrokenPipeError):
     """Standard output takes no more, a file on a full disk for one.
 
-    It ends a command as a reader that has left does, whatever the command is at.
+    It ends a command as a reader that has left does, whatever the command is at. Its number is that
+    of a pipe: a job that sees the one of a full disk takes its own for full.
     """
+
+    def __init__(self, reason: str | None) -> None:
+        super().__init__(errno.EPIPE, reason or os.strerror(errno.EPIPE))
+
+
+class _Results(io.TextIOWrapper):
+    """Standard output: what it does not take ends the command, whoever writes it."""
+
+    def write(self, text: str, /) -> int:
+        with _as_lost_reader():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _as_lost_reader():
+            super().flush()
+
+
+class _Messages(io.TextIOWrapper):
+    """Standard error: a message that a full disk does not take ends no work."""
+
+    def write(self, text: str, /) -> int:
+        with _without_room():
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with _without_room():
+            super().flush()
+
+
+@contextmanager
+def _as_lost_reader() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FullOutputError(error.strerror) from None
+
+
+@contextmanager
+def _without_room() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
 
 
 def prepare_standard_streams() -> None:
     """Make it safe to use standard streams that are closed or whose encoding lacks characters.
 
     What is said on a closed one goes nowhere, and ends no command. Standard output stays None when
-    it is closed: a video that is to go there must know.
+    it is closed: a video that is to go there must know. Afterwards standard output raises
+    `FullOutputError` where it takes no more, and standard error drops what it does not take.
     """
     for number in range(3):
         try:
@@ -43,43 +93,21 @@ def prepare_standard_streams() -> None:
         # `print` takes None for standard output, where a video or JSON may go.
         nowhere = Path(os.devnull)
         sys.stderr = nowhere.open("w", errors="backslashreplace")
+    elif isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = _Messages(**_settings(sys.stderr), errors=sys.stderr.errors)
+    # As standard error has it: a name that is no text in the terminal's encoding ends no command.
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # As standard error: a name that is no text in the terminal's encoding ends no command.
-        sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stdout = _Results(**_settings(sys.stdout), errors="backslashreplace")
 
 
-def write_to_stdout(text: str, *, flush: bool) -> None:
-    """Write a result.
-
-    Args:
-        text: All of it, line end included.
-        flush: Have it taken now, with all that was written before.
-
-    Raises:
-        FullOutputError: It is not taken.
-        BrokenPipeError: The reader has left.
-    """
-    try:
-        print(text, end="", flush=flush)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # Not `from error`: the full disk behind it is not the one that the job writes to.
-        raise FullOutputError(error.errno, error.strerror) from None
-
-
-def say_on_stderr(text: str) -> None:
-    """Say a message; one that a full disk does not take ends no work.
-
-    Raises:
-        BrokenPipeError: The reader has left.
-    """
-    try:
-        print(text, file=sys.stderr)
-    except BrokenPipeError:
-        raise
-    except OSError:
-        return
+def _settings(stream: io.TextIOWrapper) -> dict[str, Any]:
+    """Of a second stream over the same bytes, which Python's own `sys.__stdout__` holds open."""
+    return {
+        "buffer": stream.buffer,
+        "encoding": stream.encoding,
+        "line_buffering": stream.line_buffering,
+        "write_through": stream.write_through,
+    }
 
 
 def let_go(stream: TextIO) -> None:

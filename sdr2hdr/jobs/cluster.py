@@ -70,7 +70,7 @@ def cluster_executor(
     if job.cluster is None and job.workers is None:
         yield None
         return
-    with _client(job, conversion.options.engine.threads) as client:
+    with _client(job, conversion.options.engine.threads, stop) as client:
         order = _order(conversion, plan, job)
         executor = ClusterExecutor(client, order, listener, stop, is_local=job.workers is not None)
         try:
@@ -257,11 +257,12 @@ class ClusterExecutor:
 
 
 @contextmanager
-def _client(job: JobOptions, threads: int | None) -> Iterator[Client]:
+def _client(job: JobOptions, threads: int | None, stop: StopRequest) -> Iterator[Client]:
     """Connect to a cluster, or start one of this machine's.
 
     Raises:
         BackendUnavailableError: As `cluster_executor`.
+        StoppedError: The user wants an end, of which local workers that start have died.
     """
     try:
         from distributed import Client, LocalCluster
@@ -310,6 +311,7 @@ def _client(job: JobOptions, threads: int | None) -> Iterator[Client]:
             preload=[WORKER_MODULE],
         )
     except (OSError, RuntimeError) as error:
+        stop.check()
         raise BackendUnavailableError(
             f"The {job.workers} worker processes do not start ({_cause(error)}); expected room for "
             "them in memory and in the temporary folder, and of a program that calls `convert` "

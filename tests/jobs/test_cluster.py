@@ -205,7 +205,7 @@ def test_a_stop_keeps_what_is_finished(source: Path, whole: bytes, tmp_path: Pat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_local_workers_outlive_what_all_processes_of_a_command_are_sent():
-    with cluster._client(JobOptions(workers=1), threads=1) as client:
+    with cluster._client(JobOptions(workers=1), 1, StopRequest()) as client:
         before: Any = client.run(os.getpid)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             for worker in before.values():
@@ -262,6 +262,22 @@ def test_workers_that_do_not_start_are_no_fault_of_ours(
     conversion = prepare(source, tmp_path / "out.mkv", TWO_THREADS)
     with pytest.raises(BackendUnavailableError, match=r"do not start \(no room\)"):
         run.convert(conversion, JobOptions(workers=2))
+
+
+def test_workers_that_a_signal_ends_as_they_start_are_a_stop(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stop = StopRequest()
+
+    def failing(**options: object) -> None:
+        stop.ask(143)
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr("distributed.LocalCluster", failing)
+    conversion = prepare(source, tmp_path / "out.mkv", TWO_THREADS)
+    with pytest.raises(StoppedError) as stopped:
+        run.convert(conversion, JobOptions(workers=2), stop=stop)
+    assert stopped.value.exit_code == 143
 
 
 def test_errors_go_over_the_wire():
