@@ -72,6 +72,7 @@ class SplicedClock:
         self._timed = _timed(container)
         self._video = video_index
         self._offsets = deque([Fraction(0)], maxlen=2)
+        self._own_offset: dict[int, Fraction] = {}
         self._last: dict[int, Fraction] = {}
         self._steps: dict[int, Fraction] = {}
         self._waiting: list[Packet[Any]] = []
@@ -122,7 +123,7 @@ class SplicedClock:
     def _known_offset(self, index: int, seconds: Fraction) -> Fraction | None:
         """What moves a packet onto the joined clock, None if it has a new one.
 
-        At a joint the streams change over one after another.
+        At a joint the streams change over one after another, and none of them changes back.
         """
         if index not in self._timed or index not in self._last:
             # Subtitles and data are sparse, and a stream may begin late: the video is near by.
@@ -130,11 +131,17 @@ class SplicedClock:
             return min(self._offsets, key=lambda offset: abs(seconds + offset - near))
         last, latest = self._last[index], max(self._last.values())
         longest = LONGEST_SILENCE_SECONDS if len(self._timed) > 1 else HALF_A_TURN_SECONDS
-        for offset in reversed(self._offsets):
-            place = seconds + offset
-            if last - place <= LARGEST_STEP_BACK_SECONDS and place - latest <= longest:
-                return offset
-        return None
+        own, newest = self._own_offset[index], self._offsets[-1]
+        possible = [
+            offset
+            for offset in ((own,) if own == newest else (own, newest))
+            if last - seconds - offset <= LARGEST_STEP_BACK_SECONDS
+            and seconds + offset - latest <= longest
+        ]
+        if len(possible) < 2:
+            return possible[0] if possible else None
+        # The old clock and the new one are so near that both could be meant.
+        return min(possible, key=lambda offset: abs(seconds + offset - last))
 
     def _join(self, packet: Packet[Any], seconds: Fraction) -> Fraction:
         index = packet.stream.index
@@ -153,6 +160,7 @@ class SplicedClock:
             elif index in self._last:
                 self._steps[index] = place - self._last[index]
             self._last[index] = place
+            self._own_offset[index] = offset
         ticks = round(offset / packet.time_base)
         if ticks:
             packet.pts = None if packet.pts is None else packet.pts + ticks
