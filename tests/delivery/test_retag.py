@@ -420,6 +420,24 @@ def test_matroska_that_cannot_be_read_to_its_end_is_refused(tmp_path: Path):
     assert not (tmp_path / "out.mkv").exists()
 
 
+def test_a_last_picture_that_stays_long_is_no_damage(tmp_path: Path):
+    """Without a frame rate, its block has no duration: the file's own is all that tells of it."""
+    clip = PqClip()
+    source = make_pq(tmp_path / "plain.mkv", clip, flat_frames(clip, LEVELS))
+    slides = tmp_path / "slides.mkv"
+    with av.open(str(source)) as given, av.open(str(slides), "w") as output:
+        stream = output.add_stream_from_template(given.streams.video[0])
+        stream.codec_context.framerate = Fraction(0, 1)
+        found = [packet for packet in given.demux(video=0) if packet.size]
+        last = max(packet.pts or 0 for packet in found)
+        for packet in found:
+            if packet.pts == last:
+                packet.duration = round(3 / packet.time_base)
+            packet.stream = stream
+            output.mux(packet)
+    assert len(packets(retagged(slides, tmp_path / "out.mkv"))) == len(LEVELS)
+
+
 @SUFFIXES
 def test_sound_that_begins_before_the_picture_is_kept(
     plain: dict[str, Path], tmp_path: Path, suffix: str
