@@ -21,10 +21,15 @@ _LEAST_SECONDS = 0.5
 """Writers round durations, and count the last packet of a stream or not."""
 _MICROSECONDS = 1_000_000
 
-_SEGMENT, _CLUSTER, _VOID = 0x18538067, 0x1F43B675, 0xEC
-_IN_CLUSTER = frozenset({CRC_32, _VOID, 0xE7, 0xA7, 0xAB, 0xA3, 0xA0})
-"""What a cluster holds: time, position and size of the one before, blocks and groups of them
-(IDs of RFC 9559, clause 5.1.3, and RFC 8794, clause 11.3)."""
+_SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
+_IN_CLUSTER = frozenset({0xE7, 0xA7, 0xAB, 0xA3, 0xA0})
+"""Time, position, size of the one before, block, group of a block."""
+_IN_SEGMENT = frozenset(
+    {0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1254C367, 0x1941A469, 0x1043A770}
+)
+"""Seek head, information, tracks, cues, tags, attachments, chapters."""
+_KNOWN = _IN_CLUSTER | _IN_SEGMENT | {_CLUSTER, CRC_32, 0xEC}
+"""IDs of RFC 9559, clause 5.1, and of RFC 8794, clause 11.3: checksums and voids are anywhere."""
 
 
 def unread_seconds(path: Path, video_end_seconds: float) -> float:
@@ -57,13 +62,21 @@ def unread_seconds(path: Path, video_end_seconds: float) -> float:
 
 
 def _is_last(path: Path, position_bytes: int) -> bool:
-    """Whether a block lies in the last cluster of a file, and both are sound to their ends."""
+    """Whether a block lies in the last cluster of a file that is sound from there to its end."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             segment = next(e for e in elements_in(data) if e.identifier == _SEGMENT)
-            inside = elements_in(data, segment.content, segment.end)
-            *_, last = (e for e in inside if e.identifier == _CLUSTER)
-            held = {e.identifier for e in elements_in(data, last.content, last.end)}
+            place = segment.content
+            while place < segment.end:
+                element = next(elements_in(data, place, segment.end))
+                place = element.end
+                if element.identifier == _CLUSTER and element.start > position_bytes:
+                    return False
+                if element.identifier == _CLUSTER and element.end > position_bytes:
+                    # Of unknown size, it ends where the next one begins.
+                    place = element.content
+                elif element.identifier not in _KNOWN:
+                    return False
         except (ValueError, IndexError, StopIteration):
             return False
-        return last.content <= position_bytes < last.end and held <= _IN_CLUSTER
+        return True
