@@ -132,11 +132,16 @@ class SplicedClock:
         last, latest = self._last[index], max(self._last.values())
         longest = LONGEST_SILENCE_SECONDS if len(self._timed) > 1 else HALF_A_TURN_SECONDS
         own, newest = self._own_offset[index], self._offsets[-1]
+        steps_back = [(own, LARGEST_STEP_BACK_SECONDS)]
+        if own != newest:
+            # Sound that goes on behind the last picture overlaps that of the next recording.
+            is_video = index == self._video
+            longest_overlap = LARGEST_STEP_BACK_SECONDS if is_video else LONGEST_SILENCE_SECONDS
+            steps_back.append((newest, longest_overlap))
         possible = [
             offset
-            for offset in ((own,) if own == newest else (own, newest))
-            if last - seconds - offset <= LARGEST_STEP_BACK_SECONDS
-            and seconds + offset - latest <= longest
+            for offset, step_back in steps_back
+            if last - seconds - offset <= step_back and seconds + offset - latest <= longest
         ]
         if len(possible) < 2:
             return possible[0] if possible else None

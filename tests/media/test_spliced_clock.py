@@ -176,6 +176,13 @@ def test_sound_of_the_old_clock_stays_where_the_new_one_is_near(opened):
     assert len(opened[0].joined_at) == 1
 
 
+def test_sound_that_outlasts_the_picture_does_not_delay_the_next_sound(opened):
+    packets = [("video", 3.0), ("audio", 3.0), ("audio", 4.5), ("audio", 6.0), ("video", 0.0)]
+    found = placed(opened, [*packets, ("audio", 0.0), ("video", 0.04), ("audio", 0.04)])
+    assert found["video"] == pytest.approx([3.0, 3.04, 3.08])
+    assert found["audio"] == pytest.approx([3.0, 4.5, 6.0, 3.04, 3.08])
+
+
 def test_sound_alone_goes_on_where_the_picture_has_ended(opened):
     found = placed(opened, [("video", 50.0), ("audio", 50.0), ("audio", 3.0), ("audio", 3.04)])
     assert found["audio"] == pytest.approx([50.0, 50.04, 50.08])
