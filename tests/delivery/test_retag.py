@@ -438,6 +438,19 @@ def test_a_last_picture_that_stays_long_is_no_damage(tmp_path: Path):
     assert len(packets(retagged(slides, tmp_path / "out.mkv"))) == len(LEVELS)
 
 
+def test_recordings_put_together_are_joined_and_told(tmp_path: Path):
+    clip = PqClip(audio=True)
+    part = make_pq(tmp_path / "part.ts", clip, flat_frames(clip, LEVELS * 5))
+    spliced = tmp_path / "spliced.ts"
+    spliced.write_bytes(2 * part.read_bytes())
+    options = RetagOptions(assume_pq=True, mastering=P3_D65_1000)
+    summary = retag(spliced, tmp_path / "out.mkv", options)
+    assert any("clock jumps, first at 1.6" in notice.text for notice in summary.notices)
+    found = sorted(pts for pts, _, _ in packets(tmp_path / "out.mkv"))
+    steps = [later - earlier for earlier, later in pairwise(found)]
+    assert steps == [pytest.approx(Fraction(1, 25), abs=0.0011)] * (2 * 5 * len(LEVELS) - 1)
+
+
 @SUFFIXES
 def test_sound_that_begins_before_the_picture_is_kept(
     plain: dict[str, Path], tmp_path: Path, suffix: str
