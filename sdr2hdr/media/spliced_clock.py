@@ -34,6 +34,10 @@ HALF_A_TURN_SECONDS = Fraction(1 << 32, 90_000)
 """A longer step forward is one back, which libavformat has taken for the clock's turn: it counts
 90,000 ticks a second in 33 bits (Rec. ITU-T H.222.0, 2.4.3.7)."""
 
+LONGEST_REORDERING_SECONDS = Fraction(10)
+"""A picture is not shown later after its decoding (Rec. ITU-T H.222.0, 2.4.2.6): where two times of
+a packet are further apart, one of them is damaged."""
+
 MOST_WAITING = 1000
 """Packets that wait for the video to reach the new clock; they are read in the file's order, in
 which streams lie about a second apart."""
@@ -80,6 +84,8 @@ class SplicedClock:
 
     def placed(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
         """Take a packet, and give those whose place is known now, moved."""
+        if self._can_jump:
+            self._mend_times(packet)
         seconds = _seconds(packet)
         if not self._can_jump or seconds is None:
             yield packet
@@ -119,6 +125,19 @@ class SplicedClock:
             "recordings. What follows is joined to what comes before, alike in all streams."
         )
         return (Notice("warning", text),)
+
+    def _mend_times(self, packet: Packet[Any]) -> None:
+        """Keep a time that damage has changed from being taken for a new clock."""
+        index, pts, dts = packet.stream.index, packet.pts, packet.dts
+        if index not in self._last or pts is None or dts is None:
+            return
+        if abs(pts - dts) * packet.time_base <= LONGEST_REORDERING_SECONDS:
+            return
+        if self._known_offset(index, pts * packet.time_base) is None:
+            packet.pts = dts
+        else:
+            place = self._last[index] + self._steps.get(index, Fraction(0))
+            packet.dts = min(pts, round((place - self._own_offset[index]) / packet.time_base))
 
     def _known_offset(self, index: int, seconds: Fraction) -> Fraction | None:
         """What moves a packet onto the joined clock, None if it has a new one.

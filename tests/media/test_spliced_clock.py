@@ -183,6 +183,23 @@ def test_sound_that_outlasts_the_picture_does_not_delay_the_next_sound(opened):
     assert found["audio"] == pytest.approx([3.0, 4.5, 6.0, 3.04, 3.08])
 
 
+@pytest.mark.parametrize("damaged", ["pts", "dts"])
+@pytest.mark.parametrize("ticks", [-900_000_000, 900_000_000])
+def test_one_damaged_time_is_no_new_clock(opened, damaged, ticks):
+    clock, container = opened
+    found: list[tuple[int | None, int | None]] = []
+    for number in range(5):
+        packet = Packet(b"\0")
+        packet.stream, packet.time_base = container.streams.video[0], TICK
+        packet.pts = packet.dts = 3600 * number
+        packet.duration = 3600
+        if number == 2:
+            setattr(packet, damaged, ticks)
+        found += [(moved.pts, moved.dts) for moved in clock.placed(packet)]
+    assert found == [(3600 * number, 3600 * number) for number in range(5)]
+    assert clock.joined_at == []
+
+
 def test_sound_alone_goes_on_where_the_picture_has_ended(opened):
     found = placed(opened, [("video", 50.0), ("audio", 50.0), ("audio", 3.0), ("audio", 3.04)])
     assert found["audio"] == pytest.approx([50.0, 50.04, 50.08])
