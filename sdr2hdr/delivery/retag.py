@@ -139,6 +139,7 @@ def retag(
         notices=(
             *found.info.notices,
             *plan.notices,
+            *written.notices,
             *_notices(found, mastering, active_picture),
         ),
     )

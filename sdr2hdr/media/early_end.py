@@ -6,11 +6,13 @@ or nothing does.
 
 from __future__ import annotations
 
+import mmap
 from contextlib import suppress
 from pathlib import Path
 
 import av.error
 
+from sdr2hdr.media.ebml import CRC_32, elements_in
 from sdr2hdr.media.opening import open_input
 
 __all__ = ["unread_seconds"]
@@ -18,6 +20,16 @@ __all__ = ["unread_seconds"]
 _LEAST_SECONDS = 0.5
 """Writers round durations, and count the last packet of a stream or not."""
 _MICROSECONDS = 1_000_000
+
+_SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
+_IN_CLUSTER = frozenset({0xE7, 0xA7, 0xAB, 0xA3, 0xA0})
+"""Time, position, size of the one before, block, group of a block."""
+_IN_SEGMENT = frozenset(
+    {0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1254C367, 0x1941A469, 0x1043A770}
+)
+"""Seek head, information, tracks, cues, tags, attachments, chapters."""
+_KNOWN = _IN_CLUSTER | _IN_SEGMENT | {_CLUSTER, CRC_32, 0xEC}
+"""IDs of RFC 9559, clause 5.1, and of RFC 8794, clause 11.3: checksums and voids are anywhere."""
 
 
 def unread_seconds(path: Path, video_end_seconds: float) -> float:
@@ -28,13 +40,14 @@ def unread_seconds(path: Path, video_end_seconds: float) -> float:
         video_end_seconds: Where the last frame ends that could be read, on the file's own clock.
 
     Returns:
-        0 where something is read up to the duration that the file states.
+        0 where something is read up to the duration that the file states, or where nothing comes
+        after what is read: few blocks say how long they last, and the last picture may stay long.
     """
     with open_input(path) as container:
         if "matroska" not in container.format.name.split(",") or not container.duration:
             return 0.0
         duration = container.duration / _MICROSECONDS
-        end = video_end_seconds
+        end, position = video_end_seconds, None
         if duration - end < _LEAST_SECONDS:
             return 0.0
         with suppress(av.error.FFmpegError, OSError):
@@ -42,4 +55,28 @@ def unread_seconds(path: Path, video_end_seconds: float) -> float:
             for packet in container.demux():
                 if packet.pts is not None:
                     end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        return duration - end if duration - end >= _LEAST_SECONDS else 0.0
+                    position = packet.pos
+    if duration - end < _LEAST_SECONDS or (position is not None and _is_last(path, position)):
+        return 0.0
+    return duration - end
+
+
+def _is_last(path: Path, position_bytes: int) -> bool:
+    """Whether a block lies in the last cluster of a file that is sound from there to its end."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            segment = next(e for e in elements_in(data) if e.identifier == _SEGMENT)
+            place = segment.content
+            while place < segment.end:
+                element = next(elements_in(data, place, segment.end))
+                place = element.end
+                if element.identifier == _CLUSTER and element.start > position_bytes:
+                    return False
+                if element.identifier == _CLUSTER and element.end > position_bytes:
+                    # Of unknown size, it ends where the next one begins.
+                    place = element.content
+                elif element.identifier not in _KNOWN:
+                    return False
+        except (ValueError, IndexError, StopIteration):
+            return False
+        return True

@@ -14,7 +14,7 @@ import av
 import av.error
 from av.stream import Discard
 
-from sdr2hdr.errors import InputError, OutputError
+from sdr2hdr.errors import InputError, Notice, OutputError
 from sdr2hdr.media.chapter_reference import name_chapter_track
 from sdr2hdr.media.container_trial import refusal
 from sdr2hdr.media.early_end import unread_seconds
@@ -56,12 +56,14 @@ class RemuxSummary:
         key_frames: How many of them are key frames.
         copied_packets: Of all other streams.
         colour_added: Whether the stream's header lacked colour and was given it.
+        notices: What was found on the way.
     """
 
     frames: int
     key_frames: int
     copied_packets: int
     colour_added: bool
+    notices: tuple[Notice, ...]
 
 
 def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) -> RemuxSummary:
@@ -117,7 +119,8 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
         with _errors_told(path):
             output.start_encoding()
         shift = round(plan.shift_seconds / info.video.time_base)
-        for packet in _timed(_read(reader, stream, info.path)):
+        clock = SplicedClock(reader, stream.index)
+        for packet in _timed(_read(reader, stream, clock, info.path)):
             data = resignaller.packet(bytes(packet), is_key=packet.is_keyframe)
             copy = _with_data(packet, data, shift)
             copy.stream = target
@@ -139,7 +142,8 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
                 "file."
             )
         copied = sum(copier.counts.values())
-        return RemuxSummary(frames, key_frames, copied, resignaller.colour_added)
+        notices = clock.notices(info.start_seconds)
+        return RemuxSummary(frames, key_frames, copied, resignaller.colour_added, notices)
 
 
 def check_container(source: HdrSource, plan: StreamPlan) -> None:
@@ -195,8 +199,9 @@ def _describe(
         target.metadata["timecode"] = plan.timecode
 
 
-def _read(reader: InputContainer, stream: VideoStream, path: Path) -> Iterator[Packet]:
-    clock = SplicedClock(reader, stream.index)
+def _read(
+    reader: InputContainer, stream: VideoStream, clock: SplicedClock, path: Path
+) -> Iterator[Packet]:
     try:
         for packet in reader.demux(streams_with(reader, [stream])):
             for placed in clock.placed(packet):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,8 @@ CLEARLY_LIT = 32
 """Codes at 8 bits above black by which an edge must stand out from a bar."""
 
 LONE_TOLERANCE = 8
-"""The same for a sample with no other beside, above or below it that is outside the first two: the
-noise of a whole film has many such, and nothing that is meant to be seen is one faint sample."""
+"""The same for a sample of which none beside, above or below is outside the first two tolerances:
+the noise of a film has many such, and nothing that is meant to be seen is one faint sample."""
 
 RINGING_PX = 16
 RINGING_LUMA_TOLERANCE = 16
@@ -247,24 +248,25 @@ def _is_coloured(plane: np.ndarray, signal: CodedSignal, tolerance: int) -> np.n
 
 def _shows_light(luma: np.ndarray, signal: CodedSignal) -> np.ndarray:
     """Where luma, (..., H, W), is not black, but for lone faint samples."""
-    return _without_lone(
-        _is_bright(luma, signal, LUMA_TOLERANCE), _is_bright(luma, signal, LONE_TOLERANCE)
-    )
+    return _without_lone(partial(_is_bright, luma, signal), LUMA_TOLERANCE)
 
 
 def _shows_colour(plane: np.ndarray, signal: CodedSignal) -> np.ndarray:
     """Where chroma, (..., h, w), is not neutral, but for lone faint samples."""
-    return _without_lone(
-        _is_coloured(plane, signal, CHROMA_TOLERANCE),
-        _is_coloured(plane, signal, LONE_TOLERANCE),
-    )
+    return _without_lone(partial(_is_coloured, plane, signal), CHROMA_TOLERANCE)
 
 
-def _without_lone(found: np.ndarray, certain: np.ndarray) -> np.ndarray:
-    """What was found and is certain, or has its like beside, above or below it."""
+def _without_lone(outside: Callable[[int], np.ndarray], tolerance: int) -> np.ndarray:
+    """Where samples are outside a tolerance and either not faint or with one like them beside them.
+
+    Args:
+        outside: Gives the map of what is outside a number of codes at 8 bits.
+        tolerance: The number.
+    """
+    found = outside(tolerance)
     if not found.any():
         return found
-    backed = certain.copy()
+    backed = outside(LONE_TOLERANCE)
     backed[..., 1:] |= found[..., :-1]
     backed[..., :-1] |= found[..., 1:]
     backed[..., 1:, :] |= found[..., :-1, :]

@@ -37,8 +37,9 @@ _TYPES = frozenset((b"\x01", b"\x02", b"\x11", b"\x21"))
 _UNSAID = "eng"
 """What a track without `Language` is in (RFC 9559, 5.1.4.1.19)."""
 _UNKNOWN = "und"
-_LONGEST_TAG = 100
-"""So that the code with room has a size of one byte; the longest tags have some 35 (RFC 5646)."""
+_TAG = re.compile(r"[A-Za-z0-9-]{1,100}")
+"""RFC 5646, 2.1. The longest have some 35 characters; up to 100, the size of the code with room is
+one byte."""
 _WITH_ROOM = re.compile(rb"([^.]+)\.([^.]+)\.\.\.")
 _HEAD_BYTES = 16_000_000
 """Enough for what libavformat writes before the end of the tracks."""
@@ -49,7 +50,8 @@ def full_languages(path: Path, container: InputContainer) -> dict[int, str]:
 
     Args:
         path: The file.
-        container: The same file, open. A track whose code is not its stream's is left out.
+        container: The same file, open. A track whose code is not its stream's is left out, as is
+            what cannot be a tag.
     """
     if "matroska" not in container.format.name.split(","):
         return {}
@@ -61,8 +63,8 @@ def full_languages(path: Path, container: InputContainer) -> dict[int, str]:
     return {
         stream.index: tag
         for stream, (code, tag) in zip(container.streams, tracks, strict=False)
-        if tag not in ("", _UNKNOWN)
-        and len(tag) <= _LONGEST_TAG
+        if tag != _UNKNOWN
+        and _TAG.fullmatch(tag)
         and code == stream.metadata.get("language", _UNKNOWN)
     }
 

@@ -34,6 +34,10 @@ HALF_A_TURN_SECONDS = Fraction(1 << 32, 90_000)
 """A longer step forward is one back, which libavformat has taken for the clock's turn: it counts
 90,000 ticks a second in 33 bits (Rec. ITU-T H.222.0, 2.4.3.7)."""
 
+LONGEST_REORDERING_SECONDS = Fraction(10)
+"""A picture is not shown later after its decoding (Rec. ITU-T H.222.0, 2.4.2.6): where two times of
+a packet are further apart, one of them is damaged."""
+
 MOST_WAITING = 1000
 """Packets that wait for the video to reach the new clock; they are read in the file's order, in
 which streams lie about a second apart."""
@@ -72,6 +76,7 @@ class SplicedClock:
         self._timed = _timed(container)
         self._video = video_index
         self._offsets = deque([Fraction(0)], maxlen=2)
+        self._own_offset: dict[int, Fraction] = {}
         self._last: dict[int, Fraction] = {}
         self._steps: dict[int, Fraction] = {}
         self._waiting: list[Packet[Any]] = []
@@ -79,6 +84,8 @@ class SplicedClock:
 
     def placed(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
         """Take a packet, and give those whose place is known now, moved."""
+        if self._can_jump:
+            self._mend_times(packet)
         seconds = _seconds(packet)
         if not self._can_jump or seconds is None:
             yield packet
@@ -119,10 +126,23 @@ class SplicedClock:
         )
         return (Notice("warning", text),)
 
+    def _mend_times(self, packet: Packet[Any]) -> None:
+        """Keep a time that damage has changed from being taken for a new clock."""
+        index, pts, dts = packet.stream.index, packet.pts, packet.dts
+        if index not in self._last or pts is None or dts is None:
+            return
+        if abs(pts - dts) * packet.time_base <= LONGEST_REORDERING_SECONDS:
+            return
+        if self._known_offset(index, pts * packet.time_base) is None:
+            packet.pts = dts
+        else:
+            place = self._last[index] + self._steps.get(index, Fraction(0))
+            packet.dts = min(pts, round((place - self._own_offset[index]) / packet.time_base))
+
     def _known_offset(self, index: int, seconds: Fraction) -> Fraction | None:
         """What moves a packet onto the joined clock, None if it has a new one.
 
-        At a joint the streams change over one after another.
+        At a joint the streams change over one after another, and none of them changes back.
         """
         if index not in self._timed or index not in self._last:
             # Subtitles and data are sparse, and a stream may begin late: the video is near by.
@@ -130,11 +150,22 @@ class SplicedClock:
             return min(self._offsets, key=lambda offset: abs(seconds + offset - near))
         last, latest = self._last[index], max(self._last.values())
         longest = LONGEST_SILENCE_SECONDS if len(self._timed) > 1 else HALF_A_TURN_SECONDS
-        for offset in reversed(self._offsets):
-            place = seconds + offset
-            if last - place <= LARGEST_STEP_BACK_SECONDS and place - latest <= longest:
-                return offset
-        return None
+        own, newest = self._own_offset[index], self._offsets[-1]
+        steps_back = [(own, LARGEST_STEP_BACK_SECONDS)]
+        if own != newest:
+            # Sound that goes on behind the last picture overlaps that of the next recording.
+            is_video = index == self._video
+            longest_overlap = LARGEST_STEP_BACK_SECONDS if is_video else LONGEST_SILENCE_SECONDS
+            steps_back.append((newest, longest_overlap))
+        possible = [
+            offset
+            for offset, step_back in steps_back
+            if last - seconds - offset <= step_back and seconds + offset - latest <= longest
+        ]
+        if len(possible) < 2:
+            return possible[0] if possible else None
+        # The old clock and the new one are so near that both could be meant.
+        return min(possible, key=lambda offset: abs(seconds + offset - last))
 
     def _join(self, packet: Packet[Any], seconds: Fraction) -> Fraction:
         index = packet.stream.index
@@ -153,6 +184,7 @@ class SplicedClock:
             elif index in self._last:
                 self._steps[index] = place - self._last[index]
             self._last[index] = place
+            self._own_offset[index] = offset
         ticks = round(offset / packet.time_base)
         if ticks:
             packet.pts = None if packet.pts is None else packet.pts + ticks

@@ -420,6 +420,37 @@ def test_matroska_that_cannot_be_read_to_its_end_is_refused(tmp_path: Path):
     assert not (tmp_path / "out.mkv").exists()
 
 
+def test_a_last_picture_that_stays_long_is_no_damage(tmp_path: Path):
+    """Without a frame rate, its block has no duration: the file's own is all that tells of it."""
+    clip = PqClip()
+    source = make_pq(tmp_path / "plain.mkv", clip, flat_frames(clip, LEVELS))
+    slides = tmp_path / "slides.mkv"
+    with av.open(str(source)) as given, av.open(str(slides), "w") as output:
+        stream = output.add_stream_from_template(given.streams.video[0])
+        stream.codec_context.framerate = Fraction(0, 1)
+        found = [packet for packet in given.demux(video=0) if packet.size]
+        last = max(packet.pts or 0 for packet in found)
+        for packet in found:
+            if packet.pts == last:
+                packet.duration = round(3 / packet.time_base)
+            packet.stream = stream
+            output.mux(packet)
+    assert len(packets(retagged(slides, tmp_path / "out.mkv"))) == len(LEVELS)
+
+
+def test_recordings_put_together_are_joined_and_told(tmp_path: Path):
+    clip = PqClip(audio=True)
+    part = make_pq(tmp_path / "part.ts", clip, flat_frames(clip, LEVELS * 5))
+    spliced = tmp_path / "spliced.ts"
+    spliced.write_bytes(2 * part.read_bytes())
+    options = RetagOptions(assume_pq=True, mastering=P3_D65_1000)
+    summary = retag(spliced, tmp_path / "out.mkv", options)
+    assert any("clock jumps, first at 1.6" in notice.text for notice in summary.notices)
+    found = sorted(pts for pts, _, _ in packets(tmp_path / "out.mkv"))
+    steps = [later - earlier for earlier, later in pairwise(found)]
+    assert steps == [pytest.approx(Fraction(1, 25), abs=0.0011)] * (2 * 5 * len(LEVELS) - 1)
+
+
 @SUFFIXES
 def test_sound_that_begins_before_the_picture_is_kept(
     plain: dict[str, Path], tmp_path: Path, suffix: str

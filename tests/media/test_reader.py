@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +25,8 @@ from source_clips import (
 
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch, FrameTime
+from sdr2hdr.media.ebml import elements_in
+from sdr2hdr.media.matroska_languages import CLUSTER, SEGMENT
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import frame_planes
 from sdr2hdr.media.probe import probe
@@ -405,6 +408,28 @@ class TestDamage:
             found = len(times(list(reader)))
             assert found < 30
             assert abs(found + reader.damage.frames_lost - 40) <= 2
+
+    def test_a_duration_that_is_too_long_is_no_damage(self, tmp_path):
+        """Browsers record into clusters of unknown size, and measure the duration by the wall."""
+        clip = replace(H264, muxer_options={"cluster_time_limit": "500"})
+        data = write_clip(tmp_path / "plain.mkv", clip).read_bytes()
+        segment = next(e for e in elements_in(data) if e.identifier == SEGMENT)
+        recorded = bytearray(data)
+        clusters = [e for e in elements_in(data, segment.content) if e.identifier == CLUSTER]
+        assert len(clusters) > 1
+        for element in (segment, *clusters):
+            width = element.content - element.start - 4
+            unknown = (1 << 7 * width + 1) - 1
+            recorded[element.start + 4 : element.content] = unknown.to_bytes(width, "big")
+        # Duration (RFC 9559, 5.1.2.11), a float of 8 bytes, in milliseconds.
+        place = data.index(b"\x44\x89\x88") + 3
+        recorded[place : place + 8] = struct.pack(">d", 2500.0)
+        path = tmp_path / "recorded.mkv"
+        path.write_bytes(recorded)
+        options = ReadOptions()
+        with VideoReader(probe(path, options), options) as reader:
+            assert len(times(list(reader))) == 40
+            assert not reader.damage
 
     def test_a_part_before_the_cut_is_whole(self, tmp_path):
         data = write_clip(tmp_path / "whole.mkv", H264).read_bytes()

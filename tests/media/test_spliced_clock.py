@@ -162,11 +162,42 @@ def test_a_gap_in_the_video_alone_stays(opened):
 
 
 def test_sound_that_comes_first_waits_for_the_picture(opened):
-    # The last packet of the old clock may come behind the first of the new one, too.
     packets = [("video", 50.0), ("audio", 50.0), ("audio", 3.0), ("video", 50.04), ("video", 3.0)]
-    found = placed(opened, [*packets, ("audio", 50.04), ("audio", 3.04)])
+    found = placed(opened, [*packets, ("audio", 3.04)])
     assert found["video"] == pytest.approx([50.0, 50.04, 50.08])
-    assert found["audio"] == pytest.approx([50.0, 50.08, 50.04, 50.12])
+    assert found["audio"] == pytest.approx([50.0, 50.08, 50.12])
+
+
+def test_sound_of_the_old_clock_stays_where_the_new_one_is_near(opened):
+    packets = [("video", 3.0), ("audio", 2.96), ("video", 0.0), ("audio", 3.0), ("video", 0.04)]
+    found = placed(opened, [*packets, ("audio", 0.0), ("audio", 0.04)])
+    assert found["video"] == pytest.approx([3.0, 3.04, 3.08])
+    assert found["audio"] == pytest.approx([2.96, 3.0, 3.04, 3.08])
+    assert len(opened[0].joined_at) == 1
+
+
+def test_sound_that_outlasts_the_picture_does_not_delay_the_next_sound(opened):
+    packets = [("video", 3.0), ("audio", 3.0), ("audio", 4.5), ("audio", 6.0), ("video", 0.0)]
+    found = placed(opened, [*packets, ("audio", 0.0), ("video", 0.04), ("audio", 0.04)])
+    assert found["video"] == pytest.approx([3.0, 3.04, 3.08])
+    assert found["audio"] == pytest.approx([3.0, 4.5, 6.0, 3.04, 3.08])
+
+
+@pytest.mark.parametrize("damaged", ["pts", "dts"])
+@pytest.mark.parametrize("ticks", [-900_000_000, 900_000_000])
+def test_one_damaged_time_is_no_new_clock(opened, damaged, ticks):
+    clock, container = opened
+    found: list[tuple[int | None, int | None]] = []
+    for number in range(5):
+        packet = Packet(b"\0")
+        packet.stream, packet.time_base = container.streams.video[0], TICK
+        packet.pts = packet.dts = 3600 * number
+        packet.duration = 3600
+        if number == 2:
+            setattr(packet, damaged, ticks)
+        found += [(moved.pts, moved.dts) for moved in clock.placed(packet)]
+    assert found == [(3600 * number, 3600 * number) for number in range(5)]
+    assert clock.joined_at == []
 
 
 def test_sound_alone_goes_on_where_the_picture_has_ended(opened):

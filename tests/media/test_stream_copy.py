@@ -294,6 +294,14 @@ def test_full_language_tags_stay_in_matroska(tmp_path: Path):
     assert tracks[:2] == b"\xbf\x84" and tracks[2:6] == zlib.crc32(tracks[6:]).to_bytes(4, "little")
 
 
+def test_what_cannot_be_a_language_tag_is_left_out(tmp_path: Path):
+    plain = make_source(tmp_path / "plain.mkv", Source())
+    said = [("eng", "en-GB"), ("chi", "zh.Hant")]
+    target = tmp_path / "out.mkv"
+    convert_grey(with_full_languages(plain, tmp_path / "in.mkv", said), target)
+    assert track_languages(target) == [("eng", "en-GB"), ("chi", "")]
+
+
 def test_full_language_tags_become_codes_in_mp4(tmp_path: Path):
     plain = make_source(tmp_path / "plain.mkv", Source())
     said = [("eng", "en-GB"), ("por", "pt-BR")]
