@@ -10,8 +10,8 @@ __all__ = ["computes_bf16"]
 def computes_bf16(device: torch.device) -> bool:
     """Whether `device` multiplies bfloat16 in hardware.
 
-    CPUs do with AVX512-BF16 or AMX; on others torch emulates it, a hundred times slower than fp32.
-    CUDA devices do from compute capability 8.0 on.
+    CPUs do with AVX512-BF16 or AMX; on others it is emulated, which is slower than float32. CUDA
+    devices do from compute capability 8.0 on.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
