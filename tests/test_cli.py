@@ -680,10 +680,11 @@ def test_reader_that_leaves_is_an_error_of_the_output(
 
 
 FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
 """What every writer is told of a full disk by, on Linux."""
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@needs_full
 @pytest.mark.parametrize("arguments", [["--json"], ["--dry-run"], ["--json", "--strict"]])
 def test_results_that_a_full_disk_does_not_take_are_an_error_of_the_output(
     clip: Path, tmp_path: Path, arguments: list[str]
@@ -701,7 +702,7 @@ def test_results_that_a_full_disk_does_not_take_are_an_error_of_the_output(
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@needs_full
 @pytest.mark.parametrize("arguments", [["--help"], ["models"], ["convert", "--nope"]])
 def test_what_others_write_for_us_is_treated_alike_where_a_disk_is_full(arguments: list[str]):
     command = [sys.executable, "-m", "sdr2hdr.cli", *arguments]
@@ -724,7 +725,7 @@ def test_a_table_whose_reader_has_left_is_an_error_of_the_output():
     assert done.stderr.startswith(b"error: Standard output was closed")
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@needs_full
 def test_results_that_are_not_taken_are_not_laid_on_the_disk_of_the_job():
     program = """if True:
         from sdr2hdr.cli.console import Console
@@ -742,7 +743,7 @@ def test_results_that_are_not_taken_are_not_laid_on_the_disk_of_the_job():
     assert "FullOutputError" in done.stderr and "DiskFullError" not in done.stderr
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@needs_full
 def test_messages_that_a_full_disk_does_not_take_end_no_work(clip: Path, tmp_path: Path):
     command = [sys.executable, "-m", "sdr2hdr.cli", "convert", clip, tmp_path / "o.mkv", *QUICK]
     with FULL.open("w") as full:
@@ -753,7 +754,7 @@ def test_messages_that_a_full_disk_does_not_take_end_no_work(clip: Path, tmp_pat
     assert (tmp_path / "o.mkv").is_file()
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@needs_full
 def test_a_log_that_a_full_disk_does_not_take_is_given_up(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -81,6 +81,7 @@ def command(
         overwrite=overwrite,
         temp_dir=temp_dir,
     )
+    # Before the lock, which lies beside the output.
     check_target(source, target, overwrite=overwrite)
     with output_lock(target), progress(console, source) as on_frame:
         summary = retag(source, target, options, on_frame)

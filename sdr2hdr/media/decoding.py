@@ -17,7 +17,7 @@ from sdr2hdr.media.damage import DamageCounter
 from sdr2hdr.media.early_end import unread_seconds
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.source import SourceInfo
-from sdr2hdr.media.spliced_clock import SplicedClock, starts_anywhere, streams_with
+from sdr2hdr.media.spliced_clock import SplicedClock, starts_anywhere
 from sdr2hdr.media.timestamps import time_in_ticks
 from sdr2hdr.options import ReadOptions
 
@@ -148,7 +148,6 @@ class Decoder:
             raise
         self._stream.thread_type = "AUTO"
         self._stream.thread_count = self._options.threads or 0
-        self._read_streams = streams_with(self._container, [self._stream])
         self._clock = SplicedClock(self._container, self._stream.index)
         self._has_moved = False
 
@@ -262,11 +261,9 @@ class Decoder:
         errors = 0
         while True:
             try:
-                for packet in self._container.demux(self._read_streams):
+                for packet in self._clock.demuxed([self._stream]):
                     errors = 0
-                    for placed in self._clock.placed(packet):
-                        if placed.stream.index == self._stream.index:
-                            yield placed
+                    yield packet
                 return
             except av.error.InvalidDataError:
                 errors += 1

@@ -13,6 +13,7 @@ from pathlib import Path
 import av.error
 
 from sdr2hdr.media.ebml import CRC_32, elements_in
+from sdr2hdr.media.matroska_tracks import CLUSTER, SEGMENT, TRACKS, VOID
 from sdr2hdr.media.opening import open_input
 
 __all__ = ["unread_seconds"]
@@ -21,14 +22,13 @@ _LEAST_SECONDS = 0.5
 """Writers round durations, and count the last packet of a stream or not."""
 _MICROSECONDS = 1_000_000
 
-_SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
 _IN_CLUSTER = frozenset({0xE7, 0xA7, 0xAB, 0xA3, 0xA0})
 """Time, position, size of the one before, block, group of a block."""
 _IN_SEGMENT = frozenset(
-    {0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1254C367, 0x1941A469, 0x1043A770}
+    {0x114D9B74, 0x1549A966, TRACKS, 0x1C53BB6B, 0x1254C367, 0x1941A469, 0x1043A770}
 )
 """Seek head, information, tracks, cues, tags, attachments, chapters."""
-_KNOWN = _IN_CLUSTER | _IN_SEGMENT | {_CLUSTER, CRC_32, 0xEC}
+_KNOWN = _IN_CLUSTER | _IN_SEGMENT | {CLUSTER, CRC_32, VOID}
 """IDs of RFC 9559, clause 5.1, and of RFC 8794, clause 11.3: checksums and voids are anywhere."""
 
 
@@ -65,14 +65,14 @@ def _is_last(path: Path, position_bytes: int) -> bool:
     """Whether a block lies in the last cluster of a file that is sound from there to its end."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
-            segment = next(e for e in elements_in(data) if e.identifier == _SEGMENT)
+            segment = next(e for e in elements_in(data) if e.identifier == SEGMENT)
             place = segment.content
             while place < segment.end:
                 element = next(elements_in(data, place, segment.end))
                 place = element.end
-                if element.identifier == _CLUSTER and element.start > position_bytes:
+                if element.identifier == CLUSTER and element.start > position_bytes:
                     return False
-                if element.identifier == _CLUSTER and element.end > position_bytes:
+                if element.identifier == CLUSTER and element.end > position_bytes:
                     # Of unknown size, it ends where the next one begins.
                     place = element.content
                 elif element.identifier not in _KNOWN:

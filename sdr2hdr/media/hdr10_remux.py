@@ -32,7 +32,7 @@ from sdr2hdr.media.stream_plan import StreamPlan
 from sdr2hdr.signal import ColourRange
 
 if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
+    from av.container import OutputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
 
@@ -83,8 +83,9 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
     with ExitStack() as resources:
         reader = resources.enter_context(open_input(info.path))
         stream = next(s for s in reader.streams.video if s.index == info.video.index)
+        read = streams_with(reader, [stream])
         for other in reader.streams:
-            if other not in streams_with(reader, [stream]):
+            if other not in read:
                 other.discard = Discard.all
         signal = info.video.colour.signal
         colour = ColourCodes(int(signal.primaries), PQ_CODE, int(signal.matrix))
@@ -120,7 +121,7 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
             output.start_encoding()
         shift = round(plan.shift_seconds / info.video.time_base)
         clock = SplicedClock(reader, stream.index)
-        for packet in _timed(_read(reader, stream, clock, info.path)):
+        for packet in _timed(_read(stream, clock, info.path)):
             data = resignaller.packet(bytes(packet), is_key=packet.is_keyframe)
             copy = _with_data(packet, data, shift)
             copy.stream = target
@@ -199,14 +200,9 @@ def _describe(
         target.metadata["timecode"] = plan.timecode
 
 
-def _read(
-    reader: InputContainer, stream: VideoStream, clock: SplicedClock, path: Path
-) -> Iterator[Packet]:
+def _read(stream: VideoStream, clock: SplicedClock, path: Path) -> Iterator[Packet]:
     try:
-        for packet in reader.demux(streams_with(reader, [stream])):
-            for placed in clock.placed(packet):
-                if placed.size and placed.stream.index == stream.index:
-                    yield placed
+        yield from (packet for packet in clock.demuxed([stream]) if packet.size)
     except av.error.FFmpegError as error:
         raise InputError(f"{path} cannot be read to its end: {error.strerror}.") from error
 

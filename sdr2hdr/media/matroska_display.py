@@ -9,26 +9,14 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from sdr2hdr.media.ebml import (
-    CRC_32,
-    Element,
-    checksum_element,
-    element_bytes,
-    elements_in,
-    find_element,
-    uint_bytes,
-)
+from sdr2hdr.media.ebml import Element, element_bytes, elements_in, uint_bytes
+from sdr2hdr.media.matroska_tracks import TRACK_ENTRY, TRACK_TYPE, VOID, rewrite_tracks
 
 __all__ = ["write_display_size"]
 
-SEGMENT, TRACKS, TRACK_ENTRY, VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
+VIDEO, MAX_BLOCK_ADDITION_ID = 0xE0, 0x55EE
 DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
-TRACK_TYPE, MAX_BLOCK_ADDITION_ID = 0x83, 0x55EE
-VOID = 0xEC
-"""IDs of RFC 9559, clause 5.1, and RFC 8794, clause 11.3.2."""
-
-_HEAD_BYTES = 16_000_000
-"""Enough for what comes before the tracks; attachments come behind them."""
+"""IDs of RFC 9559, clause 5.1."""
 
 
 def write_display_size(
@@ -45,16 +33,17 @@ def write_display_size(
     Returns:
         Whether there was room for it.
     """
-    with path.open("r+b") as file:
-        head = file.read(_HEAD_BYTES)
-        *_, tracks = find_element(head, SEGMENT, TRACKS)
-        size = display_size(width_px, height_px, sample_aspect_ratio)
-        rewritten = _with_display_size(head, tracks, *size)
-        if rewritten is None:
-            return False
-        file.seek(tracks.content)
-        file.write(rewritten)
-    return True
+    size = display_size(width_px, height_px, sample_aspect_ratio)
+    found: list[bytes | None] = []
+
+    def described(head: bytes, element: Element) -> bytes:
+        raw = head[element.start : element.end]
+        if found or element.identifier != TRACK_ENTRY or not _is_video(head, element):
+            return raw
+        found.append(_rewritten_entry(head, element, *size))
+        return found[0] or raw
+
+    return rewrite_tracks(path, described) and any(found)
 
 
 def display_size(width_px: int, height_px: int, sample_aspect_ratio: Fraction) -> tuple[int, int]:
@@ -67,26 +56,6 @@ def display_size(width_px: int, height_px: int, sample_aspect_ratio: Fraction) -
     if width.denominator != 1 and height.denominator == 1:
         return width_px, int(height)
     return round(width), height_px
-
-
-def _with_display_size(head: bytes, tracks: Element, width: int, height: int) -> bytes | None:
-    parts: list[bytes] = []
-    done = False
-    for child in elements_in(head, tracks.content, tracks.end):
-        if child.identifier == CRC_32:
-            continue
-        raw = head[child.start : child.end]
-        if child.identifier == TRACK_ENTRY and not done and _is_video(head, child):
-            entry = _rewritten_entry(head, child, width, height)
-            if entry is None:
-                return None
-            raw, done = entry, True
-        parts.append(raw)
-    content = b"".join(parts)
-    first = next(elements_in(head, tracks.content, tracks.end))
-    if first.identifier == CRC_32:
-        content = checksum_element(content) + content
-    return content if done and len(content) == tracks.end - tracks.content else None
 
 
 def _is_video(head: bytes, entry: Element) -> bool:

@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdr2hdr.media.ebml import (
-    CRC_32,
-    Element,
-    checksum_element,
-    element_bytes,
-    elements_in,
-    find_element,
+from sdr2hdr.media.ebml import Element, element_bytes, elements_in
+from sdr2hdr.media.matroska_tracks import (
+    CLUSTER,
+    SEGMENT,
+    TRACK_ENTRY,
+    TRACK_TYPE,
+    TRACKS,
+    rewrite_tracks,
 )
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["full_languages", "language_with_room", "write_full_languages"]
 
-SEGMENT, TRACKS, CLUSTER, TRACK_ENTRY = 0x18538067, 0x1654AE6B, 0x1F43B675, 0xAE
-TRACK_TYPE, LANGUAGE, LANGUAGE_BCP47 = 0x83, 0x22B59C, 0x22B59D
+LANGUAGE, LANGUAGE_BCP47 = 0x22B59C, 0x22B59D
 """IDs of RFC 9559, clause 5.1."""
 
 _TYPES = frozenset((b"\x01", b"\x02", b"\x11", b"\x21"))
@@ -41,8 +41,6 @@ _TAG = re.compile(r"[A-Za-z0-9-]{1,100}")
 """RFC 5646, 2.1. The longest have some 35 characters; up to 100, the size of the code with room is
 one byte."""
 _WITH_ROOM = re.compile(rb"([^.]+)\.([^.]+)\.\.\.")
-_HEAD_BYTES = 16_000_000
-"""Enough for what libavformat writes before the end of the tracks."""
 
 
 def full_languages(path: Path, container: InputContainer) -> dict[int, str]:
@@ -81,18 +79,7 @@ def language_with_room(code: str | None, tag: str) -> str:
 
 def write_full_languages(path: Path) -> None:
     """Split the codes with room in a file that libavformat has just finished."""
-    with path.open("r+b") as file:
-        head = file.read(_HEAD_BYTES)
-        *_, tracks = find_element(head, SEGMENT, TRACKS)
-        children = list(elements_in(head, tracks.content, tracks.end))
-        old = b"".join(head[e.start : e.end] for e in children if e.identifier != CRC_32)
-        new = b"".join(_split(head, e) for e in children if e.identifier != CRC_32)
-        if new == old:
-            return
-        if children[0].identifier == CRC_32:
-            new = checksum_element(new) + new
-        file.seek(tracks.content)
-        file.write(new)
+    rewrite_tracks(path, _split)
 
 
 def _languages(data: mmap.mmap) -> Iterator[tuple[str, str]]:

@@ -186,7 +186,7 @@ class VideoReader:
         """
         place = wanted.start_pts * self._time_base / self._info.video.time_base
         starts = self._opened_decoder().starts_before(place, by_reading=wanted.by_reading)
-        for frames in iter(()) if wanted.from_beginning else starts:
+        for frames in () if wanted.from_beginning else starts:
             lead_in = LeadIn(place, self._counter)
             part = self._in_range(self._timed(lead_in.watched(frames)))
             first = next(part, None)

@@ -49,7 +49,7 @@ def starts_anywhere(format_name: str) -> bool:
 
 
 def streams_with(container: InputContainer, wanted: Iterable[Stream]) -> list[Stream]:
-    """The streams to read so that some of them can be placed on a `SplicedClock`.
+    """The streams that `SplicedClock.demuxed` reads to place the packets of some of them.
 
     Pictures and sound tell a jump of the clock from a gap in one stream.
     """
@@ -63,7 +63,7 @@ class SplicedClock:
     """Moves packets onto one clock that does not jump.
 
     Args:
-        container: The file. Its packets come in its order, those of all `streams_with` among them.
+        container: The file.
         video_index: Of the stream whose frames follow each other without a gap where clocks are
             joined.
 
@@ -72,6 +72,7 @@ class SplicedClock:
     """
 
     def __init__(self, container: InputContainer, video_index: int) -> None:
+        self._container = container
         self._can_jump = starts_anywhere(container.format.name)
         self._timed = _timed(container)
         self._video = video_index
@@ -82,8 +83,17 @@ class SplicedClock:
         self._waiting: list[Packet[Any]] = []
         self.joined_at: list[Fraction] = []
 
+    def demuxed(self, wanted: Iterable[Stream]) -> Iterator[Packet[Any]]:
+        """Read on, and give the packets of some streams, moved; also those that flush decoders."""
+        indices = {stream.index for stream in wanted}
+        for packet in self._container.demux(streams_with(self._container, wanted)):
+            yield from (each for each in self.placed(packet) if each.stream.index in indices)
+
     def placed(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
-        """Take a packet, and give those whose place is known now, moved."""
+        """Take a packet, and give those whose place is known now, moved.
+
+        Packets come in the file's order, those of all `streams_with` among them.
+        """
         if self._can_jump:
             self._mend_times(packet)
         seconds = _seconds(packet)

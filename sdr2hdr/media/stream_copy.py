@@ -240,14 +240,14 @@ class StreamCopier:
         copied = [stream for stream in self._source.streams if stream.index in self._targets]
         if not copied:
             return
-        streams = streams_with(self._source, copied)
+        read = streams_with(self._source, copied)
         for stream in self._source.streams:
-            if stream not in streams:
+            if stream not in read:
                 stream.discard = Discard.all
         start, end = self._plan.start_seconds, self._plan.end_seconds
         shown = None if start is None else ShownBefore(start + self._plan.shift_seconds)
         try:
-            for packet in self._placed(streams):
+            for packet in self._placed(copied):
                 at = self._seconds(packet.dts, packet)
                 if end is not None and at is not None and at > end + _LOOSE_INTERLEAVING_SECONDS:
                     return
@@ -263,15 +263,12 @@ class StreamCopier:
         if shown is not None:
             yield from shown.released()
 
-    def _placed(self, streams: list[Stream]) -> Iterator[Packet]:
+    def _placed(self, copied: list[Stream]) -> Iterator[Packet]:
         """The packets of the copied streams, on a clock that does not jump."""
         converted = (each for each in self._plan.streams if each.action == "convert")
         video = next((each.source.index for each in converted), -1)
         clock = SplicedClock(self._source, video)
-        for packet in self._source.demux(streams):
-            for placed in clock.placed(packet):
-                if placed.size and placed.stream.index in self._targets:
-                    yield placed
+        yield from (packet for packet in clock.demuxed(copied) if packet.size)
         yield from (each for each in clock.rest() if each.stream.index in self._targets)
 
     def _copy(self, packet: Packet) -> None:

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 
 from sdr2hdr.engine.frame_statistics import ChannelStatistics, band_moments, bands, moments
 from sdr2hdr.engine.tiling import tiles
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """torch adds up in as many parts as it has threads, and an engine's workers have one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def gathered(features: torch.Tensor, tile_px: int) -> ChannelStatistics:
@@ -53,7 +42,9 @@ def test_any_cut_gives_what_numpy_gives(tile_px, layout):
     ],
 )
 @pytest.mark.parametrize("size_px", [(1, 1), (9, 16), (83, 4000), (3, 9000)])
-def test_a_kept_map_is_measured_as_numpy_does(size_px, dtype, tolerance, layout, one_thread):
+def test_a_kept_map_is_measured_as_numpy_does(size_px, dtype, tolerance, layout):
+    # torch adds up in as many parts as it has threads, and an engine's workers have one.
+    torch.set_num_threads(1)
     values = 3.0 + torch.randn(2, 16, *size_px, generator=torch.Generator().manual_seed(8))
     whole = values.to(dtype).contiguous(memory_format=layout)
     statistics = ChannelStatistics.of(band_moments(band) for band in bands(whole))
