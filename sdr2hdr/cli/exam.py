@@ -17,6 +17,7 @@ from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.parameters import THREADS, output_options, weights_option
 from sdr2hdr.delivery.target_file import check_can_be_a_file, check_is_new
 from sdr2hdr.errors import OutputError, UsageError
+from sdr2hdr.whole_file import write_whole
 
 if TYPE_CHECKING:
     from sdr2hdr.exam.results import ExamResult
@@ -222,8 +223,6 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    from sdr2hdr.engine.user_cache import write_whole
-
     try:
         write_whole(path, content)
     except OSError as error:

@@ -24,6 +24,7 @@ from sdr2hdr.cli.signals import stop_on_signals
 from sdr2hdr.errors import OutputError, PartialFailureError, Sdr2HdrError, StoppedError
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.options import ConvertOptions, JobOptions
+from sdr2hdr.whole_file import is_taken
 
 __all__ = ["run_jobs"]
 
@@ -146,7 +147,6 @@ def without_existing(
     console: Console, jobs: list[Job], temp_dir: Path | None, *, dry_run: bool
 ) -> list[Job]:
     """Give the jobs whose output is not there yet; tell of the others, and end their work."""
-    from sdr2hdr.delivery.target_file import is_taken
     from sdr2hdr.jobs.ending import end_named
 
     wanted = []

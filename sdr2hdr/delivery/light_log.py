@@ -16,10 +16,11 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import TextIO
 
-from sdr2hdr.delivery.target_file import is_same_file, is_taken, publish, unfinished_file
+from sdr2hdr.delivery.target_file import is_same_file, publish, unfinished_file
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.frames import Timeline
 from sdr2hdr.quality.light_levels import FrameLight, LightLevels
+from sdr2hdr.whole_file import is_taken
 
 __all__ = ["LightLog", "LightLogRow", "check_log_is_new", "check_log_place"]
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdr2hdr.errors import OutputError
+from sdr2hdr.whole_file import is_taken, set_usual_permissions
 
 __all__ = [
     "abandoned_files",
@@ -20,7 +21,6 @@ __all__ = [
     "check_target",
     "check_temp_dir",
     "is_same_file",
-    "is_taken",
     "publish",
     "unfinished_file",
 ]
@@ -92,11 +92,6 @@ def check_temp_dir(folder: Path) -> None:
             f"{folder} cannot be a folder: {error.strerror}; --temp-dir names another."
         ) from error
     raise OutputError(f"The folder {folder} does not exist; create it or change --temp-dir.")
-
-
-def is_taken(target: Path) -> bool:
-    """Whether something has a name; a link counts, whether or not what it names is there now."""
-    return target.exists() or target.is_symlink()
 
 
 def is_same_file(first: Path, second: Path) -> bool:
@@ -224,15 +219,3 @@ def publish(
         unfinished.replace(target)
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror}.") from error
-
-
-def set_usual_permissions(path: Path) -> None:
-    """Undo the privacy of a temporary file: the permissions a new file gets by the umask.
-
-    Network shares and sticks are often mounted so that every file belongs to somebody else, with
-    permissions of the mount's own; nobody may change them there, and nobody need.
-    """
-    umask = os.umask(0)
-    os.umask(umask)
-    with suppress(OSError):
-        path.chmod(0o666 & ~umask)

@@ -13,12 +13,12 @@ from torch import nn
 from sdr2hdr.curves import CURVES, curve_names, load_curve
 from sdr2hdr.engine.curve_program import EnlargedCurve
 from sdr2hdr.engine.onnx_graph import module_to_onnx
-from sdr2hdr.engine.user_cache import write_whole
 from sdr2hdr.errors import ModelError, OutputError, Sdr2HdrError
 from sdr2hdr.networks.card import Form, ModelCard
 from sdr2hdr.networks.registry import NETWORKS, is_network, resolve_exactly
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.version import __version__
+from sdr2hdr.whole_file import is_taken, write_whole
 
 __all__ = ["CLOSENESS", "export_onnx"]
 
@@ -53,8 +53,7 @@ def export_onnx(
         WeightsError: Its weights are missing or corrupted.
     """
     try:
-        # A link counts, whether or not what it names is there now.
-        if (target.exists() or target.is_symlink()) and not overwrite:
+        if is_taken(target) and not overwrite:
             raise OutputError(f"{target} exists already; --overwrite replaces it.")
         if not target.parent.is_dir():
             raise OutputError(f"Folder {target.parent} does not exist; expected one to write to.")

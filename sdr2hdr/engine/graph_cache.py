@@ -10,8 +10,9 @@ from pathlib import Path
 
 from torch import nn
 
-from sdr2hdr.engine.user_cache import cache_folder, write_whole
+from sdr2hdr.engine.user_cache import cache_folder
 from sdr2hdr.version import __version__
+from sdr2hdr.whole_file import write_whole
 
 __all__ = ["GraphCache", "module_key"]
 

@@ -8,7 +8,8 @@ import platform
 from pathlib import Path
 
 from sdr2hdr.engine.placement import Placement
-from sdr2hdr.engine.user_cache import cache_folder, write_whole
+from sdr2hdr.engine.user_cache import cache_folder
+from sdr2hdr.whole_file import write_whole
 
 __all__ = [
     "CUDA_TILE_PX",

@@ -13,9 +13,9 @@ import pytest
 
 from sdr2hdr.delivery.light_log import check_log_is_new
 from sdr2hdr.delivery.target_file import check_target, publish, unfinished_file
-from sdr2hdr.engine.user_cache import write_whole
 from sdr2hdr.errors import OutputError
 from sdr2hdr.jobs.disk import write_text
+from sdr2hdr.whole_file import write_whole
 
 KILLED = """
 import os, signal, sys
