@@ -600,7 +600,7 @@ def test_names_that_are_no_text_are_names(
     log = tmp_path / "run.log"
 
     def done(*arguments: bytes | str | Path) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "sdr2hdr.cli", *arguments]
+        command = [sys.executable, "-m", "sdr2hdr", *arguments]
         done = subprocess.run(command, capture_output=True, env=os.environ | locale)
         assert done.returncode == 0, done.stderr
         return done
@@ -644,7 +644,7 @@ def test_closed_streams_end_no_command(
     code: int,
     lines_of_stdout: int | None,
 ):
-    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", clip, target, *QUICK, *options]
+    command = [sys.executable, "-m", "sdr2hdr", "convert", clip, target, *QUICK, *options]
     shell = ["sh", "-c", f'exec "$@" {closed}', "sh"]
     done = subprocess.run([*shell, *command], capture_output=True, cwd=tmp_path)
     assert done.returncode == code, done.stderr
@@ -662,7 +662,7 @@ def test_closed_streams_end_no_command(
 def test_reader_that_leaves_is_an_error_of_the_output(
     clip: Path, tmp_path: Path, arguments: list[str]
 ):
-    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", clip, tmp_path / "o.mkv", *QUICK]
+    command = [sys.executable, "-m", "sdr2hdr", "convert", clip, tmp_path / "o.mkv", *QUICK]
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -690,7 +690,7 @@ def test_results_that_a_full_disk_does_not_take_are_an_error_of_the_output(
     clip: Path, tmp_path: Path, arguments: list[str]
 ):
     source = tmp_path / "nosuch.mp4" if "--strict" in arguments else clip
-    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", source, tmp_path / "o.mkv", *QUICK]
+    command = [sys.executable, "-m", "sdr2hdr", "convert", source, tmp_path / "o.mkv", *QUICK]
     with FULL.open("w") as full:
         done = subprocess.run(
             [*command, *arguments], stdout=full, stderr=subprocess.PIPE, text=True
@@ -705,7 +705,7 @@ def test_results_that_a_full_disk_does_not_take_are_an_error_of_the_output(
 @needs_full
 @pytest.mark.parametrize("arguments", [["--help"], ["models"], ["convert", "--nope"]])
 def test_what_others_write_for_us_is_treated_alike_where_a_disk_is_full(arguments: list[str]):
-    command = [sys.executable, "-m", "sdr2hdr.cli", *arguments]
+    command = [sys.executable, "-m", "sdr2hdr", *arguments]
     with FULL.open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
         deaf = subprocess.run(command, stdout=full, stderr=full)
@@ -718,7 +718,7 @@ def test_a_table_whose_reader_has_left_is_an_error_of_the_output():
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "sdr2hdr.cli", "models"], stdout=writing, stderr=subprocess.PIPE
+        [sys.executable, "-m", "sdr2hdr", "models"], stdout=writing, stderr=subprocess.PIPE
     )
     os.close(writing)
     assert done.returncode == 5
@@ -745,7 +745,7 @@ def test_results_that_are_not_taken_are_not_laid_on_the_disk_of_the_job():
 
 @needs_full
 def test_messages_that_a_full_disk_does_not_take_end_no_work(clip: Path, tmp_path: Path):
-    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", clip, tmp_path / "o.mkv", *QUICK]
+    command = [sys.executable, "-m", "sdr2hdr", "convert", clip, tmp_path / "o.mkv", *QUICK]
     with FULL.open("w") as full:
         code = subprocess.run([*command, "--json"], stdout=subprocess.DEVNULL, stderr=full)
         again = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, stderr=full, text=True)
@@ -801,7 +801,7 @@ def test_a_working_folder_that_is_gone_is_said(
 
 def test_module_and_script_are_one_command():
     done = subprocess.run(
-        [sys.executable, "-m", "sdr2hdr.cli", "nosuch"], capture_output=True, text=True
+        [sys.executable, "-m", "sdr2hdr", "nosuch"], capture_output=True, text=True
     )
     assert done.returncode == 2
     assert "No such command" in done.stderr

@@ -199,7 +199,7 @@ def test_narrow_pictures_do_not_destroy_the_heap(tmp_path: Path, width: int, hei
     """x265 wrote past the end of its rows; in a process of its own, since that was aborted."""
     source = make_clip(tmp_path / "in.mkv", ClipRecipe(width_px=width, height_px=height))
     target = tmp_path / "out.mp4"
-    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", str(source), str(target)]
+    command = [sys.executable, "-m", "sdr2hdr", "convert", str(source), str(target)]
     done = subprocess.run([*command, "--model", "bt2408"], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert len(read_planes(target)[0]) == 6
@@ -257,7 +257,7 @@ def test_damaged_frames_are_counted_or_refused(tmp_path: Path):
 def test_killed_run_leaves_no_output_name(tmp_path: Path):
     target = tmp_path / "out.mkv"
     run = subprocess.Popen(
-        [sys.executable, "-m", "sdr2hdr.cli", "convert", FLOWER, target, "--model", "irnet2"],
+        [sys.executable, "-m", "sdr2hdr", "convert", FLOWER, target, "--model", "irnet2"],
         stderr=subprocess.DEVNULL,
     )
     while run.poll() is None and not list(tmp_path.iterdir()):

@@ -42,6 +42,7 @@ BELOW["report"] = BELOW["jobs"] | {"jobs"}
 BELOW["bench"] = BELOW["jobs"] | {"jobs", "networks", "curves", "overlap"}
 BELOW["exam"] = BELOW["training"] | {"training", "engine"}
 BELOW["cli"] = BASE | set(BELOW)
+BELOW["__main__"] = {"cli"}
 BELOW |= dict.fromkeys(BASE, BASE)
 
 HEAVY = {"torch", "onnx", "onnxruntime", "colour", "numpy", "av", "rich"}

@@ -166,7 +166,7 @@ def test_pictures_keep_an_odd_size(tmp_path: Path):
 
 def test_pipe_gives_y4m(tmp_path: Path):
     done = subprocess.run(
-        [sys.executable, "-m", "sdr2hdr.cli", "convert", FLOWER, "-", "--end", "0.1"],
+        [sys.executable, "-m", "sdr2hdr", "convert", FLOWER, "-", "--end", "0.1"],
         capture_output=True,
         check=True,
     )

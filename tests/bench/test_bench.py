@@ -117,7 +117,7 @@ def test_tuning_keeps_the_fastest_tile_for_the_engine():
 
 
 def run_bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sdr2hdr.cli", "bench", *arguments]
+    command = [sys.executable, "-m", "sdr2hdr", "bench", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -232,7 +232,7 @@ def test_what_cannot_be_reached_is_said(source: Path, tmp_path: Path, monkeypatc
 
 
 def test_a_wrong_address_is_said_in_one_line(source: Path, tmp_path: Path):
-    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", source, tmp_path / "out.mkv"]
+    command = [sys.executable, "-m", "sdr2hdr", "convert", source, tmp_path / "out.mkv"]
     done = subprocess.run(
         [*command, "--model", "bt2408", "--cluster", "foo"], capture_output=True, text=True
     )

@@ -373,7 +373,7 @@ def test_drain_finishes_only_what_is_soon_done(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signal_ends_in_good_order(tmp_path: Path, number: int, code: int):
     target = tmp_path / "out.mkv"
-    command = [sys.executable, "-m", "sdr2hdr.cli", "convert", FLOWER, target, "--json"]
+    command = [sys.executable, "-m", "sdr2hdr", "convert", FLOWER, target, "--json"]
     process = subprocess.Popen(
         [*command, "--model", "irnet2", "--preset", "ultrafast"],
         stdout=subprocess.PIPE,
@@ -401,7 +401,7 @@ def test_signal_ends_in_good_order(tmp_path: Path, number: int, code: int):
 def test_second_signal_stops_at_once(tmp_path: Path):
     target = tmp_path / "out.mkv"
     process = subprocess.Popen(
-        [sys.executable, "-m", "sdr2hdr.cli", "convert", FLOWER, target, "--model", "irnet2"],
+        [sys.executable, "-m", "sdr2hdr", "convert", FLOWER, target, "--model", "irnet2"],
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -1,4 +1,4 @@
-"""`python -m sdr2hdr.cli` is the command `sdr2hdr`."""
+"""`python -m sdr2hdr` is the command `sdr2hdr`."""
 
 from sdr2hdr.cli import main
 
