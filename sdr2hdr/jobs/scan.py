@@ -102,7 +102,7 @@ def scan_source(
             f"{info.path} has no frame in the part that was asked for; expected at least one. "
             "--start and --end choose the part."
         )
-    planned = _shots(found.shots, len(found.frame_pts))
+    planned = _shots(found.shots, found.fades, len(found.frame_pts))
     return Plan(
         source_path=info.path.absolute(),
         source=source,
@@ -131,10 +131,22 @@ def _single_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _shots(starts: list[FrameVerdict], frame_count: int) -> tuple[Shot, ...]:
+def _shots(
+    starts: list[FrameVerdict], fades: list[FoundFade], frame_count: int
+) -> tuple[Shot, ...]:
+    """The shots, where one that begins with a fade says so.
+
+    The detector looks two frames ahead, in which a fade of some seconds gains too little contrast
+    to be told from a cut; the finder has followed it to its end.
+    """
     ends = [*(start.frame for start in starts[1:]), frame_count]
+    rises = {fade.first_frame for fade in fades if fade.kind in ("from black", "from white")}
     return tuple(
-        Shot(start.frame, end - start.frame, start.transition)
+        Shot(
+            start.frame,
+            end - start.frame,
+            "fade" if start.transition == "cut" and start.frame in rises else start.transition,
+        )
         for start, end in zip(starts, ends, strict=True)
         if start.transition is not None
     )

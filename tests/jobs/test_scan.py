@@ -83,6 +83,17 @@ def test_shots_bars_times_and_segments_of_a_clip(tmp_path: Path):
     assert Plan.from_json(plan.to_json()) == plan
 
 
+def test_a_shot_that_comes_up_slowly_from_black_begins_with_a_fade(tmp_path: Path):
+    picture = scene(1, BARS) - 16.0
+    gains = [0.0] * 4 + [number / 100 for number in range(100)] + [1.0] * 6
+    lumas = [np.round(16 + gain * picture).astype(np.uint8) for gain in gains]
+    plan = scanned(make(tmp_path / "clip.mkv", lumas), SegmentRule())
+    _, shown = plan.shots
+    (fade,) = plan.fades
+    assert (shown.transition, shown.first_frame) == ("fade", fade.first_frame)
+    assert fade.kind == "from black"
+
+
 def test_batches_change_nothing(tmp_path: Path):
     path = three_shots(tmp_path / "clip.mkv")
     rule = SegmentRule(12, 8, 5)
