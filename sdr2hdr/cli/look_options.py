@@ -45,7 +45,8 @@ look_options = combined(
         "--dither/--no-dither",
         default=False,
         show_default=True,
-        help="Add noise of half a code before rounding to 10 bits; the same bytes each run.",
+        help="Add noise of half a code before rounding to 10 bits, against bands of that rounding, "
+        "not of the source; the same bytes each run.",
     ),
     click.option(
         "--verify-roundtrip",

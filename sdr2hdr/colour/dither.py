@@ -1,4 +1,7 @@
-"""Deterministic dither: noise of less than a code before rounding, so that gradients do not band.
+"""Deterministic dither: noise of less than a code before rounding, so that rounding does not band.
+
+It is of the size of the rounding to 10 bits. The steps of an 8-bit source are larger (1 to 7 codes
+between neighbours with the curves, widest in the dark) and stay as they are.
 
 The noise is one tile, the same for ever: integers hashed from their place, sharpened (each minus
 its neighbours) so that their power lies in fine detail where the eye is least sensitive, and
