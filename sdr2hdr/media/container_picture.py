@@ -14,9 +14,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from sdr2hdr.media import matroska_elements as matroska
 from sdr2hdr.media.colour_facts import ColourTags
-from sdr2hdr.media.ebml import Element, elements_in
+from sdr2hdr.media.ebml import Element, elements_named, uint_in
 from sdr2hdr.media.isobmff import Box, boxes_in
+from sdr2hdr.media.matroska_tracks import is_video, track_entries
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -32,15 +34,6 @@ CLAP = struct.Struct(">IIIIiIiI")
 """Width, height, and the centre's way to the right and down, each as two numbers of a fraction."""
 HDR_BOXES = frozenset({b"mdcv", b"SmDm", b"dvcC", b"dvvC", b"dvwC"})
 """Mastering display metadata and Dolby Vision configurations."""
-
-SEGMENT, TRACKS, CLUSTER = 0x18538067, 0x1654AE6B, 0x1F43B675
-TRACK_ENTRY, TRACK_TYPE, VIDEO, COLOUR = 0xAE, 0x83, 0xE0, 0x55B0
-MATRIX, RANGE, TRANSFER, PRIMARIES = 0x55B1, 0x55B9, 0x55BA, 0x55BB
-SITING_ACROSS, SITING_DOWN, MASTERING = 0x55B7, 0x55B8, 0x55D0
-CROP_LEFT, CROP_TOP, CROP_RIGHT, CROP_BOTTOM = 0x54CC, 0x54BB, 0x54DD, 0x54AA
-VIDEO_TRACK = 1
-SITINGS = {(1, 2): 0, (2, 2): 1, (1, 1): 2, (2, 1): 3}
-"""Matroska's horizontal and vertical siting (1 collocated, 2 half) as H.273's type."""
 
 
 @dataclass(frozen=True)
@@ -190,47 +183,30 @@ def _clap(content: bytes, width_px: int, height_px: int) -> Hidden:
 
 
 def _from_track_entry(head: bytes, place: int) -> ContainerPicture:
-    segment = next(e for e in elements_in(head) if e.identifier == SEGMENT)
-    for element in elements_in(head, segment.content, segment.end):
-        if element.identifier == CLUSTER:
-            break
-        if element.identifier == TRACKS:
-            videos = [e for e in _named(head, element, TRACK_ENTRY) if _is_video(head, e)]
-            video = next(_named(head, videos[place], VIDEO), None)
-            return ContainerPicture() if video is None else _video_element(head, video)
-    return ContainerPicture()
-
-
-def _named(data: bytes, parent: Element, identifier: int) -> Iterator[Element]:
-    for element in elements_in(data, parent.content, parent.end):
-        if element.identifier == identifier:
-            yield element
-
-
-def _is_video(data: bytes, entry: Element) -> bool:
-    return _number(data, entry, TRACK_TYPE, 0) == VIDEO_TRACK
-
-
-def _number(data: bytes, parent: Element, identifier: int, default: int) -> int:
-    element = next(_named(data, parent, identifier), None)
-    return default if element is None else int.from_bytes(data[element.content : element.end])
+    videos = [entry for entry in track_entries(head) if is_video(head, entry)]
+    video = next(elements_named(head, videos[place], matroska.VIDEO), None)
+    return ContainerPicture() if video is None else _video_element(head, video)
 
 
 def _video_element(data: bytes, video: Element) -> ContainerPicture:
-    sides = (CROP_LEFT, CROP_TOP, CROP_RIGHT, CROP_BOTTOM)
-    hidden = Hidden(*(Fraction(_number(data, video, side, 0)) for side in sides))
-    colour = next(_named(data, video, COLOUR), None)
+    sides = (matroska.CROP_LEFT, matroska.CROP_TOP, matroska.CROP_RIGHT, matroska.CROP_BOTTOM)
+    hidden = Hidden(*(Fraction(uint_in(data, video, side, 0)) for side in sides))
+    colour = next(elements_named(data, video, matroska.COLOUR), None)
     found = ContainerPicture() if colour is None else _colour_element(data, colour)
     return replace(found, hidden=hidden)
 
 
 def _colour_element(data: bytes, colour: Element) -> ContainerPicture:
-    colour_range = _number(data, colour, RANGE, 0)
+    colour_range = uint_in(data, colour, matroska.RANGE, 0)
     tags = ColourTags(
-        _number(data, colour, PRIMARIES, 2),
-        _number(data, colour, TRANSFER, 2),
-        _number(data, colour, MATRIX, 2),
-        colour_range if colour_range in (1, 2) else 0,
+        uint_in(data, colour, matroska.PRIMARIES, 2),
+        uint_in(data, colour, matroska.TRANSFER, 2),
+        uint_in(data, colour, matroska.MATRIX, 2),
+        colour_range if colour_range in (matroska.LIMITED_RANGE, matroska.FULL_RANGE) else 0,
     )
-    siting = (_number(data, colour, SITING_ACROSS, 0), _number(data, colour, SITING_DOWN, 0))
-    return ContainerPicture(tags, SITINGS.get(siting), any(_named(data, colour, MASTERING)))
+    siting = (
+        uint_in(data, colour, matroska.SITING_ACROSS, 0),
+        uint_in(data, colour, matroska.SITING_DOWN, 0),
+    )
+    has_mastering = any(elements_named(data, colour, matroska.MASTERING))
+    return ContainerPicture(tags, matroska.SITINGS.get(siting), has_mastering)

@@ -9,14 +9,13 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from sdr2hdr.media.ebml import Element, element_bytes, elements_in, uint_bytes
-from sdr2hdr.media.matroska_tracks import TRACK_ENTRY, TRACK_TYPE, VOID, rewrite_tracks
+from sdr2hdr.media import matroska_elements as matroska
+from sdr2hdr.media.ebml import VOID, Element, element_bytes, elements_in, uint_bytes
+from sdr2hdr.media.matroska_tracks import is_video, rewrite_tracks
 
 __all__ = ["write_display_size"]
 
-VIDEO, MAX_BLOCK_ADDITION_ID = 0xE0, 0x55EE
-DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
-"""IDs of RFC 9559, clause 5.1."""
+_DISPLAYED = frozenset({matroska.DISPLAY_WIDTH, matroska.DISPLAY_HEIGHT, matroska.DISPLAY_UNIT})
 
 
 def write_display_size(
@@ -38,7 +37,8 @@ def write_display_size(
 
     def described(head: bytes, element: Element) -> bytes:
         raw = head[element.start : element.end]
-        if found or element.identifier != TRACK_ENTRY or not _is_video(head, element):
+        is_track = element.identifier == matroska.TRACK_ENTRY
+        if found or not is_track or not is_video(head, element):
             return raw
         found.append(_rewritten_entry(head, element, *size))
         return found[0] or raw
@@ -58,11 +58,6 @@ def display_size(width_px: int, height_px: int, sample_aspect_ratio: Fraction) -
     return round(width), height_px
 
 
-def _is_video(head: bytes, entry: Element) -> bool:
-    kinds = [e for e in elements_in(head, entry.content, entry.end) if e.identifier == TRACK_TYPE]
-    return bool(kinds) and head[kinds[0].content : kinds[0].end] == b"\1"
-
-
 def _rewritten_entry(head: bytes, entry: Element, width: int, height: int) -> bytes | None:
     """The track entry in as many bytes as before; what only repeats a default makes room."""
     parts: list[bytes] = []
@@ -70,17 +65,18 @@ def _rewritten_entry(head: bytes, entry: Element, width: int, height: int) -> by
         raw = head[child.start : child.end]
         if child.identifier == VOID:
             continue
-        if child.identifier == MAX_BLOCK_ADDITION_ID and head[child.content : child.end] == b"\0":
+        is_default = head[child.content : child.end] == b"\0"
+        if child.identifier == matroska.MAX_BLOCK_ADDITION_ID and is_default:
             continue
-        if child.identifier == VIDEO:
+        if child.identifier == matroska.VIDEO:
             kept = [
                 head[e.start : e.end]
                 for e in elements_in(head, child.content, child.end)
-                if e.identifier not in (DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT)
+                if e.identifier not in _DISPLAYED
             ]
-            kept.append(element_bytes(DISPLAY_WIDTH, uint_bytes(width)))
-            kept.append(element_bytes(DISPLAY_HEIGHT, uint_bytes(height)))
-            raw = element_bytes(VIDEO, b"".join(kept))
+            kept.append(element_bytes(matroska.DISPLAY_WIDTH, uint_bytes(width)))
+            kept.append(element_bytes(matroska.DISPLAY_HEIGHT, uint_bytes(height)))
+            raw = element_bytes(matroska.VIDEO, b"".join(kept))
         parts.append(raw)
     content = b"".join(parts)
     spare = entry.end - entry.content - len(content)
@@ -89,7 +85,7 @@ def _rewritten_entry(head: bytes, entry: Element, width: int, height: int) -> by
     if spare:
         size_width = 1 if spare < 100 else 4
         content += element_bytes(VOID, bytes(spare - 1 - size_width), size_width)
-    return element_bytes(TRACK_ENTRY, content, _size_width(entry))
+    return element_bytes(matroska.TRACK_ENTRY, content, _size_width(entry))
 
 
 def _size_width(element: Element) -> int:
