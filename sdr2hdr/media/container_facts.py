@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sdr2hdr.media import matroska_elements as matroska
 from sdr2hdr.media.ebml import Element, elements_in
 from sdr2hdr.media.hdr_facts import HdrFacts, StoredMastering
-from sdr2hdr.media.isobmff import Box, boxes_in
+from sdr2hdr.media.isobmff import Box, boxes_of_sample_entry, sample_entries, track_box
 from sdr2hdr.media.matroska_tracks import track_entries
 from sdr2hdr.media.missing_bytes import missing_bytes
 from sdr2hdr.media.stream_facts import mastering_from_st2086
@@ -22,8 +21,6 @@ from sdr2hdr.media.stream_facts import mastering_from_st2086
 __all__ = ["ContainerFacts", "read_container_facts"]
 
 UNSPECIFIED = 2
-SAMPLE_ENTRY_CHILDREN_AT = 86
-"""ISO/IEC 14496-12:2022, 12.1.3."""
 
 
 @dataclass(frozen=True)
@@ -61,41 +58,17 @@ def read_container_facts(path: Path, container: str, track_id: int) -> Container
         fault = f"cut short, {missing} bytes are missing" if missing else ""
         try:
             if form == "mp4":
-                return replace(_movie(data, track_id), fault=fault)
+                entry = next(sample_entries(data, track_box(data, track_id)))
+                return replace(_sample_entry(data, entry), fault=fault)
             return ContainerFacts(form, _colour(data, track_entries(data)[track_id]), fault=fault)
         except (ValueError, struct.error, IndexError, StopIteration) as error:
             return ContainerFacts(form, fault=str(error) or type(error).__name__)
 
 
-def _movie(data: mmap.mmap, track_id: int) -> ContainerFacts:
-    movie = _inside(data, Box(b"", 0, 0, len(data)), b"moov")
-    for track in boxes_in(data, movie.content, movie.end):
-        if track.name != b"trak":
-            continue
-        header = _inside(data, track, b"tkhd")
-        place = 20 if data[header.content] == 1 else 12
-        if struct.unpack_from(">I", data, header.content + place)[0] != track_id:
-            continue
-        table = _inside(data, track, b"mdia", b"minf", b"stbl", b"stsd")
-        entry = next(boxes_in(data, table.content + 8, table.end))
-        return _sample_entry(data, entry)
-    raise ValueError(f"There is no track {track_id}.")
-
-
-def _inside(data: mmap.mmap, box: Box, *path: bytes) -> Box:
-    for name in path:
-        found = (child for child in boxes_in(data, box.content, box.end) if child.name == name)
-        inner = next(found, None)
-        if inner is None:
-            raise ValueError(f"There is no {name.decode()} box.")
-        box = inner
-    return box
-
-
 def _sample_entry(data: mmap.mmap, entry: Box) -> ContainerFacts:
     facts: dict[str, object] = {}
     boxes: list[str] = []
-    for box in _children(data, entry):
+    for box in boxes_of_sample_entry(data, entry):
         boxes.append(box.name.decode("latin-1"))
         content = data[box.content : box.end]
         if box.name == b"colr" and content[:4] in (b"nclx", b"nclc"):
@@ -114,14 +87,6 @@ def _sample_entry(data: mmap.mmap, entry: Box) -> ContainerFacts:
         entry.name.decode("latin-1"),
         tuple(boxes),
     )
-
-
-def _children(data: mmap.mmap, entry: Box) -> Iterator[Box]:
-    """Boxes of a sample entry, up to what is no box: QuickTime ends lists with four zeros."""
-    try:
-        yield from boxes_in(data, entry.start + SAMPLE_ENTRY_CHILDREN_AT, entry.end)
-    except ValueError:
-        return
 
 
 def _content(data: mmap.mmap, parent: Element) -> dict[int, Element]:

@@ -6,7 +6,6 @@ Boxes: ISO/IEC 14496-12:2022, 12.1.6 (`clli`); elements: RFC 9559, 5.1.4.1.28.16
 from __future__ import annotations
 
 import mmap
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from sdr2hdr.media.hdr10_sei import (
     record_unit_places,
     unit_places,
 )
-from sdr2hdr.media.isobmff import Box, boxes_in
+from sdr2hdr.media.isobmff import boxes_of_sample_entry, sample_entries, track_box
 from sdr2hdr.media.matroska_tracks import is_video, track_entries
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.streams import choose_video
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Checksum", "LevelPlace", "LevelPlaces", "find_level_places"]
 
-VISUAL_SAMPLE_ENTRY_BYTES = 86
 BLOCK_HEADER_BYTES = 64
 """Generously: what lies between a packet's position and its data in Matroska."""
 LEVELS_BYTES = 4
@@ -155,42 +153,12 @@ def _header_places(data: mmap.mmap, codec: str, start: int, end: int) -> Iterato
 
 
 def _sample_entry_places(data: mmap.mmap, codec: str, track_id: int) -> Iterator[LevelPlace]:
-    movie = _inside(data, Box(b"", 0, 0, len(data)), b"moov")
-    for track in boxes_in(data, movie.content, movie.end):
-        if track.name != b"trak" or _track_id(data, track) != track_id:
-            continue
-        descriptions = _inside(data, track, b"mdia", b"minf", b"stbl", b"stsd")
-        for entry in boxes_in(data, descriptions.content + 8, descriptions.end):
-            for box in _children(data, entry):
-                if box.name == b"clli":
-                    yield LevelPlace("container", "both", box.content, LEVELS_BYTES)
-                elif box.name in (b"hvcC", b"av1C"):
-                    yield from _header_places(data, codec, box.content, box.end)
-
-
-def _children(data: mmap.mmap, entry: Box) -> Iterator[Box]:
-    """Boxes inside a visual sample entry, up to what is no box (QuickTime ends lists with 0)."""
-    try:
-        yield from boxes_in(data, entry.start + VISUAL_SAMPLE_ENTRY_BYTES, entry.end)
-    except ValueError:
-        return
-
-
-def _track_id(data: mmap.mmap, track: Box) -> int:
-    header = _inside(data, track, b"tkhd")
-    # Version 1 has 64-bit times before the ID.
-    offset = 20 if data[header.content] == 1 else 12
-    (number,) = struct.unpack_from(">I", data, header.content + offset)
-    return number
-
-
-def _inside(data: mmap.mmap, box: Box, *path: bytes) -> Box:
-    for name in path:
-        found = next((b for b in boxes_in(data, box.content, box.end) if b.name == name), None)
-        if found is None:
-            raise ValueError(f"There is no box {name.decode('latin-1')}.")
-        box = found
-    return box
+    for entry in sample_entries(data, track_box(data, track_id)):
+        for box in boxes_of_sample_entry(data, entry):
+            if box.name == b"clli":
+                yield LevelPlace("container", "both", box.content, LEVELS_BYTES)
+            elif box.name in (b"hvcC", b"av1C"):
+                yield from _header_places(data, codec, box.content, box.end)
 
 
 def _matroska_places(data: mmap.mmap, codec: str, number: int) -> Iterator[LevelPlace]:

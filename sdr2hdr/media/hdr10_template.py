@@ -23,7 +23,13 @@ from sdr2hdr.media.av_log import captured_av_log
 from sdr2hdr.media.container_trial import codec_name
 from sdr2hdr.media.ebml import CRC_32, element_bytes, elements_in, uint_bytes
 from sdr2hdr.media.hdr10_sei import HdrSei
-from sdr2hdr.media.isobmff import boxes_in, find_box, make_box
+from sdr2hdr.media.isobmff import (
+    VISUAL_SAMPLE_ENTRY_BYTES,
+    boxes_in,
+    children_start,
+    find_box,
+    make_box,
+)
 from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
 from sdr2hdr.media.track_template import mastering_element
 
@@ -37,8 +43,6 @@ _SHELLS = {"hevc": "mp4", "av1": "mp4", "ffv1": "matroska"}
 
 _DESCRIPTIONS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 _REPLACED_BOXES = frozenset({b"mdcv", b"clli", b"SmDm", b"CoLL"})
-_STSD_FIELDS_BYTES = 8
-_VISUAL_SAMPLE_ENTRY_BYTES = 86
 
 _EMPTY_CLUSTER = element_bytes(
     matroska.CLUSTER, element_bytes(matroska.CLUSTER_TIMESTAMP, uint_bytes(0))
@@ -92,9 +96,9 @@ def _shell(stream: VideoStream) -> str:
 def _with_boxes(header: bytes, sei: HdrSei) -> bytes:
     """A header whose only sample entry has our `mdcv` and `clli` and none of its own."""
     parents = find_box(header, _DESCRIPTIONS)
-    entry = next(boxes_in(header, parents[-1].content + _STSD_FIELDS_BYTES, parents[-1].end))
-    content = bytearray(header[entry.start : entry.start + _VISUAL_SAMPLE_ENTRY_BYTES])
-    end = entry.start + _VISUAL_SAMPLE_ENTRY_BYTES
+    entry = next(boxes_in(header, children_start(parents[-1]), parents[-1].end))
+    end = entry.start + VISUAL_SAMPLE_ENTRY_BYTES
+    content = bytearray(header[entry.start : end])
     for box in boxes_in(header, end, entry.end):
         end = box.end
         is_kept = box.name == b"mdcv" and sei.mastering is None
