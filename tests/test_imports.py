@@ -38,7 +38,6 @@ BELOW["jobs"] = (
     | {"pipeline", "conversion", "range_summary", "output"}
     | {"delivery", "media", "quality", "engine"}
 )
-BELOW["report"] = BELOW["jobs"] | {"jobs"}
 BELOW["bench"] = BELOW["jobs"] | {"jobs", "networks", "curves", "overlap"}
 BELOW["exam"] = BELOW["training"] | {"training", "engine"}
 BELOW["cli"] = BASE | set(BELOW)
