@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from sdr2hdr.media import matroska_elements as matroska
-from sdr2hdr.media.ebml import VOID, Element, element_bytes, elements_in, uint_bytes
+from sdr2hdr.media.ebml import VOID, Element, element_bytes, elements_in, uint_bytes, uint_in
 from sdr2hdr.media.matroska_tracks import is_video, rewrite_tracks
 
 __all__ = ["write_display_size"]
@@ -18,21 +18,16 @@ __all__ = ["write_display_size"]
 _DISPLAYED = frozenset({matroska.DISPLAY_WIDTH, matroska.DISPLAY_HEIGHT, matroska.DISPLAY_UNIT})
 
 
-def write_display_size(
-    path: Path, width_px: int, height_px: int, sample_aspect_ratio: Fraction
-) -> bool:
+def write_display_size(path: Path, sample_aspect_ratio: Fraction) -> bool:
     """Describe non-square pixels in the first video track.
 
     Args:
         path: A file that libavformat has just finished.
-        width_px: Of the picture that is shown, in its own pixels.
-        height_px: Likewise.
         sample_aspect_ratio: Width to height of a pixel.
 
     Returns:
         Whether there was room for it.
     """
-    size = display_size(width_px, height_px, sample_aspect_ratio)
     found: list[bytes | None] = []
 
     def described(head: bytes, element: Element) -> bytes:
@@ -40,7 +35,7 @@ def write_display_size(
         is_track = element.identifier == matroska.TRACK_ENTRY
         if found or not is_track or not is_video(head, element):
             return raw
-        found.append(_rewritten_entry(head, element, *size))
+        found.append(_rewritten_entry(head, element, sample_aspect_ratio))
         return found[0] or raw
 
     return rewrite_tracks(path, described) and any(found)
@@ -58,7 +53,19 @@ def display_size(width_px: int, height_px: int, sample_aspect_ratio: Fraction) -
     return round(width), height_px
 
 
-def _rewritten_entry(head: bytes, entry: Element, width: int, height: int) -> bytes | None:
+def _shown_px(head: bytes, video: Element) -> tuple[int, int]:
+    """Width and height of what cropping leaves, whose displayed size is said (RFC 9559, 11.1)."""
+
+    def px(identifier: int) -> int:
+        return uint_in(head, video, identifier, 0)
+
+    return (
+        px(matroska.PIXEL_WIDTH) - px(matroska.CROP_LEFT) - px(matroska.CROP_RIGHT),
+        px(matroska.PIXEL_HEIGHT) - px(matroska.CROP_TOP) - px(matroska.CROP_BOTTOM),
+    )
+
+
+def _rewritten_entry(head: bytes, entry: Element, sample_aspect_ratio: Fraction) -> bytes | None:
     """The track entry in as many bytes as before; what only repeats a default makes room."""
     parts: list[bytes] = []
     for child in elements_in(head, entry.content, entry.end):
@@ -69,6 +76,7 @@ def _rewritten_entry(head: bytes, entry: Element, width: int, height: int) -> by
         if child.identifier == matroska.MAX_BLOCK_ADDITION_ID and is_default:
             continue
         if child.identifier == matroska.VIDEO:
+            width, height = display_size(*_shown_px(head, child), sample_aspect_ratio)
             kept = [
                 head[e.start : e.end]
                 for e in elements_in(head, child.content, child.end)

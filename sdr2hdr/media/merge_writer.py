@@ -146,13 +146,7 @@ class MergeWriter:
         with writing_errors_told(self._path):
             self._copier.finish()
             self._output.close()
-            complete_description(
-                self._path,
-                self._plan,
-                self._video.width_px - self._video.crop_right_px,
-                self._video.height_px - self._video.crop_bottom_px,
-                self._video.sample_aspect_ratio,
-            )
+            complete_description(self._path, self._plan, self._video.sample_aspect_ratio)
         self._finished = True
         self._resources.close()
         return WrittenSummary(

@@ -46,16 +46,12 @@ def muxer_options(
     }
 
 
-def complete_description(
-    path: Path, plan: StreamPlan, width_px: int, height_px: int, sample_aspect_ratio: Fraction
-) -> None:
+def complete_description(path: Path, plan: StreamPlan, sample_aspect_ratio: Fraction) -> None:
     """Put into a file that libavformat has just finished what it leaves out.
 
     Args:
         path: The file.
         plan: Of the file.
-        width_px: Of the picture that is shown, in its own pixels.
-        height_px: Likewise.
         sample_aspect_ratio: Width to height of a pixel.
 
     Raises:
@@ -67,4 +63,4 @@ def complete_description(
         return
     write_full_languages(path)
     if sample_aspect_ratio != 1:
-        write_display_size(path, width_px, height_px, sample_aspect_ratio)
+        write_display_size(path, sample_aspect_ratio)
