@@ -1,6 +1,6 @@
 """HDR facts in the container: boxes of MP4 and MOV, elements of Matroska.
 
-Written apart from what writes them, so that a mistake there is not made here again.
+What they say is read apart from what writes it, so that a mistake there is not made here again.
 """
 
 from __future__ import annotations

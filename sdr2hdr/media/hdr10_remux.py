@@ -17,12 +17,12 @@ from sdr2hdr.errors import InputError, Notice, OutputError
 from sdr2hdr.media.container_trial import refusal
 from sdr2hdr.media.early_end import unread_seconds
 from sdr2hdr.media.hdr10_sei import HdrSei
-from sdr2hdr.media.hdr10_signalling import ColourCodes, Resignaller
 from sdr2hdr.media.hdr10_template import described_stream
 from sdr2hdr.media.hdr_source import HdrSource
 from sdr2hdr.media.metadata import container_tags, stream_tags
 from sdr2hdr.media.muxing import complete_description, muxer_options
 from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.resignalling import ColourCodes, Resignaller
 from sdr2hdr.media.spliced_clock import SplicedClock, streams_with
 from sdr2hdr.media.stream_copy import StreamCopier
 from sdr2hdr.media.stream_plan import StreamPlan

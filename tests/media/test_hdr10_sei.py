@@ -28,8 +28,8 @@ from sdr2hdr.media.hdr10_sei import (
     with_emulation,
     with_hdr_sei,
 )
-from sdr2hdr.media.hdr10_signalling import Resignaller
 from sdr2hdr.media.mastering import P3_D65_1000
+from sdr2hdr.media.resignalling import Resignaller
 
 MASTERING = P3_D65_1000.mdcv_payload()
 LIGHT = content_light_payload(1000, 203)
