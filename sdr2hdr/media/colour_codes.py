@@ -5,8 +5,10 @@ from __future__ import annotations
 from sdr2hdr.signal import ChromaSiting, Matrix, Primaries, Transfer
 
 __all__ = [
+    "HLG_CODE",
     "MATRICES",
     "NEAREST_SITINGS",
+    "PQ_CODE",
     "PRIMARIES",
     "TRANSFERS",
     "UNKNOWN_CODES",
@@ -44,7 +46,9 @@ TRANSFERS = {
 }
 """H.273 (07/2021), Table 3: camera curves are shown on a BT.1886 display."""
 
-WIDE_TRANSFERS = frozenset({16, 18})
+PQ_CODE, HLG_CODE = 16, 18
+"""H.273 (07/2021), Table 3: SMPTE ST 2084, ARIB STD-B67."""
+WIDE_TRANSFERS = frozenset({PQ_CODE, HLG_CODE})
 
 MATRICES = {0: Matrix.RGB, 1: Matrix.BT709, 5: Matrix.BT601, 6: Matrix.BT601}
 """H.273 (07/2021), Table 4."""

@@ -14,6 +14,7 @@ import av.error
 from av.stream import Discard
 
 from sdr2hdr.errors import InputError, Notice, OutputError
+from sdr2hdr.media.colour_codes import PQ_CODE
 from sdr2hdr.media.container_trial import refusal
 from sdr2hdr.media.early_end import unread_seconds
 from sdr2hdr.media.hdr10_sei import HdrSei
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from sdr2hdr.media.source import VideoInfo
 
 __all__ = ["RemuxSummary", "check_container", "remux_hdr10"]
-
-PQ_CODE = 16
-"""Rec. ITU-T H.273 (07/2021), Table 3."""
 
 _AV_RANGE = {ColourRange.LIMITED: 1, ColourRange.FULL: 2}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -128,7 +127,7 @@ class LetterboxFinder:
         for number in range(len(batch.timeline)):
             if self._picture == Rectangle(0, 0, *size):
                 return
-            frame = _one_frame(batch, number)
+            frame = batch.part(number, number + 1)
             is_look = self._taken % FRAMES_BETWEEN_LOOKS == 0
             self._taken += 1
             known = self._picture
@@ -146,17 +145,6 @@ class LetterboxFinder:
         seen = np.zeros(self._lit.shape, bool)
         seen[known.top : known.bottom, known.left : known.right] = True
         return _active(seen, self._lit, self._across)
-
-
-def _one_frame(batch: CodedBatch, number: int) -> CodedBatch:
-    one = slice(number, number + 1)
-    return replace(
-        batch,
-        luma=batch.luma[one],
-        cb=batch.cb[one],
-        cr=batch.cr[one],
-        timeline=replace(batch.timeline, frames=batch.timeline.frames[one]),
-    )
 
 
 def _grown(known: Rectangle | None, seen: np.ndarray) -> Rectangle | None:

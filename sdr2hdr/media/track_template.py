@@ -17,6 +17,7 @@ from av.container import InputContainer
 
 from sdr2hdr.media import matroska_elements as matroska
 from sdr2hdr.media.av_log import captured_av_log
+from sdr2hdr.media.colour_codes import PQ_CODE
 from sdr2hdr.media.ebml import (
     DOC_TYPE,
     DOC_TYPE_READ_VERSION,
@@ -32,8 +33,8 @@ from sdr2hdr.signal import ChromaSiting, CodedSignal, ColourRange, Subsampling, 
 
 __all__ = ["TRANSFER_CODES", "mastering_element", "open_track_template"]
 
-TRANSFER_CODES = {Transfer.PQ: 16}
-"""Rec. ITU-T H.273 (07/2021), Table 3."""
+TRANSFER_CODES = {Transfer.PQ: PQ_CODE}
+"""Those of what is written."""
 
 _CODEC_IDS = {
     "hevc": "V_MPEGH/ISO/HEVC",
