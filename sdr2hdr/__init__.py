@@ -20,13 +20,14 @@ __all__ = ["ConvertOptions", "__version__", "convert"]
 
 
 def convert(source: Path, target: Path, options: ConvertOptions) -> ConversionSummary:
-    """Convert one SDR video file to HDR10.
+    """Convert one SDR video file to HDR10, as `sdr2hdr convert` does.
 
     Args:
         source: A video file that PyAV can decode.
         target: A name ending in .mkv, .mp4, .m4v or .mov; it appears only when the file is whole.
             What is finished before that lies in a hidden folder beside it, and the same call goes
-            on with it.
+            on with it. Or a sequence of pictures such as "shot_%06d.exr", or "-" for Y4M on
+            standard output.
         options: Method, scale, and how to read, compute and encode.
 
     Raises:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -30,7 +30,7 @@ from sdr2hdr.conversion import Conversion
 from sdr2hdr.engine.temporal import ShotMemory
 from sdr2hdr.engine.transfer import PlaneDownload, PlaneUpload
 from sdr2hdr.frames import CodedBatch, FrameTime, Rectangle, RgbBatch
-from sdr2hdr.media.letterbox import is_black_outside
+from sdr2hdr.media.blackness import is_black_outside
 from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.output import Sink
 from sdr2hdr.overlap import Overlap, PipelineStage
@@ -241,23 +241,10 @@ def _parts_of(batches: Iterator[CodedBatch] | VideoReader, span: FrameSpan) -> I
         for start, stop in pairwise(places):
             if start in span.shots:
                 shot = start
-            part = _frames_of(batch, start - number, stop - number)
+            part = batch.part(start - number, stop - number)
             yield _Decoded(start, part, start < span.first_frame, shot)
             shot = None
         number = end
-
-
-def _frames_of(batch: CodedBatch, start: int, stop: int) -> CodedBatch:
-    """Some of a batch's frames."""
-    if (start, stop) == (0, len(batch.timeline)):
-        return batch
-    return replace(
-        batch,
-        luma=batch.luma[start:stop],
-        cb=batch.cb[start:stop],
-        cr=batch.cr[start:stop],
-        timeline=replace(batch.timeline, frames=batch.timeline.frames[start:stop]),
-    )
 
 
 def _shared_picture(batch: CodedBatch, picture: Rectangle | None) -> Rectangle | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, overload
 
@@ -124,6 +124,16 @@ class CodedBatch:
             )
         if len(self.timeline) != frames:
             raise ValueError(f"{len(self.timeline)} frame times for {frames} frames.")
+
+    def part(self, start: int, stop: int) -> CodedBatch:
+        """The frames from one to before another, counted from 0; they share the planes."""
+        if (start, stop) == (0, len(self.timeline)):
+            return self
+        some = slice(start, stop)
+        timeline = replace(self.timeline, frames=self.timeline.frames[some])
+        return replace(
+            self, luma=self.luma[some], cb=self.cb[some], cr=self.cr[some], timeline=timeline
+        )
 
     def __repr__(self) -> str:
         return f"CodedBatch(luma={tuple(self.luma.shape)} {self.luma.dtype}, {self.signal})"

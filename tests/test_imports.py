@@ -13,7 +13,7 @@ import sdr2hdr
 
 PACKAGE = Path(sdr2hdr.__file__).parent
 
-BASE = {"signal", "frames", "options", "errors", "heap", "version", "whole_file"}
+BASE = {"signal", "frames", "options", "errors", "heap", "version", "whole_file", "strict_json"}
 BELOW = {
     "overlap": BASE,
     "colour": BASE,
@@ -38,7 +38,6 @@ BELOW["jobs"] = (
     | {"pipeline", "conversion", "range_summary", "output"}
     | {"delivery", "media", "quality", "engine"}
 )
-BELOW["report"] = BELOW["jobs"] | {"jobs"}
 BELOW["bench"] = BELOW["jobs"] | {"jobs", "networks", "curves", "overlap"}
 BELOW["exam"] = BELOW["training"] | {"training", "engine"}
 BELOW["cli"] = BASE | set(BELOW)

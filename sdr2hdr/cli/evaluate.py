@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.counting import counted
 from sdr2hdr.cli.parameters import ANY_PATH, POSITIVE_NUMBER, THREADS, output_options
 from sdr2hdr.errors import InputError, Notice
 
@@ -91,7 +90,7 @@ def command(
     with (
         open_hdr(reference, assume_pq=assume_pq) as reference_file,
         open_hdr(test, assume_pq=assume_pq) as test_file,
-        progress(console, test, frame_count(reference_file, test_file)) as advance,
+        counted(console, test.name, frame_count(reference_file, test_file)) as advance,
     ):
         check_sizes(reference_file, test_file)
         say_notices(console, reference_file, test_file, linear_white)
@@ -118,7 +117,7 @@ def evaluate_flicker(
 
     with (
         open_hdr(test, assume_pq=assume_pq) as converted,
-        progress(console, test, converted.frame_count) as advance,
+        counted(console, test.name, converted.frame_count) as advance,
     ):
         for notice in converted.notices:
             console.notice(notice, test)
@@ -327,30 +326,3 @@ def summary_content(summary: MetricSummary) -> dict[str, object]:
 def number_text(metric: Metric, value: float | None) -> str:
     """A score with as many digits as mean something; "-" for none."""
     return "-" if value is None else f"{value:.{metric.decimals}f}"
-
-
-@contextmanager
-def progress(console: Console, test: Path, total: int | None) -> Iterator[Callable[[], None]]:
-    """Show how many frames have been compared: a bar on a terminal, else nothing."""
-    if console.json or console.quiet or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console as RichConsole
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=RichConsole(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task(test.name, total=total)
-        yield lambda: bar.advance(task)

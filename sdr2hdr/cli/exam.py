@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.counting import counted
 from sdr2hdr.cli.parameters import THREADS, output_options, weights_option
 from sdr2hdr.delivery.target_file import check_can_be_a_file, check_is_new
 from sdr2hdr.errors import OutputError, UsageError
@@ -136,7 +134,7 @@ def command(
             "--model names one."
         )
     started = time.monotonic()
-    with shown_progress(console, exam, frame_count(exam, methods)) as advance:
+    with counted(console, f"set {exam.name}", frame_count(exam, methods)) as advance:
         result = hold_exam(exam, methods, advance)
     console.say(f"{len(methods)} methods took {time.monotonic() - started:.0f} s.")
     if console.json:
@@ -227,30 +225,3 @@ def write(path: Path, content: bytes) -> None:
         write_whole(path, content)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
-
-
-@contextmanager
-def shown_progress(console: Console, exam: ExamSet, total: int) -> Iterator[Callable[[], None]]:
-    """Show how many frames are done: a bar on a terminal, else nothing."""
-    if console.json or console.quiet or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console as RichConsole
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=RichConsole(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task(f"set {exam.name}", total=total)
-        yield lambda: bar.advance(task)

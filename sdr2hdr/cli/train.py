@@ -16,7 +16,8 @@ from sdr2hdr.cli.parameters import POSITIVE_NUMBER, THREADS, output_options
 from sdr2hdr.errors import UsageError
 
 if TYPE_CHECKING:
-    from sdr2hdr.training.loop import Report, TrainingJob
+    from sdr2hdr.training.job import TrainingJob
+    from sdr2hdr.training.loop import Report
 
 __all__ = ["command"]
 
@@ -86,7 +87,8 @@ def command(
     if hours is not None and steps is not None:
         raise UsageError("--hours and --steps exclude each other.")
     from sdr2hdr.networks.registry import resolve_exactly
-    from sdr2hdr.training.loop import TrainingJob, train
+    from sdr2hdr.training.job import TrainingJob
+    from sdr2hdr.training.loop import train
     from sdr2hdr.training.recipe import find_recipe, read_recipe
     from sdr2hdr.training.scenes import Split, find_scenes, read_manifest, split_scenes
     from sdr2hdr.training.schedule import Budget

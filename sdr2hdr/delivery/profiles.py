@@ -9,9 +9,7 @@ from fractions import Fraction
 from sdr2hdr.delivery.findings import Severity
 from sdr2hdr.errors import UsageError
 
-__all__ = ["DEFAULT_PROFILE", "PROFILES", "Profile", "Rule", "profile_named"]
-
-DEFAULT_PROFILE = "hdr10"
+__all__ = ["PROFILES", "Profile", "Rule", "profile_named"]
 
 
 @dataclass(frozen=True)

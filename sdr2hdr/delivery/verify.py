@@ -13,11 +13,12 @@ from pathlib import Path
 from sdr2hdr.delivery.findings import Finding, Severity
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import Rectangle
+from sdr2hdr.media.blackness import is_black_outside
+from sdr2hdr.media.colour_codes import PQ_CODE
 from sdr2hdr.media.container_trial import name_when_read_back
 from sdr2hdr.media.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.hdr_sample import sample_frames
 from sdr2hdr.media.hdr_signalling import Signalling, read_signalling
-from sdr2hdr.media.letterbox import is_black_outside
 from sdr2hdr.media.mastering import MasteringDisplay
 from sdr2hdr.media.metadata import language_in
 from sdr2hdr.media.packet_scan import FileContent, FoundStream, scan_packets
@@ -34,7 +35,6 @@ CODECS_WITHOUT_DEPTH = frozenset({"prores"})
 LEVEL_TOLERANCE = 0.10
 """Lossy coding rings: decoded levels may lie so much above those of the picture before it."""
 LEVEL_TOLERANCE_CD_M2 = 2.0
-PQ_CODE = 16
 PROMISE = "what this program promised before it wrote"
 CODECS_THAT_SPEAK = ("hevc", "av1")
 KINDS_WITHOUT_COUNT = ("attachment",)

@@ -7,8 +7,6 @@ threads are all for the one segment.
 
 from __future__ import annotations
 
-import logging
-import os
 import time
 import uuid
 from collections import deque
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.errors import BackendUnavailableError, Notice, OutputError
+from sdr2hdr.jobs.cluster_client import cluster_client
 from sdr2hdr.jobs.cluster_worker import Order, Reply, ask_to_stop, convert_segment, fitness
 from sdr2hdr.jobs.executor import Outcome, is_failure_of_one_segment
 from sdr2hdr.jobs.listener import JobListener
@@ -32,16 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterExecutor", "cluster_executor"]
 
-CONNECT_SECONDS = 10
-"""Long enough for a scheduler in another building, short enough to notice a wrong address."""
-
 POLL_SECONDS = 0.5
 """How often signals and the list of workers are looked at."""
 
 STOP_SECONDS = DRAIN_SECONDS + 2.0
 """How long workers may take to end: what a segment may, and the way there and back."""
-
-WORKER_MODULE = "sdr2hdr.jobs.cluster_worker"
 
 
 @contextmanager
@@ -65,12 +59,13 @@ def cluster_executor(
         Who converts; None if the job asks for no cluster.
 
     Raises:
-        BackendUnavailableError: dask.distributed is not installed, or no scheduler answers.
+        BackendUnavailableError: As `cluster_client`.
+        StoppedError: Likewise.
     """
     if job.cluster is None and job.workers is None:
         yield None
         return
-    with _client(job, conversion.options.engine.threads, stop) as client:
+    with cluster_client(job, conversion.options.engine.threads, stop) as client:
         order = _order(conversion, plan, job)
         executor = ClusterExecutor(client, order, listener, stop, is_local=job.workers is not None)
         try:
@@ -256,79 +251,6 @@ class ClusterExecutor:
                         yield Outcome(segment, reply.record)
 
 
-@contextmanager
-def _client(job: JobOptions, threads: int | None, stop: StopRequest) -> Iterator[Client]:
-    """Connect to a cluster, or start one of this machine's.
-
-    Raises:
-        BackendUnavailableError: As `cluster_executor`.
-        StoppedError: The user wants an end, of which local workers that start have died.
-    """
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "dask.distributed is not installed; expected it for --cluster and --workers. Install "
-            "it with: pip install 'sdr2hdr[cluster]'"
-        ) from error
-
-    class ClosingClient(Client):
-        """Closes itself when it cannot start, because nobody else gets hold of it then.
-
-        Left open, it waits at the program's end for a thread that is gone, and prints that.
-        """
-
-        def start(self, **kwargs: Any) -> None:
-            try:
-                super().start(**kwargs)
-            except BaseException:
-                self.close()
-                raise
-
-    if job.workers is None:
-        try:
-            client = ClosingClient(job.cluster, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise BackendUnavailableError(
-                f"No Dask scheduler answers at {job.cluster}; expected one (--cluster "
-                "tcp://host:8786). `dask scheduler` starts it."
-            ) from error
-        with client:
-            yield client
-        return
-    share = max(1, (threads or _available_cores()) // job.workers)
-    try:
-        cluster = LocalCluster(
-            n_workers=job.workers,
-            threads_per_worker=share,
-            processes=True,
-            # The engine bounds its own memory; Dask would stop and kill workers by a share.
-            memory_limit=0,
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            # A worker that is lost is our listener's to tell.
-            silence_logs=logging.CRITICAL,
-            preload=[WORKER_MODULE],
-        )
-    except (OSError, RuntimeError) as error:
-        stop.check()
-        raise BackendUnavailableError(
-            f"The {job.workers} worker processes do not start ({_cause(error)}); expected room for "
-            "them in memory and in the temporary folder, and of a program that calls `convert` "
-            'that it does so under `if __name__ == "__main__":`. Leave out --workers to go on '
-            "in one process."
-        ) from error
-    with cluster, Client(cluster, set_as_default=False) as client:
-        yield client
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The innermost reason: Dask wraps it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
 def _order(conversion: Conversion, plan: Plan, job: JobOptions) -> Order:
     """The order of a job, with paths that do not depend on where a worker was started."""
     options = conversion.options
@@ -351,12 +273,6 @@ def _order(conversion: Conversion, plan: Plan, job: JobOptions) -> Order:
 
 def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
-
-
-def _available_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _refusal(check: Future) -> str:

@@ -14,7 +14,7 @@ from sdr2hdr.jobs.records import SegmentRecord
 from sdr2hdr.jobs.settings import made_with
 from sdr2hdr.jobs.source_identity import SourceWatch, identify
 from sdr2hdr.jobs.work_folder import WorkFolder
-from sdr2hdr.media.frame_range import FrameRange
+from sdr2hdr.media.frame_range import Approach, FrameRange
 from sdr2hdr.media.segment_file import segment_suffix
 from sdr2hdr.output import open_segment_sink
 from sdr2hdr.pipeline import FrameSpan, convert_range
@@ -59,8 +59,9 @@ def perform(
         plan.frame_pts[segment.first_decoded_frame],
         segment.end_pts,
         segment.fingerprint,
-        from_beginning=plan.has_repaired_times,
-        by_reading=plan.has_joined_clocks,
+        Approach.to_parts(
+            has_repaired_times=plan.has_repaired_times, has_joined_clocks=plan.has_joined_clocks
+        ),
         is_first=segment.first_frame == 0,
     )
     with folder.unfinished(segment) as unfinished, full_disk_told():

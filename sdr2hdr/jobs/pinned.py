@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sdr2hdr.jobs.strict_json import JsonObject
+from sdr2hdr.strict_json import JsonObject
 
 __all__ = ["ComputedWith", "Pinned", "read_pinned"]
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.jobs.source_identity import SourceIdentity
-from sdr2hdr.jobs.strict_json import JsonObject, parse_object, read_object
+from sdr2hdr.strict_json import JsonObject, parse_object, read_object
 
 __all__ = ["Fade", "FadeKind", "Plan", "Segment", "Shot", "Transition", "read_plan"]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import FrameTime
-from sdr2hdr.jobs.strict_json import JsonObject, parse_object
 from sdr2hdr.media.damage import Damage
 from sdr2hdr.quality.flicker import FlickerTally
 from sdr2hdr.quality.light_levels import FrameLight
 from sdr2hdr.quality.roundtrip import RoundtripTally, ShotTally
 from sdr2hdr.range_summary import RangeSummary
+from sdr2hdr.strict_json import JsonObject, parse_object
 
 __all__ = ["FinishedSegment", "SegmentRecord"]
 

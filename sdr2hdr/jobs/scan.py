@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from sdr2hdr.errors import InputError
-from sdr2hdr.frames import CodedBatch, FrameTime
+from sdr2hdr.frames import CodedBatch
 from sdr2hdr.jobs.plan import Fade, Plan, Shot
 from sdr2hdr.jobs.segmentation import (
     SegmentRule,
@@ -90,7 +90,7 @@ def scan_source(
             letterbox.add(batch)
             for number, thumbnail in enumerate(thumbnails(batch, likely_picture)):
                 found.frame_pts.append(batch.timeline.frames[number].pts)
-                found.waiting.append(_one_frame(batch, number))
+                found.waiting.append(batch.part(number, number + 1))
                 found.decide(shots.add(thumbnail))
                 found.fades += fades.add(thumbnail)
             on_progress(len(found.frame_pts))
@@ -149,18 +149,4 @@ def _shots(
         )
         for start, end in zip(starts, ends, strict=True)
         if start.transition is not None
-    )
-
-
-def _one_frame(batch: CodedBatch, number: int) -> CodedBatch:
-    if len(batch.timeline) == 1:
-        return batch
-    one = slice(number, number + 1)
-    times: tuple[FrameTime, ...] = batch.timeline.frames[one]
-    return replace(
-        batch,
-        luma=batch.luma[one],
-        cb=batch.cb[one],
-        cr=batch.cr[one],
-        timeline=replace(batch.timeline, frames=times),
     )

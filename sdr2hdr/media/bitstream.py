@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sdr2hdr.media import sps_h264, sps_hevc
 from sdr2hdr.media.bits import EndOfBitsError, HeaderColour, annex_b_units
-from sdr2hdr.media.sequence_av1 import (
+from sdr2hdr.media.sequence_header_av1 import (
     SEQUENCE_HEADER,
     av1_units,
     av1c_siting,

@@ -11,10 +11,11 @@ QuickTime File Format Specification, "Chapter Lists".
 
 from __future__ import annotations
 
+import mmap
 import struct
 from pathlib import Path
 
-from sdr2hdr.media.isobmff import Box, boxes_in, find_box, make_box
+from sdr2hdr.media.isobmff import Box, boxes_in, find_box, make_box, track_id_bytes
 
 __all__ = ["name_chapter_track"]
 
@@ -33,24 +34,14 @@ def name_chapter_track(path: Path) -> bool:
         Whether there was one to add and room for it.
     """
     with path.open("r+b") as file:
-        start = 0
-        while len(header := file.read(8)) == 8:
-            size, name = struct.unpack(">I4s", header)
-            if size == 1:
-                (size,) = struct.unpack(">Q", file.read(8))
-            if name == b"moov":
-                file.seek(start)
-                patched = _with_reference(file.read(size))
-                if patched is None:
-                    return False
-                file.seek(start)
-                file.write(patched)
-                return True
-            if size < 8:
-                return False
-            start += size
-            file.seek(start)
-    return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            (movie,) = find_box(data, [b"moov"])
+            patched = _with_reference(data[movie.start : movie.end])
+        if patched is None:
+            return False
+        file.seek(movie.start)
+        file.write(patched)
+    return True
 
 
 def _with_reference(moov: bytes) -> bytes | None:
@@ -69,13 +60,10 @@ def _with_reference(moov: bytes) -> bytes | None:
         box.name == b"chap" for box in boxes_in(moov, references.content, references.end)
     ):
         return None
-    media, handler = _inside(moov, chapters, b"mdia", b"hdlr")
+    media, handler = find_box(moov, [b"mdia", b"hdlr"], chapters)
     name_at = handler.content + _HANDLER_NAME_OFFSET
     if handler.end - name_at != _REFERENCE_BYTES + len(_NAME):
         return None
-    (header,) = _inside(moov, chapters, b"tkhd")
-    long_times = moov[header.content] == 1
-    track_number = moov[header.content + (20 if long_times else 12) :][:4]
     result = bytearray(moov)
     for box in (chapters, media, handler):
         struct.pack_into(">I", result, box.start, box.end - box.start - _REFERENCE_BYTES)
@@ -83,19 +71,10 @@ def _with_reference(moov: bytes) -> bytes | None:
         struct.pack_into(">I", result, box.start, box.end - box.start + _REFERENCE_BYTES)
     # From the back, so that positions in front stay true.
     result[name_at : handler.end] = _NAME
-    result[references.end : references.end] = make_box(b"chap", track_number)
+    result[references.end : references.end] = make_box(b"chap", track_id_bytes(moov, chapters))
     return bytes(result)
 
 
 def _handler(moov: bytes, track: Box) -> bytes:
-    _, handler = _inside(moov, track, b"mdia", b"hdlr")
+    _, handler = find_box(moov, [b"mdia", b"hdlr"], track)
     return moov[handler.content + 8 : handler.content + 12]
-
-
-def _inside(moov: bytes, track: Box, *path: bytes) -> list[Box]:
-    """Boxes on a path inside a track, at their places in the whole."""
-    shift = track.content
-    return [
-        Box(box.name, box.start + shift, box.content + shift, box.end + shift)
-        for box in find_box(moov[track.content : track.end], path)
-    ]

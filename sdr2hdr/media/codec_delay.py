@@ -15,13 +15,13 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from sdr2hdr.media import matroska_elements as matroska
 from sdr2hdr.media.ebml import element_bytes, find_element, uint_bytes
 
 __all__ = ["delayed_stream"]
 
-SEGMENT, TRACKS, TRACK_ENTRY, CODEC_DELAY = 0x18538067, 0x1654AE6B, 0xAE, 0x56AA
-CLUSTER, TIMESTAMP = 0x1F43B675, 0xE7
-"""IDs of RFC 9559, clause 5.1."""
+_NANOSECONDS = 1_000_000_000
+"""In which `CodecDelay` counts."""
 
 
 def delayed_stream(stream: AudioStream, delay_seconds: Fraction) -> InputContainer:
@@ -41,12 +41,15 @@ def delayed_stream(stream: AudioStream, delay_seconds: Fraction) -> InputContain
         target.add_stream_from_template(stream, opaque=True)
         target.start_encoding()
         header = written.getvalue()
-    segment, tracks, track = find_element(header, SEGMENT, TRACKS, TRACK_ENTRY)
-    delay = element_bytes(CODEC_DELAY, uint_bytes(round(delay_seconds * 1_000_000_000)))
-    entry = element_bytes(TRACK_ENTRY, header[track.content : track.end] + delay, 8)
+    segment, tracks, track = find_element(
+        header, matroska.SEGMENT, matroska.TRACKS, matroska.TRACK_ENTRY
+    )
+    delay = element_bytes(matroska.CODEC_DELAY, uint_bytes(round(delay_seconds * _NANOSECONDS)))
+    entry = element_bytes(matroska.TRACK_ENTRY, header[track.content : track.end] + delay, 8)
     before, behind = header[tracks.content : track.start], header[track.end : tracks.end]
-    patched = element_bytes(TRACKS, before + entry + behind, 8)
+    patched = element_bytes(matroska.TRACKS, before + entry + behind, 8)
     # The demuxer reads on until a cluster begins.
-    cluster = element_bytes(CLUSTER, element_bytes(TIMESTAMP, uint_bytes(0)))
+    timestamp = element_bytes(matroska.CLUSTER_TIMESTAMP, uint_bytes(0))
+    cluster = element_bytes(matroska.CLUSTER, timestamp)
     rest = header[tracks.end : segment.end] + cluster
     return av.open(io.BytesIO(header[: tracks.start] + patched + rest), mode="r")

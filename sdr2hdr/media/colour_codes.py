@@ -1,11 +1,14 @@
-"""H.273 code points: which are SDR that can be read, which are HDR or wide gamut already."""
+"""H.273 code points: what they stand for here, and which are HDR or wide gamut already."""
 
 from __future__ import annotations
 
-from sdr2hdr.signal import Matrix, Primaries, Transfer
+from sdr2hdr.signal import ChromaSiting, Matrix, Primaries, Transfer
 
 __all__ = [
+    "HLG_CODE",
     "MATRICES",
+    "NEAREST_SITINGS",
+    "PQ_CODE",
     "PRIMARIES",
     "TRANSFERS",
     "UNKNOWN_CODES",
@@ -43,12 +46,24 @@ TRANSFERS = {
 }
 """H.273 (07/2021), Table 3: camera curves are shown on a BT.1886 display."""
 
-WIDE_TRANSFERS = frozenset({16, 18})
+PQ_CODE, HLG_CODE = 16, 18
+"""H.273 (07/2021), Table 3: SMPTE ST 2084, ARIB STD-B67."""
+WIDE_TRANSFERS = frozenset({PQ_CODE, HLG_CODE})
 
 MATRICES = {0: Matrix.RGB, 1: Matrix.BT709, 5: Matrix.BT601, 6: Matrix.BT601}
 """H.273 (07/2021), Table 4."""
 
 WIDE_MATRICES = frozenset({9, 10, 14, 15})
+
+NEAREST_SITINGS = {
+    0: ChromaSiting.LEFT,
+    1: ChromaSiting.CENTRE,
+    2: ChromaSiting.TOP_LEFT,
+    3: ChromaSiting.TOP_LEFT,
+    4: ChromaSiting.LEFT,
+    5: ChromaSiting.CENTRE,
+}
+"""Of H.273's chroma sample location types; 3 to 5 are half a row away from the one taken."""
 
 PRIMARIES_NAMES = {
     1: "BT.709",

@@ -9,6 +9,7 @@ from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.media.bits import HeaderColour
 from sdr2hdr.media.colour_codes import (
     MATRICES,
+    NEAREST_SITINGS,
     PRIMARIES,
     TRANSFERS,
     matrix_name,
@@ -41,15 +42,6 @@ DEFAULT_SITINGS = {
 
 LIMITED_UNLESS_SAID = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vc1"})
 """Codecs whose standard says limited range where no flag is sent."""
-
-NEAREST_SITINGS = {
-    0: ChromaSiting.LEFT,
-    1: ChromaSiting.CENTRE,
-    2: ChromaSiting.TOP_LEFT,
-    3: ChromaSiting.TOP_LEFT,
-    4: ChromaSiting.LEFT,
-    5: ChromaSiting.CENTRE,
-}
 
 
 class ColourDecision:

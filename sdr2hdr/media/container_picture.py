@@ -7,40 +7,30 @@ H.265 do), and PyAV shows neither chroma siting nor cropping. Boxes: ISO/IEC 144
 
 from __future__ import annotations
 
+import mmap
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
+from sdr2hdr.media import matroska_elements as matroska
 from sdr2hdr.media.colour_facts import ColourTags
-from sdr2hdr.media.ebml import Element, elements_in
-from sdr2hdr.media.isobmff import Box, boxes_in
+from sdr2hdr.media.ebml import Element, elements_named, uint_in
+from sdr2hdr.media.isobmff import boxes_of_sample_entry, sample_entries, track_box
+from sdr2hdr.media.matroska_tracks import is_video, track_entries
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 __all__ = ["ContainerPicture", "Hidden", "container_picture"]
 
-LARGEST_INDEX_BYTES = 256 << 20
-MATROSKA_HEAD_BYTES = 4 << 20
-VISUAL_SAMPLE_ENTRY_BYTES = 86
 SAMPLE_ENTRY_SIZE_AT = 32
 """Where a visual sample entry has width and height (ISO/IEC 14496-12:2022, 12.1.3.2)."""
 CLAP = struct.Struct(">IIIIiIiI")
 """Width, height, and the centre's way to the right and down, each as two numbers of a fraction."""
 HDR_BOXES = frozenset({b"mdcv", b"SmDm", b"dvcC", b"dvvC", b"dvwC"})
 """Mastering display metadata and Dolby Vision configurations."""
-
-SEGMENT, TRACKS, CLUSTER = 0x18538067, 0x1654AE6B, 0x1F43B675
-TRACK_ENTRY, TRACK_TYPE, VIDEO, COLOUR = 0xAE, 0x83, 0xE0, 0x55B0
-MATRIX, RANGE, TRANSFER, PRIMARIES = 0x55B1, 0x55B9, 0x55BA, 0x55BB
-SITING_ACROSS, SITING_DOWN, MASTERING = 0x55B7, 0x55B8, 0x55D0
-CROP_LEFT, CROP_TOP, CROP_RIGHT, CROP_BOTTOM = 0x54CC, 0x54BB, 0x54DD, 0x54AA
-VIDEO_TRACK = 1
-SITINGS = {(1, 2): 0, (2, 2): 1, (1, 1): 2, (2, 1): 3}
-"""Matroska's horizontal and vertical siting (1 collocated, 2 half) as H.273's type."""
 
 
 @dataclass(frozen=True)
@@ -90,78 +80,27 @@ def container_picture(
         Nothing but unknowns for other formats, and where the description cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if "mov" in container.split(","):
-                return _from_sample_entry(_movie_box(file), stream.id)
+                return _from_sample_entry(data, stream.id)
             if "matroska" in container.split(","):
-                return _from_track_entry(file.read(MATROSKA_HEAD_BYTES), place)
-    except (OSError, ValueError, struct.error, IndexError):
+                return _from_track_entry(data, place)
+    except (OSError, ValueError, struct.error, IndexError, StopIteration):
         pass
     return ContainerPicture()
 
 
-def _movie_box(file: BinaryIO) -> bytes:
-    """Content of the `moov` box, found from box to box without reading the media."""
-    position = 0
-    while True:
-        file.seek(position)
-        head = file.read(16)
-        size, name = struct.unpack_from(">I4s", head)
-        content = position + 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", head, 8)
-            content += 8
-        if name == b"moov":
-            length = LARGEST_INDEX_BYTES if size == 0 else size - (content - position)
-            file.seek(content)
-            return file.read(min(length, LARGEST_INDEX_BYTES))
-        if size < 8:
-            raise ValueError("There is no moov box.")
-        position += size
-
-
-def _from_sample_entry(movie: bytes, track_id: int) -> ContainerPicture:
-    for track in boxes_in(movie):
-        if track.name != b"trak" or _track_id(movie, track) != track_id:
-            continue
-        descriptions = _inside(movie, track, b"mdia", b"minf", b"stbl", b"stsd")
-        entry = next(boxes_in(movie, descriptions.content + 8, descriptions.end))
-        tags, has_hdr, hidden = ColourTags(), False, Hidden()
-        for box in _children(movie, entry):
-            has_hdr = has_hdr or box.name in HDR_BOXES
-            if box.name == b"colr":
-                tags = _colr(movie[box.content : box.end]) or tags
-            elif box.name == b"clap":
-                size = struct.unpack_from(">2H", movie, entry.start + SAMPLE_ENTRY_SIZE_AT)
-                hidden = _clap(movie[box.content : box.end], *size)
-        return ContainerPicture(tags, None, has_hdr, hidden)
-    return ContainerPicture()
-
-
-def _children(data: bytes, entry: Box) -> Iterator[Box]:
-    """Boxes inside a visual sample entry, up to what is no box (QuickTime ends lists with 0)."""
-    try:
-        yield from boxes_in(data, entry.start + VISUAL_SAMPLE_ENTRY_BYTES, entry.end)
-    except ValueError:
-        return
-
-
-def _track_id(data: bytes, track: Box) -> int:
-    header = _inside(data, track, b"tkhd")
-    # Version 1 has 64-bit times before the ID.
-    offset = 20 if data[header.content] == 1 else 12
-    (number,) = struct.unpack_from(">I", data, header.content + offset)
-    return number
-
-
-def _inside(data: bytes, box: Box, *path: bytes) -> Box:
-    for name in path:
-        box = next(
-            (child for child in boxes_in(data, box.content, box.end) if child.name == name), box
-        )
-        if box.name != name:
-            raise ValueError(f"No box {name!r}.")
-    return box
+def _from_sample_entry(data: mmap.mmap, track_id: int) -> ContainerPicture:
+    entry = next(sample_entries(data, track_box(data, track_id)))
+    tags, has_hdr, hidden = ColourTags(), False, Hidden()
+    for box in boxes_of_sample_entry(data, entry):
+        has_hdr = has_hdr or box.name in HDR_BOXES
+        if box.name == b"colr":
+            tags = _colr(data[box.content : box.end]) or tags
+        elif box.name == b"clap":
+            size = struct.unpack_from(">2H", data, entry.start + SAMPLE_ENTRY_SIZE_AT)
+            hidden = _clap(data[box.content : box.end], *size)
+    return ContainerPicture(tags, None, has_hdr, hidden)
 
 
 def _colr(content: bytes) -> ColourTags | None:
@@ -189,48 +128,31 @@ def _clap(content: bytes, width_px: int, height_px: int) -> Hidden:
     return Hidden(across + right_px, down + down_px, across - right_px, down - down_px)
 
 
-def _from_track_entry(head: bytes, place: int) -> ContainerPicture:
-    segment = next(e for e in elements_in(head) if e.identifier == SEGMENT)
-    for element in elements_in(head, segment.content, segment.end):
-        if element.identifier == CLUSTER:
-            break
-        if element.identifier == TRACKS:
-            videos = [e for e in _named(head, element, TRACK_ENTRY) if _is_video(head, e)]
-            video = next(_named(head, videos[place], VIDEO), None)
-            return ContainerPicture() if video is None else _video_element(head, video)
-    return ContainerPicture()
+def _from_track_entry(data: mmap.mmap, place: int) -> ContainerPicture:
+    videos = [entry for entry in track_entries(data) if is_video(data, entry)]
+    video = next(elements_named(data, videos[place], matroska.VIDEO), None)
+    return ContainerPicture() if video is None else _video_element(data, video)
 
 
-def _named(data: bytes, parent: Element, identifier: int) -> Iterator[Element]:
-    for element in elements_in(data, parent.content, parent.end):
-        if element.identifier == identifier:
-            yield element
-
-
-def _is_video(data: bytes, entry: Element) -> bool:
-    return _number(data, entry, TRACK_TYPE, 0) == VIDEO_TRACK
-
-
-def _number(data: bytes, parent: Element, identifier: int, default: int) -> int:
-    element = next(_named(data, parent, identifier), None)
-    return default if element is None else int.from_bytes(data[element.content : element.end])
-
-
-def _video_element(data: bytes, video: Element) -> ContainerPicture:
-    sides = (CROP_LEFT, CROP_TOP, CROP_RIGHT, CROP_BOTTOM)
-    hidden = Hidden(*(Fraction(_number(data, video, side, 0)) for side in sides))
-    colour = next(_named(data, video, COLOUR), None)
+def _video_element(data: mmap.mmap, video: Element) -> ContainerPicture:
+    sides = (matroska.CROP_LEFT, matroska.CROP_TOP, matroska.CROP_RIGHT, matroska.CROP_BOTTOM)
+    hidden = Hidden(*(Fraction(uint_in(data, video, side, 0)) for side in sides))
+    colour = next(elements_named(data, video, matroska.COLOUR), None)
     found = ContainerPicture() if colour is None else _colour_element(data, colour)
     return replace(found, hidden=hidden)
 
 
-def _colour_element(data: bytes, colour: Element) -> ContainerPicture:
-    colour_range = _number(data, colour, RANGE, 0)
+def _colour_element(data: mmap.mmap, colour: Element) -> ContainerPicture:
+    colour_range = uint_in(data, colour, matroska.RANGE, 0)
     tags = ColourTags(
-        _number(data, colour, PRIMARIES, 2),
-        _number(data, colour, TRANSFER, 2),
-        _number(data, colour, MATRIX, 2),
-        colour_range if colour_range in (1, 2) else 0,
+        uint_in(data, colour, matroska.PRIMARIES, 2),
+        uint_in(data, colour, matroska.TRANSFER, 2),
+        uint_in(data, colour, matroska.MATRIX, 2),
+        colour_range if colour_range in (matroska.LIMITED_RANGE, matroska.FULL_RANGE) else 0,
     )
-    siting = (_number(data, colour, SITING_ACROSS, 0), _number(data, colour, SITING_DOWN, 0))
-    return ContainerPicture(tags, SITINGS.get(siting), any(_named(data, colour, MASTERING)))
+    siting = (
+        uint_in(data, colour, matroska.SITING_ACROSS, 0),
+        uint_in(data, colour, matroska.SITING_DOWN, 0),
+    )
+    has_mastering = any(elements_named(data, colour, matroska.MASTERING))
+    return ContainerPicture(tags, matroska.SITINGS.get(siting), has_mastering)

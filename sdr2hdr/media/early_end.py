@@ -12,8 +12,8 @@ from pathlib import Path
 
 import av.error
 
-from sdr2hdr.media.ebml import CRC_32, elements_in
-from sdr2hdr.media.matroska_tracks import CLUSTER, SEGMENT, TRACKS, VOID
+from sdr2hdr.media import matroska_elements as matroska
+from sdr2hdr.media.ebml import CRC_32, VOID, elements_in
 from sdr2hdr.media.opening import open_input
 
 __all__ = ["unread_seconds"]
@@ -22,14 +22,28 @@ _LEAST_SECONDS = 0.5
 """Writers round durations, and count the last packet of a stream or not."""
 _MICROSECONDS = 1_000_000
 
-_IN_CLUSTER = frozenset({0xE7, 0xA7, 0xAB, 0xA3, 0xA0})
-"""Time, position, size of the one before, block, group of a block."""
-_IN_SEGMENT = frozenset(
-    {0x114D9B74, 0x1549A966, TRACKS, 0x1C53BB6B, 0x1254C367, 0x1941A469, 0x1043A770}
+_IN_CLUSTER = frozenset(
+    {
+        matroska.CLUSTER_TIMESTAMP,
+        matroska.CLUSTER_POSITION,
+        matroska.PREVIOUS_SIZE,
+        matroska.SIMPLE_BLOCK,
+        matroska.BLOCK_GROUP,
+    }
 )
-"""Seek head, information, tracks, cues, tags, attachments, chapters."""
-_KNOWN = _IN_CLUSTER | _IN_SEGMENT | {CLUSTER, CRC_32, VOID}
-"""IDs of RFC 9559, clause 5.1, and of RFC 8794, clause 11.3: checksums and voids are anywhere."""
+_IN_SEGMENT = frozenset(
+    {
+        matroska.SEEK_HEAD,
+        matroska.INFO,
+        matroska.CLUSTER,
+        matroska.TRACKS,
+        matroska.CUES,
+        matroska.ATTACHMENTS,
+        matroska.CHAPTERS,
+        matroska.TAGS,
+    }
+)
+_KNOWN = _IN_CLUSTER | _IN_SEGMENT | {CRC_32, VOID}
 
 
 def unread_seconds(path: Path, video_end_seconds: float) -> float:
@@ -65,14 +79,14 @@ def _is_last(path: Path, position_bytes: int) -> bool:
     """Whether a block lies in the last cluster of a file that is sound from there to its end."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
-            segment = next(e for e in elements_in(data) if e.identifier == SEGMENT)
+            segment = next(e for e in elements_in(data) if e.identifier == matroska.SEGMENT)
             place = segment.content
             while place < segment.end:
                 element = next(elements_in(data, place, segment.end))
                 place = element.end
-                if element.identifier == CLUSTER and element.start > position_bytes:
+                if element.identifier == matroska.CLUSTER and element.start > position_bytes:
                     return False
-                if element.identifier == CLUSTER and element.end > position_bytes:
+                if element.identifier == matroska.CLUSTER and element.end > position_bytes:
                     # Of unknown size, it ends where the next one begins.
                     place = element.content
                 elif element.identifier not in _KNOWN:

@@ -1,4 +1,4 @@
-"""Elements of EBML, the structure of Matroska files: read a run of them, write one.
+"""Elements of EBML, the structure of Matroska files: find them, read them, write them.
 
 Element layout: RFC 8794, clauses 4 (variable-size integers), 5 and 6.
 """
@@ -14,20 +14,29 @@ from pathlib import Path
 
 __all__ = [
     "CRC_32",
+    "DOC_TYPE",
+    "DOC_TYPE_READ_VERSION",
+    "DOC_TYPE_VERSION",
+    "HEADER",
+    "VOID",
     "Element",
     "checksum_element",
     "element_bytes",
     "elements_in",
+    "elements_named",
     "find_element",
     "missing_ebml_bytes",
     "uint_bytes",
+    "uint_in",
 ]
 
-_HEADER = 0x1A45DFA3
-"""RFC 8794, clause 11.2.1."""
+HEADER, DOC_TYPE, DOC_TYPE_VERSION, DOC_TYPE_READ_VERSION = 0x1A45DFA3, 0x4282, 0x4287, 0x4285
+"""RFC 8794, clause 11.2."""
 
 CRC_32 = 0xBF
 """RFC 8794, clause 11.3.1: in front of all that it is taken over."""
+VOID = 0xEC
+"""RFC 8794, clause 11.3.2: room that holds nothing."""
 
 _LARGEST_HEAD_BYTES = 4096
 """Of a file, within which its first two elements begin; a header takes some 40."""
@@ -61,7 +70,27 @@ def elements_in(data: bytes | mmap, start: int = 0, end: int | None = None) -> I
         position = stop
 
 
-def find_element(data: bytes, *path: int) -> list[Element]:
+def elements_named(data: bytes | mmap, parent: Element, identifier: int) -> Iterator[Element]:
+    """The elements of one ID directly inside another element.
+
+    Raises:
+        ValueError: What is there is no element.
+    """
+    inside = elements_in(data, parent.content, parent.end)
+    return (element for element in inside if element.identifier == identifier)
+
+
+def uint_in(data: bytes | mmap, parent: Element, identifier: int, default: int) -> int:
+    """What the first unsigned integer of one ID inside another element says.
+
+    Raises:
+        ValueError: What is there is no element.
+    """
+    element = next(elements_named(data, parent, identifier), None)
+    return default if element is None else int.from_bytes(data[element.content : element.end])
+
+
+def find_element(data: bytes | mmap, *path: int) -> list[Element]:
     """The first element at a path of IDs with all its parents, outermost first.
 
     Raises:
@@ -97,7 +126,7 @@ def missing_ebml_bytes(path: Path) -> int:
         size, content = _integer(head, after, keep_marker=False)
     except ValueError:
         return 0
-    if identifier != _HEADER or size == _unknown_size(content - after):
+    if identifier != HEADER or size == _unknown_size(content - after):
         return 0
     return max(0, content + size - length)
 

@@ -4,15 +4,41 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import torch
 
 from sdr2hdr.frames import CodedBatch
 
-__all__ = ["FrameRange", "frame_fingerprint"]
+__all__ = ["Approach", "FrameRange", "frame_fingerprint"]
 
 _DIGEST_BYTES = 16
 """No two frames of a film will share 128 bits by chance."""
+
+
+class Approach(Enum):
+    """How decoding gets to the first frame of a part."""
+
+    BY_TIME = auto()
+    """From a key frame near by, which is found by its time."""
+    BY_READING = auto()
+    """From a key frame near by, which is found by reading all that comes before it."""
+    FROM_BEGINNING = auto()
+    """Through all frames that come before it."""
+
+    @classmethod
+    def to_parts(cls, *, has_repaired_times: bool, has_joined_clocks: bool) -> Approach:
+        """The shortest that leads to the same frames, in a source that was read once.
+
+        Args:
+            has_repaired_times: Times were repaired (`VideoReader.has_repaired_times`): what is
+                repaired depends on all that came before.
+            has_joined_clocks: The clock jumps (`VideoReader.has_joined_clocks`): no place can be
+                found by its time.
+        """
+        if has_repaired_times:
+            return cls.FROM_BEGINNING
+        return cls.BY_READING if has_joined_clocks else cls.BY_TIME
 
 
 @dataclass(frozen=True)
@@ -23,11 +49,7 @@ class FrameRange:
         start_pts: Of the first frame.
         end_pts: Of the first frame behind the range, None to go on to the end.
         fingerprint: `frame_fingerprint` of the first frame; None trusts its time alone.
-        from_beginning: Decode from the beginning instead of a key frame near by: for a source
-            whose frame times had to be repaired (`VideoReader.has_repaired_times`), since what is
-            repaired depends on all that came before.
-        by_reading: Go to a key frame near by through all that comes before it: in a source whose
-            clock jumps (`VideoReader.has_joined_clocks`) no place is found by its time.
+        approach: How to get to the first frame.
         is_first: No part comes before it: what is damaged there is counted here.
 
     Raises:
@@ -37,8 +59,7 @@ class FrameRange:
     start_pts: int
     end_pts: int | None = None
     fingerprint: str | None = None
-    from_beginning: bool = False
-    by_reading: bool = False
+    approach: Approach = Approach.BY_TIME
     is_first: bool = False
 
     def __post_init__(self) -> None:

@@ -18,7 +18,6 @@ __all__ = [
     "METADATA",
     "Obu",
     "av1_light_level_offsets",
-    "configuration_with_hdr",
     "obus_in",
     "with_hdr_obus",
 ]
@@ -85,12 +84,6 @@ def with_hdr_obus(data: bytes, sei: HdrSei) -> bytes:
             place = len(parts)
     parts[place:place] = [addition for _, addition in additions]
     return b"".join(parts)
-
-
-def configuration_with_hdr(record: bytes, sei: HdrSei) -> bytes:
-    """An `av1C` record whose units hold the metadata."""
-    head = record[:CONFIGURATION_HEADER_BYTES]
-    return head + with_hdr_obus(record[CONFIGURATION_HEADER_BYTES:], sei)
 
 
 def av1_light_level_offsets(data: bytes, start: int = 0) -> list[int]:

@@ -6,7 +6,6 @@ Boxes: ISO/IEC 14496-12:2022, 12.1.6 (`clli`); elements: RFC 9559, 5.1.4.1.28.16
 from __future__ import annotations
 
 import mmap
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from av.stream import Discard
 
+from sdr2hdr.media import matroska_elements as matroska
 from sdr2hdr.media.container_trial import codec_name
-from sdr2hdr.media.ebml import Element, elements_in
+from sdr2hdr.media.ebml import CRC_32, elements_in, elements_named, find_element
 from sdr2hdr.media.hdr10_obu import CONFIGURATION_HEADER_BYTES, av1_light_level_offsets
 from sdr2hdr.media.hdr10_sei import (
     light_level_offsets,
@@ -23,7 +23,8 @@ from sdr2hdr.media.hdr10_sei import (
     record_unit_places,
     unit_places,
 )
-from sdr2hdr.media.isobmff import Box, boxes_in
+from sdr2hdr.media.isobmff import boxes_of_sample_entry, sample_entries, track_box
+from sdr2hdr.media.matroska_tracks import is_video, track_entries
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.streams import choose_video
 
@@ -32,11 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Checksum", "LevelPlace", "LevelPlaces", "find_level_places"]
 
-SEGMENT, TRACKS, CLUSTER, CRC_32 = 0x18538067, 0x1654AE6B, 0x1F43B675, 0xBF
-TRACK_ENTRY, TRACK_TYPE, CODEC_PRIVATE, VIDEO, COLOUR = 0xAE, 0x83, 0x63A2, 0xE0, 0x55B0
-MAX_CLL, MAX_FALL = 0x55BC, 0x55BD
-VIDEO_TRACK = b"\1"
-VISUAL_SAMPLE_ENTRY_BYTES = 86
 BLOCK_HEADER_BYTES = 64
 """Generously: what lies between a packet's position and its data in Matroska."""
 LEVELS_BYTES = 4
@@ -157,97 +153,44 @@ def _header_places(data: mmap.mmap, codec: str, start: int, end: int) -> Iterato
 
 
 def _sample_entry_places(data: mmap.mmap, codec: str, track_id: int) -> Iterator[LevelPlace]:
-    movie = _inside(data, Box(b"", 0, 0, len(data)), b"moov")
-    for track in boxes_in(data, movie.content, movie.end):
-        if track.name != b"trak" or _track_id(data, track) != track_id:
-            continue
-        descriptions = _inside(data, track, b"mdia", b"minf", b"stbl", b"stsd")
-        for entry in boxes_in(data, descriptions.content + 8, descriptions.end):
-            for box in _children(data, entry):
-                if box.name == b"clli":
-                    yield LevelPlace("container", "both", box.content, LEVELS_BYTES)
-                elif box.name in (b"hvcC", b"av1C"):
-                    yield from _header_places(data, codec, box.content, box.end)
-
-
-def _children(data: mmap.mmap, entry: Box) -> Iterator[Box]:
-    """Boxes inside a visual sample entry, up to what is no box (QuickTime ends lists with 0)."""
-    try:
-        yield from boxes_in(data, entry.start + VISUAL_SAMPLE_ENTRY_BYTES, entry.end)
-    except ValueError:
-        return
-
-
-def _track_id(data: mmap.mmap, track: Box) -> int:
-    header = _inside(data, track, b"tkhd")
-    # Version 1 has 64-bit times before the ID.
-    offset = 20 if data[header.content] == 1 else 12
-    (number,) = struct.unpack_from(">I", data, header.content + offset)
-    return number
-
-
-def _inside(data: mmap.mmap, box: Box, *path: bytes) -> Box:
-    for name in path:
-        found = next((b for b in boxes_in(data, box.content, box.end) if b.name == name), None)
-        if found is None:
-            raise ValueError(f"There is no box {name.decode('latin-1')}.")
-        box = found
-    return box
+    for entry in sample_entries(data, track_box(data, track_id)):
+        for box in boxes_of_sample_entry(data, entry):
+            if box.name == b"clli":
+                yield LevelPlace("container", "both", box.content, LEVELS_BYTES)
+            elif box.name in (b"hvcC", b"av1C"):
+                yield from _header_places(data, codec, box.content, box.end)
 
 
 def _matroska_places(data: mmap.mmap, codec: str, number: int) -> Iterator[LevelPlace]:
-    tracks = _child(data, _segment(data), TRACKS)
-    videos = [
-        entry
-        for entry in _children_named(data, tracks, TRACK_ENTRY)
-        if any(
-            data[kind.content : kind.end] == VIDEO_TRACK
-            for kind in _children_named(data, entry, TRACK_TYPE)
-        )
-    ]
+    videos = [entry for entry in track_entries(data) if is_video(data, entry)]
     if number >= len(videos):
         raise ValueError(f"There are {len(videos)} video tracks, not {number + 1}.")
     entry = videos[number]
-    for private in _children_named(data, entry, CODEC_PRIVATE):
+    for private in elements_named(data, entry, matroska.CODEC_PRIVATE):
         yield from _header_places(data, codec, private.content, private.end)
-    for colour in _children_named(data, _child(data, entry, VIDEO), COLOUR):
-        for element in elements_in(data, colour.content, colour.end):
-            size = element.end - element.content
-            if element.identifier == MAX_CLL:
-                yield LevelPlace("container", "max_cll", element.content, size)
-            elif element.identifier == MAX_FALL:
-                yield LevelPlace("container", "max_fall", element.content, size)
+    for video in elements_named(data, entry, matroska.VIDEO):
+        for colour in elements_named(data, video, matroska.COLOUR):
+            for element in elements_in(data, colour.content, colour.end):
+                size = element.end - element.content
+                if element.identifier == matroska.MAX_CLL:
+                    yield LevelPlace("container", "max_cll", element.content, size)
+                elif element.identifier == matroska.MAX_FALL:
+                    yield LevelPlace("container", "max_fall", element.content, size)
 
 
 def _checksums(data: mmap.mmap, places: list[LevelPlace]) -> Iterator[Checksum]:
     """The checksums that change with the places: of the tracks and of clusters."""
     offsets = sorted(place.offset for place in places)
-    segment = _segment(data)
+    (segment,) = find_element(data, matroska.SEGMENT)
     number = 0
     for element in elements_in(data, segment.content, segment.end):
         while number < len(offsets) and offsets[number] < element.content:
             number += 1
         if number == len(offsets):
             return
-        if offsets[number] >= element.end or element.identifier not in (TRACKS, CLUSTER):
+        holds_places = element.identifier in (matroska.TRACKS, matroska.CLUSTER)
+        if offsets[number] >= element.end or not holds_places:
             continue
         first = next(elements_in(data, element.content, element.end))
         if first.identifier == CRC_32:
             yield Checksum(first.content, element.end)
-
-
-def _segment(data: mmap.mmap) -> Element:
-    return _child(data, Element(0, 0, 0, len(data)), SEGMENT)
-
-
-def _child(data: mmap.mmap, parent: Element, identifier: int) -> Element:
-    found = next(_children_named(data, parent, identifier), None)
-    if found is None:
-        raise ValueError(f"There is no element {identifier:#x}.")
-    return found
-
-
-def _children_named(data: mmap.mmap, parent: Element, identifier: int) -> Iterator[Element]:
-    for element in elements_in(data, parent.content, parent.end):
-        if element.identifier == identifier:
-            yield element

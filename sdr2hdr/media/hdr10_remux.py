@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,20 +14,20 @@ import av.error
 from av.stream import Discard
 
 from sdr2hdr.errors import InputError, Notice, OutputError
-from sdr2hdr.media.chapter_reference import name_chapter_track
+from sdr2hdr.media.colour_codes import PQ_CODE
 from sdr2hdr.media.container_trial import refusal
 from sdr2hdr.media.early_end import unread_seconds
 from sdr2hdr.media.hdr10_sei import HdrSei
-from sdr2hdr.media.hdr10_signalling import ColourCodes, Resignaller
 from sdr2hdr.media.hdr10_template import described_stream
 from sdr2hdr.media.hdr_source import HdrSource
-from sdr2hdr.media.matroska_display import write_display_size
-from sdr2hdr.media.matroska_languages import write_full_languages
 from sdr2hdr.media.metadata import container_tags, stream_tags
+from sdr2hdr.media.muxing import complete_description, muxer_options
 from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.resignalling import ColourCodes, Resignaller
 from sdr2hdr.media.spliced_clock import SplicedClock, streams_with
 from sdr2hdr.media.stream_copy import StreamCopier
 from sdr2hdr.media.stream_plan import StreamPlan
+from sdr2hdr.media.writing_errors import writing_errors_told
 from sdr2hdr.signal import ColourRange
 
 if TYPE_CHECKING:
@@ -40,11 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RemuxSummary", "check_container", "remux_hdr10"]
 
-PQ_CODE = 16
-"""Rec. ITU-T H.273 (07/2021), Table 3."""
-
 _AV_RANGE = {ColourRange.LIMITED: 1, ColourRange.FULL: 2}
-_LARGEST_TIMESCALE = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -95,12 +90,12 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
         )
         copier = resources.enter_context(StreamCopier(info.path, plan))
         template = resources.enter_context(described_stream(stream, sei, info.path))
-        with _errors_told(path):
+        with writing_errors_told(path):
             output = av.open(
                 f"file:{path}",
                 "w",
                 format=plan.container_format,
-                container_options=_muxer_options(plan, copier, info.video.time_base),
+                container_options=muxer_options(plan, info.video.time_base, copier.sample_rates),
             )
         resources.callback(_close, output)
         output.metadata.update(container_tags(copier.source_metadata, plan.timecode))
@@ -117,7 +112,7 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
             raise ValueError(f"The plan has no stream {info.video.index}.")
         copier.add_chapters(output)
         frames = key_frames = end_pts = 0
-        with _errors_told(path):
+        with writing_errors_told(path):
             output.start_encoding()
         shift = round(plan.shift_seconds / info.video.time_base)
         clock = SplicedClock(reader, stream.index)
@@ -128,13 +123,13 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
             end_pts = max(end_pts, (packet.pts or 0) + (packet.duration or 0))
             frames += 1
             key_frames += packet.is_keyframe
-            with _errors_told(path):
+            with writing_errors_told(path):
                 copier.advance((copy.dts or 0) * info.video.time_base)
                 output.mux_one(copy)
-        with _errors_told(path):
+        with writing_errors_told(path):
             copier.finish()
             output.close()
-            _complete(path, plan, source)
+            complete_description(path, plan, info.video.sample_aspect_ratio)
         if copier.damage is not None:
             raise InputError(f"{copier.damage}; expected a whole file.")
         if unread := unread_seconds(info.path, float(end_pts * info.video.time_base)):
@@ -252,41 +247,6 @@ def _with_data(packet: Packet, data: bytes, shift: int) -> Packet:
     return copy
 
 
-def _muxer_options(plan: StreamPlan, copier: StreamCopier, time_base: Fraction) -> dict[str, str]:
-    options = {"fflags": "+bitexact"}
-    if plan.container_format == "matroska":
-        return options
-    timescale = time_base.denominator
-    movie = lcm(timescale, *copier.sample_rates)
-    return {
-        **options,
-        "movflags": "+faststart+use_metadata_tags" if plan.free_tags else "+faststart",
-        "video_track_timescale": str(timescale),
-        "movie_timescale": str(movie if movie <= _LARGEST_TIMESCALE else timescale),
-    }
-
-
-def _complete(path: Path, plan: StreamPlan, source: HdrSource) -> None:
-    """Put into the finished file what libavformat leaves out."""
-    video = source.info.video
-    if plan.container_format != "matroska":
-        if plan.timecode is not None:
-            name_chapter_track(path)
-        return
-    write_full_languages(path)
-    if video.sample_aspect_ratio != 1:
-        write_display_size(path, video.width_px, video.height_px, video.sample_aspect_ratio)
-
-
 def _close(output: OutputContainer) -> None:
     with suppress(av.error.FFmpegError, OSError):
         output.close()
-
-
-@contextmanager
-def _errors_told(path: Path) -> Iterator[None]:
-    """Tell libav's errors while writing in our own words."""
-    try:
-        yield
-    except (av.error.FFmpegError, OSError) as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -18,12 +18,20 @@ import av
 import av.error
 
 from sdr2hdr.errors import OutputError
+from sdr2hdr.media import matroska_elements as matroska
 from sdr2hdr.media.av_log import captured_av_log
 from sdr2hdr.media.container_trial import codec_name
-from sdr2hdr.media.ebml import element_bytes, elements_in, uint_bytes
+from sdr2hdr.media.ebml import CRC_32, element_bytes, elements_in, uint_bytes
 from sdr2hdr.media.hdr10_sei import HdrSei
-from sdr2hdr.media.isobmff import boxes_in, find_box, make_box
+from sdr2hdr.media.isobmff import (
+    VISUAL_SAMPLE_ENTRY_BYTES,
+    boxes_in,
+    children_start,
+    find_box,
+    make_box,
+)
 from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
+from sdr2hdr.media.track_template import mastering_element
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -35,15 +43,10 @@ _SHELLS = {"hevc": "mp4", "av1": "mp4", "ffv1": "matroska"}
 
 _DESCRIPTIONS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 _REPLACED_BOXES = frozenset({b"mdcv", b"clli", b"SmDm", b"CoLL"})
-_STSD_FIELDS_BYTES = 8
-_VISUAL_SAMPLE_ENTRY_BYTES = 86
 
-_SEGMENT, _INFO, _TRACKS, _TRACK_ENTRY = 0x18538067, 0x1549A966, 0x1654AE6B, 0xAE
-_VIDEO, _COLOUR, _CRC_32 = 0xE0, 0x55B0, 0xBF
-_MAX_CLL, _MAX_FALL, _MASTERING = 0x55BC, 0x55BD, 0x55D0
-_MASTERING_VALUES = range(0x55D1, 0x55DB)
-"""IDs of RFC 9559, clause 5.1; the values are x and y of red, green, blue and white, max, min."""
-_EMPTY_CLUSTER = element_bytes(0x1F43B675, element_bytes(0xE7, b"\0"))
+_EMPTY_CLUSTER = element_bytes(
+    matroska.CLUSTER, element_bytes(matroska.CLUSTER_TIMESTAMP, uint_bytes(0))
+)
 
 
 @contextmanager
@@ -93,9 +96,9 @@ def _shell(stream: VideoStream) -> str:
 def _with_boxes(header: bytes, sei: HdrSei) -> bytes:
     """A header whose only sample entry has our `mdcv` and `clli` and none of its own."""
     parents = find_box(header, _DESCRIPTIONS)
-    entry = next(boxes_in(header, parents[-1].content + _STSD_FIELDS_BYTES, parents[-1].end))
-    content = bytearray(header[entry.start : entry.start + _VISUAL_SAMPLE_ENTRY_BYTES])
-    end = entry.start + _VISUAL_SAMPLE_ENTRY_BYTES
+    entry = next(boxes_in(header, children_start(parents[-1]), parents[-1].end))
+    end = entry.start + VISUAL_SAMPLE_ENTRY_BYTES
+    content = bytearray(header[entry.start : end])
     for box in boxes_in(header, end, entry.end):
         end = box.end
         is_kept = box.name == b"mdcv" and sei.mastering is None
@@ -119,13 +122,15 @@ def _with_elements(file: bytes, sei: HdrSei) -> bytes:
     parts: list[bytes] = []
     for element in elements_in(file):
         raw = file[element.start : element.end]
-        if element.identifier == _SEGMENT:
+        if element.identifier == matroska.SEGMENT:
             kept = b"".join(
-                _with_track_colour(file[child.start : child.end], (_TRACK_ENTRY, _VIDEO), sei)
+                _with_track_colour(
+                    file[child.start : child.end], (matroska.TRACK_ENTRY, matroska.VIDEO), sei
+                )
                 for child in elements_in(file, element.content, element.end)
-                if child.identifier in (_INFO, _TRACKS)
+                if child.identifier in (matroska.INFO, matroska.TRACKS)
             )
-            raw = element_bytes(_SEGMENT, kept + _EMPTY_CLUSTER)
+            raw = element_bytes(matroska.SEGMENT, kept + _EMPTY_CLUSTER)
         parts.append(raw)
     return b"".join(parts)
 
@@ -133,22 +138,22 @@ def _with_elements(file: bytes, sei: HdrSei) -> bytes:
 def _with_track_colour(raw: bytes, path: tuple[int, ...], sei: HdrSei) -> bytes:
     """An element with the metadata in the `Colour` at the end of a path; others as they are."""
     (outer,) = elements_in(raw)
-    if outer.identifier not in (_TRACKS, _TRACK_ENTRY, _VIDEO):
+    if outer.identifier not in (matroska.TRACKS, matroska.TRACK_ENTRY, matroska.VIDEO):
         return raw
     parts: list[bytes] = []
     colour = b""
     for child in elements_in(raw, outer.content, outer.end):
         content = raw[child.start : child.end]
-        if child.identifier == _CRC_32:
+        if child.identifier == CRC_32:
             continue
-        if child.identifier == _COLOUR and not path:
+        if child.identifier == matroska.COLOUR and not path:
             colour = raw[child.content : child.end]
             continue
         if path and child.identifier == path[0]:
             content = _with_track_colour(content, path[1:], sei)
         parts.append(content)
     if not path:
-        parts.append(element_bytes(_COLOUR, _colour_content(colour, sei)))
+        parts.append(element_bytes(matroska.COLOUR, _colour_content(colour, sei)))
     return element_bytes(outer.identifier, b"".join(parts))
 
 
@@ -157,21 +162,17 @@ def _colour_content(old: bytes, sei: HdrSei) -> bytes:
     replaced: set[int] = set()
     if sei.light is not None:
         max_cll, max_fall = struct.unpack(">2H", sei.light)
-        replaced |= {_MAX_CLL, _MAX_FALL}
-        parts.append(element_bytes(_MAX_CLL, uint_bytes(max_cll)))
-        parts.append(element_bytes(_MAX_FALL, uint_bytes(max_fall)))
+        replaced |= {matroska.MAX_CLL, matroska.MAX_FALL}
+        parts.append(element_bytes(matroska.MAX_CLL, uint_bytes(max_cll)))
+        parts.append(element_bytes(matroska.MAX_FALL, uint_bytes(max_fall)))
     if sei.mastering is not None:
-        replaced.add(_MASTERING)
+        replaced.add(matroska.MASTERING)
         numbers = struct.unpack(">8H2I", sei.mastering)
         green, blue, red, white = (numbers[2 * i : 2 * i + 2] for i in range(4))
         points = (coordinate for point in (red, green, blue, white) for coordinate in point)
         values = [coordinate * CHROMATICITY_STEP for coordinate in points]
         values += [luminance * LUMINANCE_STEP_CD_M2 for luminance in numbers[8:]]
-        display = b"".join(
-            element_bytes(identifier, struct.pack(">d", value))
-            for identifier, value in zip(_MASTERING_VALUES, values, strict=True)
-        )
-        parts.append(element_bytes(_MASTERING, display))
+        parts.append(mastering_element(values))
     kept = [
         old[child.start : child.end]
         for child in elements_in(old)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.media.colour_codes import (
+    HLG_CODE,
     MATRICES,
+    NEAREST_SITINGS,
+    PQ_CODE,
     PRIMARIES,
     UNKNOWN_CODES,
     matrix_name,
@@ -31,20 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["read_hdr_colour"]
 
 # Rec. ITU-T H.273 (07/2021), Tables 2, 3 and 4
-_PQ = 16
-_HLG = 18
 _HDR_PRIMARIES = PRIMARIES | {9: Primaries.BT2020, 12: Primaries.P3_D65}
 _HDR_MATRICES = MATRICES | {9: Matrix.BT2020_NCL}
-
-_SITINGS = {
-    0: ChromaSiting.LEFT,
-    1: ChromaSiting.CENTRE,
-    2: ChromaSiting.TOP_LEFT,
-    3: ChromaSiting.TOP_LEFT,
-    4: ChromaSiting.LEFT,
-    5: ChromaSiting.CENTRE,
-}
-"""Chroma sample location types; 3 to 5 are half a row away from the one taken."""
 
 _UNSAID = UNKNOWN_CODES | {0}
 # FFmpeg's AVColorRange
@@ -94,9 +85,9 @@ def read_hdr_colour(
 def _check_transfer(
     path: Path, code: int, layout: PixelLayout, is_still: bool, assume_pq: bool
 ) -> tuple[Notice, ...]:
-    if code == _PQ:
+    if code == PQ_CODE:
         return ()
-    if code == _HLG:
+    if code == HLG_CODE:
         raise InputError(
             f"{path} is {transfer_name(code)}; expected PQ. HLG is light relative to a display: "
             "convert it to PQ for one display first."
@@ -157,4 +148,4 @@ def _siting(code: int | None, layout: PixelLayout) -> ChromaSiting:
     """What the stream says; else left, the rule of H.264, H.265, AV1 and VP9 where none is sent."""
     if code is None or layout.subsampling is not Subsampling.YUV420:
         return ChromaSiting.LEFT
-    return _SITINGS.get(code, ChromaSiting.LEFT)
+    return NEAREST_SITINGS.get(code, ChromaSiting.LEFT)

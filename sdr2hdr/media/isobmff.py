@@ -1,6 +1,7 @@
 """Boxes of ISO base media files (MP4, MOV): find one, make one, see whether all are there.
 
-Box layout: ISO/IEC 14496-12:2022, 4.2; `stsd` and sample entries: 8.5.2; file structure: 6.2.3.
+Box layout: ISO/IEC 14496-12:2022, 4.2; track headers: 8.3.2; `stsd` and sample entries: 8.5.2;
+file structure: 6.2.3.
 """
 
 from __future__ import annotations
@@ -12,10 +13,22 @@ from mmap import mmap
 from os import SEEK_END
 from pathlib import Path
 
-__all__ = ["Box", "boxes_in", "find_box", "make_box", "missing_box_bytes"]
+__all__ = [
+    "VISUAL_SAMPLE_ENTRY_BYTES",
+    "Box",
+    "boxes_in",
+    "boxes_of_sample_entry",
+    "children_start",
+    "find_box",
+    "make_box",
+    "missing_box_bytes",
+    "sample_entries",
+    "track_box",
+    "track_id_bytes",
+]
 
-_VISUAL_SAMPLE_ENTRY_HEADER = 86
-"""Bytes of a visual sample entry before its child boxes, box header included (12.1.3)."""
+VISUAL_SAMPLE_ENTRY_BYTES = 86
+"""Of a visual sample entry before its child boxes, box header included (12.1.3)."""
 _VISUAL_SAMPLE_ENTRIES = frozenset(
     {b"hvc1", b"hev1", b"avc1", b"av01", b"apch", b"apcn", b"ap4h", b"AVdh", b"AVdn"}
 )
@@ -63,18 +76,18 @@ def children_start(box: Box) -> int:
     if box.name in (b"stsd", b"meta"):
         return box.content + (8 if box.name == b"stsd" else 4)
     if box.name in _VISUAL_SAMPLE_ENTRIES:
-        return box.start + _VISUAL_SAMPLE_ENTRY_HEADER
+        return box.start + VISUAL_SAMPLE_ENTRY_BYTES
     return box.content
 
 
-def find_box(data: bytes, path: Sequence[bytes]) -> list[Box]:
-    """The first box at `path` with all its parents, outermost first.
+def find_box(data: bytes | mmap, path: Sequence[bytes], inside: Box | None = None) -> list[Box]:
+    """The first box at `path`, in the data or a box of it, with its parents, outermost first.
 
     Raises:
         ValueError: There is no such box.
     """
     found: list[Box] = []
-    start, end = 0, len(data)
+    start, end = (0, len(data)) if inside is None else (children_start(inside), inside.end)
     for name in path:
         box = next((box for box in boxes_in(data, start, end) if box.name == name), None)
         if box is None:
@@ -82,6 +95,49 @@ def find_box(data: bytes, path: Sequence[bytes]) -> list[Box]:
         found.append(box)
         start, end = children_start(box), box.end
     return found
+
+
+def track_box(data: bytes | mmap, track_id: int) -> Box:
+    """The track of a number.
+
+    Raises:
+        ValueError: There is no such track.
+    """
+    (movie,) = find_box(data, [b"moov"])
+    for track in boxes_in(data, movie.content, movie.end):
+        if track.name == b"trak" and int.from_bytes(track_id_bytes(data, track)) == track_id:
+            return track
+    raise ValueError(f"There is no track {track_id}.")
+
+
+def track_id_bytes(data: bytes | mmap, track: Box) -> bytes:
+    """The number of a track, as it is stored.
+
+    Raises:
+        ValueError: The track has no header.
+    """
+    (header,) = find_box(data, [b"tkhd"], track)
+    # Version 1 has 64-bit times before the number.
+    start = header.content + (20 if data[header.content] == 1 else 12)
+    return data[start : start + 4]
+
+
+def sample_entries(data: bytes | mmap, track: Box) -> Iterator[Box]:
+    """The descriptions of a track's samples; most tracks have one.
+
+    Raises:
+        ValueError: There are none, or one is longer than what holds it.
+    """
+    *_, table = find_box(data, [b"mdia", b"minf", b"stbl", b"stsd"], track)
+    return boxes_in(data, children_start(table), table.end)
+
+
+def boxes_of_sample_entry(data: bytes | mmap, entry: Box) -> Iterator[Box]:
+    """The boxes of a visual sample entry, up to what is no box: QuickTime ends lists with zeros."""
+    try:
+        yield from boxes_in(data, entry.start + VISUAL_SAMPLE_ENTRY_BYTES, entry.end)
+    except ValueError:
+        return
 
 
 def make_box(name: bytes, content: bytes) -> bytes:

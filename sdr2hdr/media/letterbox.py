@@ -1,10 +1,8 @@
-"""Find constant black bars around the picture, and check frame by frame that they stay black."""
+"""Find constant black bars around the picture: from a few frames, or from all as they pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -12,18 +10,18 @@ import av.error
 import numpy as np
 
 from sdr2hdr.frames import CodedBatch, Rectangle
+from sdr2hdr.media.blackness import RINGING_PX, is_black_outside, is_bright, not_black
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import Planes, frame_planes
 from sdr2hdr.media.source import SourceInfo
-from sdr2hdr.signal import CodedSignal, Matrix
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["LetterboxFinder", "detect_active_picture", "is_black_outside"]
+__all__ = ["LetterboxFinder", "detect_active_picture"]
 
 SAMPLES = 12
 MOST_PACKETS_PER_SAMPLE = 120
@@ -31,21 +29,8 @@ FRAMES_BETWEEN_LOOKS = 12
 SHORTEST_SECONDS = 0.2
 """In less than this a dark edge cannot be told from a bar."""
 
-LUMA_TOLERANCE = 3
-CHROMA_TOLERANCE = 3
-"""Codes at 8 bits within which a sample counts as black; coding noise stays below."""
-
 CLEARLY_LIT = 32
 """Codes at 8 bits above black by which an edge must stand out from a bar."""
-
-LONE_TOLERANCE = 8
-"""The same for a sample of which none beside, above or below is outside the first two tolerances:
-the noise of a film has many such, and nothing that is meant to be seen is one faint sample."""
-
-RINGING_PX = 16
-RINGING_LUMA_TOLERANCE = 16
-RINGING_CHROMA_TOLERANCE = 8
-"""The same so near to the picture: a codec's block across the edge spills into the bar."""
 
 NARROWEST_BAR_PX = 8
 NARROW_PAIR_PX = 4
@@ -103,10 +88,10 @@ def detect_active_picture(
             if (frame.height, frame.width) != (height, width):
                 continue
             planes = frame_planes(frame, layout)
-            seen |= _not_black(planes, signal)
+            seen |= not_black(planes, signal)
             if all(edge.any() for edge in (seen[0], seen[-1], seen[:, 0], seen[:, -1])):
                 return None
-            lit |= _is_bright(planes.luma, signal, CLEARLY_LIT)
+            lit |= is_bright(planes.luma, signal, CLEARLY_LIT)
     return _active(seen, lit, signal.subsampling.horizontal)
 
 
@@ -142,15 +127,15 @@ class LetterboxFinder:
         for number in range(len(batch.timeline)):
             if self._picture == Rectangle(0, 0, *size):
                 return
-            frame = _one_frame(batch, number)
+            frame = batch.part(number, number + 1)
             is_look = self._taken % FRAMES_BETWEEN_LOOKS == 0
             self._taken += 1
             known = self._picture
             if known is not None and not is_look and is_black_outside(frame, known)[0]:
                 continue
             planes = Planes(*(plane[0].cpu().numpy() for plane in (frame.luma, frame.cb, frame.cr)))
-            self._picture = _grown(known, _not_black(planes, batch.signal))
-            self._lit |= _is_bright(planes.luma, batch.signal, CLEARLY_LIT)
+            self._picture = _grown(known, not_black(planes, batch.signal))
+            self._lit |= is_bright(planes.luma, batch.signal, CLEARLY_LIT)
 
     def active_picture(self) -> Rectangle | None:
         """The result so far, as `detect_active_picture` gives it."""
@@ -160,46 +145,6 @@ class LetterboxFinder:
         seen = np.zeros(self._lit.shape, bool)
         seen[known.top : known.bottom, known.left : known.right] = True
         return _active(seen, self._lit, self._across)
-
-
-def is_black_outside(batch: CodedBatch, active: Rectangle) -> list[bool]:
-    """For each frame, whether everything outside the rectangle is black.
-
-    Args:
-        batch: Frames of the size that `active` was found in.
-        active: As `detect_active_picture` gives it.
-    """
-    height, width = batch.luma.shape[1:]
-    near = Rectangle(
-        max(0, active.top - RINGING_PX),
-        max(0, active.left - RINGING_PX),
-        min(height, active.bottom + RINGING_PX),
-        min(width, active.right + RINGING_PX),
-    )
-    signal = batch.signal
-    across, down = signal.subsampling.value
-    seen = np.zeros(len(batch.timeline), bool)
-    for strip in _strips(batch.luma.cpu().numpy(), near, 1, 1):
-        seen |= _shows_light(strip, signal).any((1, 2))
-    for strip in _strips(batch.luma.cpu().numpy(), active, 1, 1):
-        seen |= _is_bright(strip, signal, RINGING_LUMA_TOLERANCE).any((1, 2))
-    for plane in (batch.cb, batch.cr):
-        for strip in _strips(plane.cpu().numpy(), near, across, down):
-            seen |= _shows_colour(strip, signal).any((1, 2))
-        for strip in _strips(plane.cpu().numpy(), active, across, down):
-            seen |= _is_coloured(strip, signal, RINGING_CHROMA_TOLERANCE).any((1, 2))
-    return [not value for value in seen.tolist()]
-
-
-def _one_frame(batch: CodedBatch, number: int) -> CodedBatch:
-    one = slice(number, number + 1)
-    return replace(
-        batch,
-        luma=batch.luma[one],
-        cb=batch.cb[one],
-        cr=batch.cr[one],
-        timeline=replace(batch.timeline, frames=batch.timeline.frames[one]),
-    )
 
 
 def _grown(known: Rectangle | None, seen: np.ndarray) -> Rectangle | None:
@@ -216,73 +161,6 @@ def _grown(known: Rectangle | None, seen: np.ndarray) -> Rectangle | None:
         max(known.bottom, found.bottom),
         max(known.right, found.right),
     )
-
-
-def _strips(planes: np.ndarray, hole: Rectangle, across: int, down: int) -> Iterator[np.ndarray]:
-    """The four parts of (N, h, w) around a rectangle.
-
-    Args:
-        planes: Any plane of the frames.
-        hole: In luma px.
-        across: Luma px a sample of `planes`, along a row.
-        down: The same along a column.
-    """
-    top, bottom = hole.top // down, -(-hole.bottom // down)
-    left, right = hole.left // across, -(-hole.right // across)
-    yield planes[:, :top]
-    yield planes[:, bottom:]
-    yield planes[:, top:bottom, :left]
-    yield planes[:, top:bottom, right:]
-
-
-def _is_bright(luma: np.ndarray, signal: CodedSignal, tolerance: int) -> np.ndarray:
-    return luma > signal.black_code + (tolerance << (signal.bit_depth - 8))
-
-
-def _is_coloured(plane: np.ndarray, signal: CodedSignal, tolerance: int) -> np.ndarray:
-    if signal.matrix is Matrix.RGB:
-        return _is_bright(plane, signal, tolerance)
-    neutral, codes = signal.neutral_chroma_code, tolerance << (signal.bit_depth - 8)
-    return (plane > neutral + codes) | (plane < neutral - codes)
-
-
-def _shows_light(luma: np.ndarray, signal: CodedSignal) -> np.ndarray:
-    """Where luma, (..., H, W), is not black, but for lone faint samples."""
-    return _without_lone(partial(_is_bright, luma, signal), LUMA_TOLERANCE)
-
-
-def _shows_colour(plane: np.ndarray, signal: CodedSignal) -> np.ndarray:
-    """Where chroma, (..., h, w), is not neutral, but for lone faint samples."""
-    return _without_lone(partial(_is_coloured, plane, signal), CHROMA_TOLERANCE)
-
-
-def _without_lone(outside: Callable[[int], np.ndarray], tolerance: int) -> np.ndarray:
-    """Where samples are outside a tolerance and either not faint or with one like them beside them.
-
-    Args:
-        outside: Gives the map of what is outside a number of codes at 8 bits.
-        tolerance: The number.
-    """
-    found = outside(tolerance)
-    if not found.any():
-        return found
-    backed = outside(LONE_TOLERANCE)
-    backed[..., 1:] |= found[..., :-1]
-    backed[..., :-1] |= found[..., 1:]
-    backed[..., 1:, :] |= found[..., :-1, :]
-    backed[..., :-1, :] |= found[..., 1:, :]
-    return found & backed
-
-
-def _not_black(planes: Planes, signal: CodedSignal) -> np.ndarray:
-    """(H, W) map of what is not black, a chroma sample counting for all pixels it covers."""
-    seen = _shows_light(planes.luma, signal)
-    height, width = seen.shape
-    across, down = signal.subsampling.value
-    for plane in (planes.cb, planes.cr):
-        coloured = _shows_colour(plane, signal)
-        seen |= coloured.repeat(down, 0).repeat(across, 1)[:height, :width]
-    return seen
 
 
 def _active(seen: np.ndarray, lit: np.ndarray, across: int) -> Rectangle | None:

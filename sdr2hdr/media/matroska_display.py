@@ -9,38 +9,33 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from sdr2hdr.media.ebml import Element, element_bytes, elements_in, uint_bytes
-from sdr2hdr.media.matroska_tracks import TRACK_ENTRY, TRACK_TYPE, VOID, rewrite_tracks
+from sdr2hdr.media import matroska_elements as matroska
+from sdr2hdr.media.ebml import VOID, Element, element_bytes, elements_in, uint_bytes, uint_in
+from sdr2hdr.media.matroska_tracks import is_video, rewrite_tracks
 
 __all__ = ["write_display_size"]
 
-VIDEO, MAX_BLOCK_ADDITION_ID = 0xE0, 0x55EE
-DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
-"""IDs of RFC 9559, clause 5.1."""
+_DISPLAYED = frozenset({matroska.DISPLAY_WIDTH, matroska.DISPLAY_HEIGHT, matroska.DISPLAY_UNIT})
 
 
-def write_display_size(
-    path: Path, width_px: int, height_px: int, sample_aspect_ratio: Fraction
-) -> bool:
+def write_display_size(path: Path, sample_aspect_ratio: Fraction) -> bool:
     """Describe non-square pixels in the first video track.
 
     Args:
         path: A file that libavformat has just finished.
-        width_px: Of the picture that is shown, in its own pixels.
-        height_px: Likewise.
         sample_aspect_ratio: Width to height of a pixel.
 
     Returns:
         Whether there was room for it.
     """
-    size = display_size(width_px, height_px, sample_aspect_ratio)
     found: list[bytes | None] = []
 
     def described(head: bytes, element: Element) -> bytes:
         raw = head[element.start : element.end]
-        if found or element.identifier != TRACK_ENTRY or not _is_video(head, element):
+        is_track = element.identifier == matroska.TRACK_ENTRY
+        if found or not is_track or not is_video(head, element):
             return raw
-        found.append(_rewritten_entry(head, element, *size))
+        found.append(_rewritten_entry(head, element, sample_aspect_ratio))
         return found[0] or raw
 
     return rewrite_tracks(path, described) and any(found)
@@ -58,29 +53,38 @@ def display_size(width_px: int, height_px: int, sample_aspect_ratio: Fraction) -
     return round(width), height_px
 
 
-def _is_video(head: bytes, entry: Element) -> bool:
-    kinds = [e for e in elements_in(head, entry.content, entry.end) if e.identifier == TRACK_TYPE]
-    return bool(kinds) and head[kinds[0].content : kinds[0].end] == b"\1"
+def _shown_px(head: bytes, video: Element) -> tuple[int, int]:
+    """Width and height of what cropping leaves, whose displayed size is said (RFC 9559, 11.1)."""
+
+    def px(identifier: int) -> int:
+        return uint_in(head, video, identifier, 0)
+
+    return (
+        px(matroska.PIXEL_WIDTH) - px(matroska.CROP_LEFT) - px(matroska.CROP_RIGHT),
+        px(matroska.PIXEL_HEIGHT) - px(matroska.CROP_TOP) - px(matroska.CROP_BOTTOM),
+    )
 
 
-def _rewritten_entry(head: bytes, entry: Element, width: int, height: int) -> bytes | None:
+def _rewritten_entry(head: bytes, entry: Element, sample_aspect_ratio: Fraction) -> bytes | None:
     """The track entry in as many bytes as before; what only repeats a default makes room."""
     parts: list[bytes] = []
     for child in elements_in(head, entry.content, entry.end):
         raw = head[child.start : child.end]
         if child.identifier == VOID:
             continue
-        if child.identifier == MAX_BLOCK_ADDITION_ID and head[child.content : child.end] == b"\0":
+        is_default = head[child.content : child.end] == b"\0"
+        if child.identifier == matroska.MAX_BLOCK_ADDITION_ID and is_default:
             continue
-        if child.identifier == VIDEO:
+        if child.identifier == matroska.VIDEO:
+            width, height = display_size(*_shown_px(head, child), sample_aspect_ratio)
             kept = [
                 head[e.start : e.end]
                 for e in elements_in(head, child.content, child.end)
-                if e.identifier not in (DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT)
+                if e.identifier not in _DISPLAYED
             ]
-            kept.append(element_bytes(DISPLAY_WIDTH, uint_bytes(width)))
-            kept.append(element_bytes(DISPLAY_HEIGHT, uint_bytes(height)))
-            raw = element_bytes(VIDEO, b"".join(kept))
+            kept.append(element_bytes(matroska.DISPLAY_WIDTH, uint_bytes(width)))
+            kept.append(element_bytes(matroska.DISPLAY_HEIGHT, uint_bytes(height)))
+            raw = element_bytes(matroska.VIDEO, b"".join(kept))
         parts.append(raw)
     content = b"".join(parts)
     spare = entry.end - entry.content - len(content)
@@ -89,7 +93,7 @@ def _rewritten_entry(head: bytes, entry: Element, width: int, height: int) -> by
     if spare:
         size_width = 1 if spare < 100 else 4
         content += element_bytes(VOID, bytes(spare - 1 - size_width), size_width)
-    return element_bytes(TRACK_ENTRY, content, _size_width(entry))
+    return element_bytes(matroska.TRACK_ENTRY, content, _size_width(entry))
 
 
 def _size_width(element: Element) -> int:

@@ -14,26 +14,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdr2hdr.media.ebml import Element, element_bytes, elements_in
-from sdr2hdr.media.matroska_tracks import (
-    CLUSTER,
-    SEGMENT,
-    TRACK_ENTRY,
-    TRACK_TYPE,
-    TRACKS,
-    rewrite_tracks,
-)
+from sdr2hdr.media import matroska_elements as matroska
+from sdr2hdr.media.ebml import Element, element_bytes, elements_in, uint_in
+from sdr2hdr.media.matroska_tracks import rewrite_tracks, track_entries
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
 __all__ = ["full_languages", "language_with_room", "write_full_languages"]
 
-LANGUAGE, LANGUAGE_BCP47 = 0x22B59C, 0x22B59D
-"""IDs of RFC 9559, clause 5.1."""
-
-_TYPES = frozenset((b"\x01", b"\x02", b"\x11", b"\x21"))
-"""Video, audio, subtitles, metadata (RFC 9559, 5.1.4.1.3): what libavformat makes a stream of."""
+_TYPES = frozenset(
+    {
+        matroska.VIDEO_TRACK,
+        matroska.AUDIO_TRACK,
+        matroska.SUBTITLE_TRACK,
+        matroska.METADATA_TRACK,
+    }
+)
+"""What libavformat makes a stream of."""
 _UNSAID = "eng"
 """What a track without `Language` is in (RFC 9559, 5.1.4.1.19)."""
 _UNKNOWN = "und"
@@ -84,36 +82,30 @@ def write_full_languages(path: Path) -> None:
 
 def _languages(data: mmap.mmap) -> Iterator[tuple[str, str]]:
     """Code and tag of each track, "" for no tag."""
-    segment = next(e for e in elements_in(data) if e.identifier == SEGMENT)
-    for element in elements_in(data, segment.content, segment.end):
-        if element.identifier == CLUSTER:
-            return
-        if element.identifier != TRACKS:
+    for entry in track_entries(data):
+        if uint_in(data, entry, matroska.TRACK_TYPE, 0) not in _TYPES:
             continue
-        for entry in elements_in(data, element.content, element.end):
-            if entry.identifier != TRACK_ENTRY:
-                continue
-            found = {
-                child.identifier: data[child.content : child.end].rstrip(b"\0")
-                for child in elements_in(data, entry.content, entry.end)
-                if child.identifier in (TRACK_TYPE, LANGUAGE, LANGUAGE_BCP47)
-            }
-            if found.get(TRACK_TYPE) in _TYPES:
-                code = found.get(LANGUAGE, _UNSAID.encode()).decode("latin-1")
-                yield code, found.get(LANGUAGE_BCP47, b"").decode("latin-1")
-        return
+        said = {
+            child.identifier: data[child.content : child.end].rstrip(b"\0").decode("latin-1")
+            for child in elements_in(data, entry.content, entry.end)
+            if child.identifier in (matroska.LANGUAGE, matroska.LANGUAGE_BCP47)
+        }
+        yield said.get(matroska.LANGUAGE, _UNSAID), said.get(matroska.LANGUAGE_BCP47, "")
 
 
 def _split(head: bytes, entry: Element) -> bytes:
     """A track entry with both elements for a code with room; anything else as it is."""
     raw = head[entry.start : entry.end]
-    if entry.identifier != TRACK_ENTRY:
+    if entry.identifier != matroska.TRACK_ENTRY:
         return raw
     for child in elements_in(head, entry.content, entry.end):
         parts = _WITH_ROOM.fullmatch(head[child.content : child.end])
-        if child.identifier == LANGUAGE and parts:
+        if child.identifier == matroska.LANGUAGE and parts:
             code, tag = parts.groups()
-            both = element_bytes(LANGUAGE, code) + element_bytes(LANGUAGE_BCP47, tag)
-            before, behind = head[entry.start : child.start], head[child.end : entry.end]
-            return before + both + behind
+            return (
+                head[entry.start : child.start]
+                + element_bytes(matroska.LANGUAGE, code)
+                + element_bytes(matroska.LANGUAGE_BCP47, tag)
+                + head[child.end : entry.end]
+            )
     return raw

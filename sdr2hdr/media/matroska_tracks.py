@@ -1,20 +1,49 @@
-"""Rewrite the description of a finished Matroska file's tracks, within its own length."""
+"""Find what describes a Matroska file's tracks, and rewrite it within its own length."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from mmap import mmap
 from pathlib import Path
 
-from sdr2hdr.media.ebml import CRC_32, Element, checksum_element, elements_in, find_element
+from sdr2hdr.media import matroska_elements as matroska
+from sdr2hdr.media.ebml import (
+    CRC_32,
+    Element,
+    checksum_element,
+    elements_in,
+    elements_named,
+    find_element,
+    uint_in,
+)
 
-__all__ = ["CLUSTER", "SEGMENT", "TRACKS", "TRACK_ENTRY", "TRACK_TYPE", "VOID", "rewrite_tracks"]
-
-SEGMENT, TRACKS, TRACK_ENTRY, TRACK_TYPE = 0x18538067, 0x1654AE6B, 0xAE, 0x83
-CLUSTER, VOID = 0x1F43B675, 0xEC
-"""IDs of RFC 9559, clause 5.1, and RFC 8794, clause 11.3.2."""
+__all__ = ["is_video", "rewrite_tracks", "track_entries"]
 
 _HEAD_BYTES = 16_000_000
 """Enough for what libavformat writes before the end of the tracks; attachments come behind them."""
+
+
+def track_entries(data: bytes | mmap) -> list[Element]:
+    """The tracks of a file, in their order.
+
+    Args:
+        data: The file, or its beginning.
+
+    Raises:
+        ValueError: They are not described before the first cluster, or there is no such file.
+    """
+    (segment,) = find_element(data, matroska.SEGMENT)
+    for element in elements_in(data, segment.content, segment.end):
+        if element.identifier == matroska.CLUSTER:
+            break
+        if element.identifier == matroska.TRACKS:
+            return list(elements_named(data, element, matroska.TRACK_ENTRY))
+    raise ValueError("There are no Tracks before the first Cluster.")
+
+
+def is_video(data: bytes | mmap, entry: Element) -> bool:
+    """Whether a track is one of pictures; cover art is no track."""
+    return uint_in(data, entry, matroska.TRACK_TYPE, 0) == matroska.VIDEO_TRACK
 
 
 def rewrite_tracks(path: Path, rewritten: Callable[[bytes, Element], bytes]) -> bool:
@@ -30,7 +59,7 @@ def rewrite_tracks(path: Path, rewritten: Callable[[bytes, Element], bytes]) -> 
     """
     with path.open("r+b") as file:
         head = file.read(_HEAD_BYTES)
-        *_, tracks = find_element(head, SEGMENT, TRACKS)
+        *_, tracks = find_element(head, matroska.SEGMENT, matroska.TRACKS)
         children = list(elements_in(head, tracks.content, tracks.end))
         content = b"".join(rewritten(head, e) for e in children if e.identifier != CRC_32)
         if children[0].identifier == CRC_32:

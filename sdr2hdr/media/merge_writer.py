@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
-from math import lcm
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,13 +18,11 @@ from av.video.stream import VideoStream
 
 from sdr2hdr.errors import Notice, OutputError, VerificationError
 from sdr2hdr.frames import FrameTime
-from sdr2hdr.media.chapter_reference import name_chapter_track
 from sdr2hdr.media.decoding_times import DecodingTimes, reorder_depth
 from sdr2hdr.media.encoders import choose_encoder
 from sdr2hdr.media.mastering import mastering_display
-from sdr2hdr.media.matroska_display import write_display_size
-from sdr2hdr.media.matroska_languages import write_full_languages
 from sdr2hdr.media.metadata import WRITER_NAME, container_tags, stream_tags
+from sdr2hdr.media.muxing import complete_description, muxer_options
 from sdr2hdr.media.output_clock import OutputClock
 from sdr2hdr.media.output_video import OutputVideo
 from sdr2hdr.media.planned_frames import PlannedFrames
@@ -39,8 +36,6 @@ from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.options import EncodeOptions
 
 __all__ = ["MergeWriter"]
-
-_LARGEST_TIMESCALE = (1 << 31) - 1
 
 
 class MergeWriter:
@@ -151,7 +146,7 @@ class MergeWriter:
         with writing_errors_told(self._path):
             self._copier.finish()
             self._output.close()
-            self._complete_description()
+            complete_description(self._path, self._plan, self._video.sample_aspect_ratio)
         self._finished = True
         self._resources.close()
         return WrittenSummary(
@@ -209,7 +204,9 @@ class MergeWriter:
                 f"file:{self._path}",
                 "w",
                 format=self._plan.container_format,
-                container_options=self._muxer_options(),
+                container_options=muxer_options(
+                    self._plan, self._clock.time_base, self._copier.sample_rates
+                ),
             )
         tags = container_tags(self._copier.source_metadata, self._plan.timecode)
         output.metadata.update(tags)
@@ -237,22 +234,6 @@ class MergeWriter:
             self._copier.advance(packet.dts * self._clock.time_base)
             output.mux_one(packet)
 
-    def _complete_description(self) -> None:
-        """Put into the finished file what libavformat leaves out."""
-        video = self._video
-        if self._plan.container_format != "matroska":
-            if self._plan.timecode is not None:
-                name_chapter_track(self._path)
-            return
-        write_full_languages(self._path)
-        if video.sample_aspect_ratio != 1:
-            write_display_size(
-                self._path,
-                video.width_px - video.crop_right_px,
-                video.height_px - video.crop_bottom_px,
-                video.sample_aspect_ratio,
-            )
-
     def _discard(self) -> None:
         """Close an unfinished file and remove it; a finished one is left alone."""
         if self._finished:
@@ -265,23 +246,6 @@ class MergeWriter:
                 self._output.close()
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
-
-    def _muxer_options(self) -> dict[str, str]:
-        """What makes the bytes the same on every run, and the times exact."""
-        options = {"fflags": "+bitexact"}
-        if self._plan.container_format == "matroska":
-            return options
-        # Timestamps before 0 (B-frames, the priming of audio codecs) become edit lists, whose
-        # clock is the movie's: a common multiple keeps the starts of all tracks exact.
-        timescale = self._clock.time_base.denominator
-        movie = lcm(timescale, *self._copier.sample_rates)
-        flags = "+faststart+use_metadata_tags" if self._plan.free_tags else "+faststart"
-        return {
-            **options,
-            "movflags": flags,
-            "video_track_timescale": str(timescale),
-            "movie_timescale": str(movie if movie <= _LARGEST_TIMESCALE else timescale),
-        }
 
     def _add_streams(self, output: OutputContainer) -> VideoStream:
         video_stream: VideoStream | None = None

@@ -21,7 +21,7 @@ from sdr2hdr.media.deinterlace import (
     deinterlaced_timing,
     is_woven,
 )
-from sdr2hdr.media.frame_range import FrameRange, frame_fingerprint
+from sdr2hdr.media.frame_range import Approach, FrameRange, frame_fingerprint
 from sdr2hdr.media.lead_in import LeadIn
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import Planes, frame_planes
@@ -185,8 +185,7 @@ class VideoReader:
             InputError: The first frame that is wanted is not there.
         """
         place = wanted.start_pts * self._time_base / self._info.video.time_base
-        starts = self._opened_decoder().starts_before(place, by_reading=wanted.by_reading)
-        for frames in () if wanted.from_beginning else starts:
+        for frames in self._starts_near_by(place, wanted.approach):
             lead_in = LeadIn(place, self._counter)
             part = self._in_range(self._timed(lead_in.watched(frames)))
             first = next(part, None)
@@ -206,6 +205,14 @@ class VideoReader:
             )
         yield first
         yield from part
+
+    def _starts_near_by(
+        self, place: Fraction, approach: Approach
+    ) -> Iterator[Iterator[VideoFrame]]:
+        if approach is Approach.FROM_BEGINNING:
+            return iter(())
+        by_reading = approach is Approach.BY_READING
+        return self._opened_decoder().starts_before(place, by_reading=by_reading)
 
     @property
     def _lead_in_frames(self) -> int:

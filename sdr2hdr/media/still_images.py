@@ -16,6 +16,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from sdr2hdr.errors import InputError
+from sdr2hdr.media.colour_codes import HLG_CODE, PQ_CODE
 from sdr2hdr.media.exr_header import exr_chromaticities
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.pixel_formats import pixel_layout
@@ -62,8 +63,6 @@ _GREATEST_HALF = 65504.0
 """IEEE 754 binary16."""
 
 # Rec. ITU-T H.273 (07/2021), Tables 2, 3 and 4
-_PQ_CODE = 16
-_HLG_CODE = 18
 _SRGB_CODE = 13
 _PRIMARIES = {
     1: Primaries.BT709,
@@ -235,9 +234,9 @@ def _coded(path: Path, frame: VideoFrame) -> CodedPicture:
 
 
 def _transfer(path: Path, code: int) -> PictureTransfer:
-    if code == _PQ_CODE:
+    if code == PQ_CODE:
         return PictureTransfer.PQ
-    if code == _HLG_CODE:
+    if code == HLG_CODE:
         return PictureTransfer.HLG
     if code == _SRGB_CODE or path.suffix.lower() in PICTURE_SUFFIXES:
         return PictureTransfer.SRGB

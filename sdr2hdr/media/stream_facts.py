@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from sdr2hdr.media.bits import EndOfBitsError, annex_b_units, without_emulation
 from sdr2hdr.media.bitstream import header_colour
 from sdr2hdr.media.hdr_facts import HdrFacts, StoredMastering
-from sdr2hdr.media.sequence_av1 import av1_units
+from sdr2hdr.media.sequence_header_av1 import av1_units
 
 __all__ = ["StreamFacts", "read_stream_facts"]
 

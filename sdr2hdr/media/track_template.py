@@ -10,21 +10,31 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Sequence
 
 import av
 from av.container import InputContainer
 
+from sdr2hdr.media import matroska_elements as matroska
 from sdr2hdr.media.av_log import captured_av_log
-from sdr2hdr.media.ebml import element_bytes, uint_bytes
+from sdr2hdr.media.colour_codes import PQ_CODE
+from sdr2hdr.media.ebml import (
+    DOC_TYPE,
+    DOC_TYPE_READ_VERSION,
+    DOC_TYPE_VERSION,
+    HEADER,
+    element_bytes,
+    uint_bytes,
+)
 from sdr2hdr.media.encoders import UNMEASURED_LIGHT_LEVEL_CD_M2, EncoderSpec
 from sdr2hdr.media.mastering import MasteringDisplay
 from sdr2hdr.media.output_video import OutputVideo
 from sdr2hdr.signal import ChromaSiting, CodedSignal, ColourRange, Subsampling, Transfer
 
-__all__ = ["TRANSFER_CODES", "open_track_template"]
+__all__ = ["TRANSFER_CODES", "mastering_element", "open_track_template"]
 
-TRANSFER_CODES = {Transfer.PQ: 16}
-"""Rec. ITU-T H.273 (07/2021), Table 3."""
+TRANSFER_CODES = {Transfer.PQ: PQ_CODE}
+"""Those of what is written."""
 
 _CODEC_IDS = {
     "hevc": "V_MPEGH/ISO/HEVC",
@@ -35,27 +45,15 @@ _CODEC_IDS = {
 }
 """Matroska codec IDs by libav's name (matroska.org, Codec Mappings)."""
 
-_EBML, _DOC_TYPE, _DOC_TYPE_VERSION, _DOC_TYPE_READ_VERSION = 0x1A45DFA3, 0x4282, 0x4287, 0x4285
-_SEGMENT, _INFO, _TIMESTAMP_SCALE = 0x18538067, 0x1549A966, 0x2AD7B1
-_TRACKS, _TRACK_ENTRY, _TRACK_NUMBER, _TRACK_UID = 0x1654AE6B, 0xAE, 0xD7, 0x73C5
-_TRACK_TYPE, _CODEC_ID, _CODEC_PRIVATE, _VIDEO = 0x83, 0x86, 0x63A2, 0xE0
-_PIXEL_WIDTH, _PIXEL_HEIGHT, _FLAG_INTERLACED = 0xB0, 0xBA, 0x9A
-_CROP_RIGHT, _CROP_BOTTOM = 0x54DD, 0x54AA
-_CLUSTER, _CLUSTER_TIMESTAMP = 0x1F43B675, 0xE7
-_COLOUR, _MASTERING = 0x55B0, 0x55D0
-_MATRIX, _RANGE, _TRANSFER, _PRIMARIES = 0x55B1, 0x55B9, 0x55BA, 0x55BB
-_SITING_ACROSS, _SITING_DOWN = 0x55B7, 0x55B8
-_MAX_CLL, _MAX_FALL = 0x55BC, 0x55BD
-_MASTERING_VALUES = range(0x55D1, 0x55DB)
-"""IDs of RFC 9559, clause 5.1; the values are x and y of red, green, blue and white, max, min."""
-
 _PROGRESSIVE = 2
-_RANGE_CODES = {ColourRange.LIMITED: 1, ColourRange.FULL: 2}
-_COLLOCATED, _HALF = 1, 2
+_RANGE_CODES = {
+    ColourRange.LIMITED: matroska.LIMITED_RANGE,
+    ColourRange.FULL: matroska.FULL_RANGE,
+}
 _SITING_CODES = {
-    ChromaSiting.LEFT: (_COLLOCATED, _HALF),
-    ChromaSiting.CENTRE: (_HALF, _HALF),
-    ChromaSiting.TOP_LEFT: (_COLLOCATED, _COLLOCATED),
+    ChromaSiting.LEFT: (matroska.COLLOCATED, matroska.HALF_WAY),
+    ChromaSiting.CENTRE: (matroska.HALF_WAY, matroska.HALF_WAY),
+    ChromaSiting.TOP_LEFT: (matroska.COLLOCATED, matroska.COLLOCATED),
 }
 
 
@@ -71,37 +69,51 @@ def open_track_template(
         return av.open(io.BytesIO(_matroska(spec, video, mastering)), "r", format="matroska")
 
 
+def mastering_element(values: Sequence[float]) -> bytes:
+    """Matroska's description of a mastering display.
+
+    Args:
+        values: x and y of red, green, blue and white, then the greatest and the least luminance in
+            cd/m².
+    """
+    display = b"".join(
+        element_bytes(identifier, struct.pack(">d", value))
+        for identifier, value in zip(matroska.MASTERING_VALUES, values, strict=True)
+    )
+    return element_bytes(matroska.MASTERING, display)
+
+
 def _matroska(spec: EncoderSpec, video: OutputVideo, mastering: MasteringDisplay) -> bytes:
     picture = [
-        _uint(_PIXEL_WIDTH, video.width_px),
-        _uint(_PIXEL_HEIGHT, video.height_px),
-        _uint(_FLAG_INTERLACED, _PROGRESSIVE),
-        element_bytes(_COLOUR, _colour(video.signal, mastering)),
+        _uint(matroska.PIXEL_WIDTH, video.width_px),
+        _uint(matroska.PIXEL_HEIGHT, video.height_px),
+        _uint(matroska.FLAG_INTERLACED, _PROGRESSIVE),
+        element_bytes(matroska.COLOUR, _colour(video.signal, mastering)),
     ]
     if video.crop_right_px or video.crop_bottom_px:
-        picture.append(_uint(_CROP_RIGHT, video.crop_right_px))
-        picture.append(_uint(_CROP_BOTTOM, video.crop_bottom_px))
+        picture.append(_uint(matroska.CROP_RIGHT, video.crop_right_px))
+        picture.append(_uint(matroska.CROP_BOTTOM, video.crop_bottom_px))
     track = [
-        _uint(_TRACK_NUMBER, 1),
-        _uint(_TRACK_UID, 1),
-        _uint(_TRACK_TYPE, 1),
-        element_bytes(_CODEC_ID, _CODEC_IDS[spec.codec].encode()),
-        element_bytes(_VIDEO, b"".join(picture)),
+        _uint(matroska.TRACK_NUMBER, 1),
+        _uint(matroska.TRACK_UID, 1),
+        _uint(matroska.TRACK_TYPE, matroska.VIDEO_TRACK),
+        element_bytes(matroska.CODEC_ID, _CODEC_IDS[spec.codec].encode()),
+        element_bytes(matroska.VIDEO, b"".join(picture)),
     ]
     private = _codec_private(spec, video)
     if private:
-        track.append(element_bytes(_CODEC_PRIVATE, private))
+        track.append(element_bytes(matroska.CODEC_PRIVATE, private))
     header = (
-        element_bytes(_DOC_TYPE, b"matroska")
-        + _uint(_DOC_TYPE_VERSION, 4)
-        + _uint(_DOC_TYPE_READ_VERSION, 2)
+        element_bytes(DOC_TYPE, b"matroska")
+        + _uint(DOC_TYPE_VERSION, 4)
+        + _uint(DOC_TYPE_READ_VERSION, 2)
     )
     segment = (
-        element_bytes(_INFO, _uint(_TIMESTAMP_SCALE, 1_000_000))
-        + element_bytes(_TRACKS, element_bytes(_TRACK_ENTRY, b"".join(track)))
-        + element_bytes(_CLUSTER, _uint(_CLUSTER_TIMESTAMP, 0))
+        element_bytes(matroska.INFO, _uint(matroska.TIMESTAMP_SCALE, 1_000_000))
+        + element_bytes(matroska.TRACKS, element_bytes(matroska.TRACK_ENTRY, b"".join(track)))
+        + element_bytes(matroska.CLUSTER, _uint(matroska.CLUSTER_TIMESTAMP, 0))
     )
-    return element_bytes(_EBML, header) + element_bytes(_SEGMENT, segment)
+    return element_bytes(HEADER, header) + element_bytes(matroska.SEGMENT, segment)
 
 
 def _colour(signal: CodedSignal, mastering: MasteringDisplay) -> bytes:
@@ -109,22 +121,18 @@ def _colour(signal: CodedSignal, mastering: MasteringDisplay) -> bytes:
         *(*mastering.red, *mastering.green, *mastering.blue, *mastering.white),
         *(mastering.max_luminance_cd_m2, mastering.min_luminance_cd_m2),
     )
-    display = b"".join(
-        element_bytes(identifier, struct.pack(">d", value))
-        for identifier, value in zip(_MASTERING_VALUES, values, strict=True)
-    )
     parts = [
-        _uint(_MATRIX, int(signal.matrix)),
-        _uint(_RANGE, _RANGE_CODES[signal.colour_range]),
-        _uint(_TRANSFER, TRANSFER_CODES[signal.transfer]),
-        _uint(_PRIMARIES, int(signal.primaries)),
-        _uint(_MAX_CLL, UNMEASURED_LIGHT_LEVEL_CD_M2),
-        _uint(_MAX_FALL, UNMEASURED_LIGHT_LEVEL_CD_M2),
-        element_bytes(_MASTERING, display),
+        _uint(matroska.MATRIX, int(signal.matrix)),
+        _uint(matroska.RANGE, _RANGE_CODES[signal.colour_range]),
+        _uint(matroska.TRANSFER, TRANSFER_CODES[signal.transfer]),
+        _uint(matroska.PRIMARIES, int(signal.primaries)),
+        _uint(matroska.MAX_CLL, UNMEASURED_LIGHT_LEVEL_CD_M2),
+        _uint(matroska.MAX_FALL, UNMEASURED_LIGHT_LEVEL_CD_M2),
+        mastering_element(values),
     ]
     if signal.subsampling is not Subsampling.YUV444:
         across, down = _SITING_CODES[signal.siting]
-        parts += [_uint(_SITING_ACROSS, across), _uint(_SITING_DOWN, down)]
+        parts += [_uint(matroska.SITING_ACROSS, across), _uint(matroska.SITING_DOWN, down)]
     return b"".join(parts)
 
 

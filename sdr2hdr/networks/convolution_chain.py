@@ -18,7 +18,7 @@ from torch import nn
 
 from sdr2hdr.networks.stages import WHOLE_FRAME, Sides
 
-__all__ = ["ConvolutionChain", "chain_macs"]
+__all__ = ["ConvolutionChain"]
 
 _NEGLIGIBLE = 1e-13
 """Differences of weights this small, relative to the largest weight, are float64's rounding."""
@@ -152,17 +152,6 @@ class ConvolutionChain(nn.Module):
         rows = F.pad(top, (0, 0, 0, below)) + F.pad(bottom, (0, 0, below, 0))
         left, right = self._at(features, 1, 0), self._at(features, 1, 2)
         return result + rows + F.pad(left, (0, beside)) + F.pad(right, (beside, 0))
-
-
-def chain_macs(layers: Sequence[nn.Module]) -> int:
-    """Count a chain's multiply-adds for each input sample, its layers computed one by one."""
-    area, total = 1, 0
-    for layer in layers:
-        if isinstance(layer, nn.PixelShuffle):
-            area *= layer.upscale_factor**2
-        elif isinstance(layer, nn.Conv2d):
-            total += area * layer.weight.numel()
-    return total
 
 
 def _checked(layer: nn.Module) -> nn.Conv2d | nn.PixelShuffle:

@@ -6,8 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,7 +13,7 @@ from sdr2hdr.errors import OutputError, Sdr2HdrError
 from sdr2hdr.heap import keep_large_blocks
 from sdr2hdr.networks.card import Score
 from sdr2hdr.networks.network import Network
-from sdr2hdr.networks.registry import NetworkSpec, build
+from sdr2hdr.networks.registry import build
 from sdr2hdr.training.checkpoint import (
     CHECKPOINT_NAME,
     Progress,
@@ -24,13 +22,12 @@ from sdr2hdr.training.checkpoint import (
 )
 from sdr2hdr.training.forms import keep_last_layer_exact, predict
 from sdr2hdr.training.initialisation import start_as_curve
+from sdr2hdr.training.job import TrainingJob
 from sdr2hdr.training.losses import total_loss
 from sdr2hdr.training.publishing import Run, publish
 from sdr2hdr.training.randomness import generator
-from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.records import Table, plot_lines
-from sdr2hdr.training.scenes import Scene
-from sdr2hdr.training.schedule import Budget, LapClock, learning_rate
+from sdr2hdr.training.schedule import LapClock, learning_rate
 from sdr2hdr.training.shards import PairPlan, Shards
 from sdr2hdr.training.start_weights import load_start_weights
 from sdr2hdr.training.synthesis import PairFiles, read_pair
@@ -45,64 +42,9 @@ from sdr2hdr.training.validation import (
 )
 from sdr2hdr.training.weight_average import WeightAverage
 
-__all__ = ["Report", "TrainingJob", "train"]
+__all__ = ["Report", "train"]
 
 _STEPS_BETWEEN_ROWS = 50
-
-
-@dataclass(frozen=True)
-class TrainingJob:
-    """Everything a training is started with.
-
-    Attributes:
-        spec: The network.
-        training: Scenes to make pairs from; may be empty with `pairs`.
-        validation: Scenes held out; may be empty with `pairs`.
-        pairs: The user's own pairs; trained on.
-        watch: Real pairs that are only looked at: neither trained on nor used to choose weights.
-        out: Folder of this training.
-        cache: Folder of shards and validation frames.
-        resume: Go on from the checkpoint in `out`.
-        start_from: Weights to begin with, of the network or its other scale: their mean; none are
-            random ones.
-        threads: Of the loop; None leaves torch's choice.
-    """
-
-    spec: NetworkSpec
-    recipe: Recipe
-    budget: Budget
-    training: tuple[Scene, ...]
-    validation: tuple[Scene, ...]
-    pairs: tuple[PairFiles, ...]
-    watch: tuple[PairFiles, ...]
-    out: Path
-    cache: Path
-    resume: bool = False
-    start_from: tuple[Path, ...] = ()
-    threads: int | None = None
-
-    def fingerprint(self) -> str:
-        """A hash of what must be the same when a training goes on.
-
-        Only what differs from the defaults counts, so that a recipe may get new keys.
-        """
-        recipe, plain = asdict(self.recipe), asdict(Recipe())
-        parts = {
-            key: _differences(recipe[key], plain[key])
-            for key in ("form", "seed", "data", "loss", "optimiser")
-        }
-        text = json.dumps(parts | {"model": self.spec.name}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _differences(found: Any, plain: Any) -> Any:
-    if not isinstance(found, dict) or not isinstance(plain, dict):
-        return found
-    return {
-        key: _differences(value, plain.get(key))
-        for key, value in found.items()
-        if key not in plain or value != plain[key]
-    }
 
 
 @dataclass(frozen=True)

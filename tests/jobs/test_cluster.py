@@ -25,7 +25,8 @@ from sdr2hdr.errors import (
     StoppedError,
     UsageError,
 )
-from sdr2hdr.jobs import cluster, run, settings
+from sdr2hdr.jobs import run, settings
+from sdr2hdr.jobs.cluster_client import cluster_client
 from sdr2hdr.jobs.listener import SegmentNews
 from sdr2hdr.jobs.records import SegmentRecord
 from sdr2hdr.jobs.stopping import StopRequest
@@ -205,7 +206,7 @@ def test_a_stop_keeps_what_is_finished(source: Path, whole: bytes, tmp_path: Pat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_local_workers_outlive_what_all_processes_of_a_command_are_sent():
-    with cluster._client(JobOptions(workers=1), 1, StopRequest()) as client:
+    with cluster_client(JobOptions(workers=1), 1, StopRequest()) as client:
         before: Any = client.run(os.getpid)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             for worker in before.values():

@@ -140,7 +140,7 @@ def test_what_a_plan_says_is_not_said_twice(
         (("computed_with", "tile_px"), -5, '"computed_with": "tile_px" is -5; expected 1 or more'),
         (("computed_with", "tile_px"), "x", '"tile_px" is "x"; expected a whole number'),
         (("computed_with", "encoder_threads"), 2.5, '"encoder_threads" is 2.5; expected a whole'),
-        (("computed_with", "backend"), "x", "\"backend\" is 'x'; expected one of torch, onnx"),
+        (("computed_with", "backend"), "x", '"backend" is "x"; expected one of torch, onnx'),
         (("computed_with",), {}, '"computed_with" has no "backend"; expected one'),
         (("made_with",), 4, '"made_with" is 4; expected an object'),
         (("options",), None, '"options" is null; expected an object'),

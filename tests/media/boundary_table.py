@@ -23,7 +23,7 @@ from test_frame_range import KINDS, read
 
 from sdr2hdr.frames import CodedBatch
 from sdr2hdr.media.decoding import Decoder
-from sdr2hdr.media.frame_range import FrameRange, frame_fingerprint
+from sdr2hdr.media.frame_range import Approach, FrameRange, frame_fingerprint
 from sdr2hdr.options import ReadOptions
 
 LENGTH = 3
@@ -50,8 +50,10 @@ def row(name: str, path: Path, step: int) -> str:
             whole[first].timeline.frames[0].pts,
             whole[last].timeline.frames[0].pts if last < len(whole) else None,
             frame_fingerprint(whole[first]),
-            from_beginning=reader.has_repaired_times,
-            by_reading=reader.has_joined_clocks,
+            Approach.to_parts(
+                has_repaired_times=reader.has_repaired_times,
+                has_joined_clocks=reader.has_joined_clocks,
+            ),
         )
         begun: list[Decoder] = []
 

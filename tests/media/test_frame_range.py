@@ -18,7 +18,7 @@ from source_clips import Clip, packet_places, smooth_planes, spoil, write_clip
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
 from sdr2hdr.media.decoding import Decoder
-from sdr2hdr.media.frame_range import FrameRange, frame_fingerprint
+from sdr2hdr.media.frame_range import Approach, FrameRange, frame_fingerprint
 from sdr2hdr.media.probe import probe
 from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.options import ReadOptions, TimeRange
@@ -190,8 +190,10 @@ def assert_every_part_is_as_in_the_whole(path: Path, options: ReadOptions, lengt
             batch.timeline.frames[0].pts,
             whole[last].timeline.frames[0].pts if last < len(whole) else None,
             frame_fingerprint(batch),
-            from_beginning=whole_reader.has_repaired_times,
-            by_reading=whole_reader.has_joined_clocks,
+            Approach.to_parts(
+                has_repaired_times=whole_reader.has_repaired_times,
+                has_joined_clocks=whole_reader.has_joined_clocks,
+            ),
         )
         part, _ = read(path, options, wanted)
         assert [b.timeline for b in part] == [b.timeline for b in whole[first:last]], first
@@ -256,7 +258,7 @@ def test_what_lies_before_a_start_behind_a_jump_is_read_but_not_decoded(
     for number in (26, 30, 45, 59):
         start = whole[number].timeline.frames[0].pts
         picture = frame_fingerprint(whole[number])
-        wanted = FrameRange(start, start + 1, picture, by_reading=True)
+        wanted = FrameRange(start, start + 1, picture, Approach.BY_READING)
         assert len(read(path, ReadOptions(threads=1), wanted)[0]) == 1
         # Groups of pictures have 8 frames, and the key frame comes half a second before at most.
         assert len(decoded) <= 20

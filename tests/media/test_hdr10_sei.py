@@ -8,7 +8,6 @@ import pytest
 
 from sdr2hdr.media.hdr10_obu import (
     av1_light_level_offsets,
-    configuration_with_hdr,
     obus_in,
     with_hdr_obus,
 )
@@ -29,8 +28,8 @@ from sdr2hdr.media.hdr10_sei import (
     with_emulation,
     with_hdr_sei,
 )
-from sdr2hdr.media.hdr10_signalling import Resignaller
 from sdr2hdr.media.mastering import P3_D65_1000
+from sdr2hdr.media.resignalling import Resignaller
 
 MASTERING = P3_D65_1000.mdcv_payload()
 LIGHT = content_light_payload(1000, 203)
@@ -216,7 +215,7 @@ def test_av1_metadata_is_replaced_and_other_kept_whatever_the_sizes():
 
 def test_av1_configuration_record():
     record = b"\x81\x00\x0c\x00"
-    changed = configuration_with_hdr(record + SEQUENCE, BOTH)
+    changed = Resignaller("av1", record + SEQUENCE, BOTH, None).extradata
     assert changed.startswith(record + SEQUENCE)
     (offset,) = av1_light_level_offsets(changed, 4)
     assert changed[offset : offset + 4] == LIGHT

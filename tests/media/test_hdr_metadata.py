@@ -12,6 +12,7 @@ import pytest
 from matroska_tracks import find_ebml
 from rich_sources import FAST, Source, convert_grey, find_box, make_source
 
+from sdr2hdr.delivery.retag import retag
 from sdr2hdr.media.mastering import BT2020_1000, MASTERING_DISPLAYS, P3_D65_1000, MasteringDisplay
 
 SAMPLE_ENTRY = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hvc1")
@@ -146,3 +147,16 @@ def test_sample_aspect_ratio(tmp_path: Path, suffix: str):
     else:
         pasp = find_box(target.read_bytes(), *SAMPLE_ENTRY, b"pasp")
         assert struct.unpack(">2I", pasp) == (16, 15)
+
+
+def test_retag_shows_a_cropped_picture_of_non_square_pixels_as_it_was(tmp_path: Path):
+    """Matroska's displayed size is that of what the crop leaves (RFC 9559, 11.1)."""
+    aspect = Fraction(3, 2)
+    source = make_source(tmp_path / "in.mp4", Source(audio=(), sample_aspect_ratio=aspect))
+    converted, retagged = tmp_path / "out.mkv", tmp_path / "again.mkv"
+    convert_grey(source, converted, crop_bottom_px=16)
+    retag(converted, retagged)
+    for target in (converted, retagged):
+        assert element(target, 0x54AA) == b"\x10", "PixelCropBottom"
+        width, height = element(target, 0x54B0), element(target, 0x54BA)
+        assert (int.from_bytes(width), int.from_bytes(height)) == (96, 32), target.name

@@ -328,6 +328,15 @@ class TestVideo:
         assert "all 64x48 px" in notice.text
         assert info.video.width_px == 64
 
+    def test_the_tracks_of_matroska_are_found_however_much_comes_before(self, tmp_path):
+        """As pictures and fonts that a tool put in front."""
+        path = write_clip(tmp_path / "a.mkv", replace(H264, muxer_options={"live": "1"}))
+        data = path.read_bytes().replace(b"\x54\xb2\x81\x04", b"\x54\xdd\x81\x06")
+        tracks = data.rindex(b"\x16\x54\xae\x6b")
+        void = b"\xec" + (1 << 56 | 5_000_000).to_bytes(8, "big") + bytes(5_000_000)
+        path.write_bytes(data[:tracks] + void + data[tracks:])
+        assert ": 6 px at the right." in texts(probe(path, DEFAULTS))
+
     def test_a_clean_aperture_in_mp4_is_told(self, tmp_path):
         path = write_clip(tmp_path / "a.mp4", H264)
         write_clean_aperture(path, 64, 48, 0, 0)

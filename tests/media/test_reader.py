@@ -26,7 +26,7 @@ from source_clips import (
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch, FrameTime
 from sdr2hdr.media.ebml import elements_in
-from sdr2hdr.media.matroska_languages import CLUSTER, SEGMENT
+from sdr2hdr.media.matroska_elements import CLUSTER, SEGMENT
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import frame_planes
 from sdr2hdr.media.probe import probe

@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 import torch
 from torch import nn
+from whole_frame import run_whole
 
 from sdr2hdr.networks.collapse import collapse
 from sdr2hdr.networks.collapsed_gpgmnet import CollapsedPyramid, FrozenStructure
@@ -14,7 +15,6 @@ from sdr2hdr.networks.convolution_chain import ConvolutionChain
 from sdr2hdr.networks.gpgmnet import GPGMNet, SpatialPyramid
 from sdr2hdr.networks.priors import StructureFeatures
 from sdr2hdr.networks.stages import Program, Stage
-from sdr2hdr.networks.whole_frame import run_whole
 
 SIZES = [(1, 1), (1, 6), (2, 2), (3, 9), (5, 4), (17, 23), (40, 31)]
 

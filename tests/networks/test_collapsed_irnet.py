@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from whole_frame import run_whole
 
 from sdr2hdr.engine.placement import Placement
 from sdr2hdr.engine.tile_workers import TileWorkers
@@ -14,7 +15,6 @@ from sdr2hdr.networks.collapse import collapse
 from sdr2hdr.networks.convolution_sum import LinearPair
 from sdr2hdr.networks.irnet import IRNet
 from sdr2hdr.networks.stages import Stage
-from sdr2hdr.networks.whole_frame import run_whole
 
 SHAPES = [(1, 48, 1), (2, 64, 1), (4, 16, 1), (3, 16, 2), (2, 32, 4)]
 SIZES = [(23, 17), (1, 1), (1, 9), (2, 3), (5, 4)]

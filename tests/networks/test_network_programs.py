@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from whole_frame import run_whole
 
 from sdr2hdr.networks.gpgmnet import GPGMNet
 from sdr2hdr.networks.irnet import IRNet
 from sdr2hdr.networks.network import Network
 from sdr2hdr.networks.stages import INPUT, OUTPUT, FrameStep, Program, Stage
-from sdr2hdr.networks.whole_frame import run_whole
 
 NETWORKS = {
     "irnet1": lambda: IRNet(1, 48),

@@ -24,7 +24,8 @@ from sdr2hdr.training import checkpoint, loop
 from sdr2hdr.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from sdr2hdr.training.forms import base_picture, keep_last_layer_exact, predict, zero_last_layer
 from sdr2hdr.training.initialisation import start_as_curve
-from sdr2hdr.training.loop import TrainingJob, train
+from sdr2hdr.training.job import TrainingJob
+from sdr2hdr.training.loop import train
 from sdr2hdr.training.losses import total_loss
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import (

@@ -1,12 +1,10 @@
-"""A program run on whole frames, without tiles: what the tiled engine is compared with."""
+"""A network's program run on whole frames, without the engine and its tiles."""
 
 from __future__ import annotations
 
 import torch
 
 from sdr2hdr.networks.stages import INPUT, OUTPUT, Program, Stage
-
-__all__ = ["run_whole"]
 
 
 @torch.no_grad()

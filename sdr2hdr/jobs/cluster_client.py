@@ -1,0 +1,108 @@
+"""Reach a Dask cluster, or start one of processes of this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sdr2hdr.errors import BackendUnavailableError
+from sdr2hdr.jobs.stopping import StopRequest
+from sdr2hdr.options import JobOptions
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["cluster_client"]
+
+CONNECT_SECONDS = 10
+"""Long enough for a scheduler in another building, short enough to notice a wrong address."""
+
+WORKER_MODULE = "sdr2hdr.jobs.cluster_worker"
+
+
+@contextmanager
+def cluster_client(job: JobOptions, threads: int | None, stop: StopRequest) -> Iterator[Client]:
+    """Connect to a cluster, or start one of this machine's.
+
+    Args:
+        job: Which scheduler, or how many worker processes.
+        threads: Of all processes of this machine; None shares out its cores.
+        stop: Asked whether to end, where processes do not start.
+
+    Raises:
+        BackendUnavailableError: dask.distributed is not installed, no scheduler answers, or
+            processes do not start.
+        StoppedError: The user wants an end, of which local workers that start have died.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise BackendUnavailableError(
+            "dask.distributed is not installed; expected it for --cluster and --workers. Install "
+            "it with: pip install 'sdr2hdr[cluster]'"
+        ) from error
+
+    class ClosingClient(Client):
+        """Closes itself when it cannot start, because nobody else gets hold of it then.
+
+        Left open, it waits at the program's end for a thread that is gone, and prints that.
+        """
+
+        def start(self, **kwargs: Any) -> None:
+            try:
+                super().start(**kwargs)
+            except BaseException:
+                self.close()
+                raise
+
+    if job.workers is None:
+        try:
+            client = ClosingClient(job.cluster, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise BackendUnavailableError(
+                f"No Dask scheduler answers at {job.cluster}; expected one (--cluster "
+                "tcp://host:8786). `dask scheduler` starts it."
+            ) from error
+        with client:
+            yield client
+        return
+    share = max(1, (threads or _available_cores()) // job.workers)
+    try:
+        cluster = LocalCluster(
+            n_workers=job.workers,
+            threads_per_worker=share,
+            processes=True,
+            # The engine bounds its own memory; Dask would stop and kill workers by a share.
+            memory_limit=0,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            # A worker that is lost is our listener's to tell.
+            silence_logs=logging.CRITICAL,
+            preload=[WORKER_MODULE],
+        )
+    except (OSError, RuntimeError) as error:
+        stop.check()
+        raise BackendUnavailableError(
+            f"The {job.workers} worker processes do not start ({_cause(error)}); expected room for "
+            "them in memory and in the temporary folder, and of a program that calls `convert` "
+            'that it does so under `if __name__ == "__main__":`. Leave out --workers to go on '
+            "in one process."
+        ) from error
+    with cluster, Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The innermost reason: Dask wraps it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
