@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sdr2hdr.media.cut_short import cut_short
 from sdr2hdr.media.ebml import Element, elements_in
 from sdr2hdr.media.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.isobmff import Box, boxes_in
-from sdr2hdr.media.missing_bytes import missing_bytes
 from sdr2hdr.media.stream_facts import mastering_from_st2086
 
 __all__ = ["ContainerFacts", "read_container_facts"]
@@ -61,14 +61,14 @@ def read_container_facts(path: Path, container: str, track_id: int) -> Container
     if not form:
         return ContainerFacts()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        missing = missing_bytes(path)
-        fault = f"cut short, {missing} bytes are missing" if missing else ""
+        cut = cut_short(path)
+        fault = f"cut short: {cut}" if cut else ""
         try:
             if form == "mp4":
                 return replace(_movie(data, track_id), fault=fault)
             return ContainerFacts(form, _matroska(data, track_id), fault=fault)
         except (ValueError, struct.error, IndexError, StopIteration) as error:
-            return ContainerFacts(form, fault=str(error) or type(error).__name__)
+            return ContainerFacts(form, fault=fault or str(error) or type(error).__name__)
 
 
 def _movie(data: mmap.mmap, track_id: int) -> ContainerFacts:
