@@ -56,7 +56,7 @@ class Decoder:
         self._resources = ExitStack()
         self._open()
         self._packets = 0
-        self._first_dts: int | None = None
+        self._first_place: tuple[int, int] | None = None
         self._position_bytes: int | None = None
         self._read_already: list[Packet[Any]] = []
         self._last_pts: int | None = None
@@ -209,7 +209,7 @@ class Decoder:
     def _forget(self) -> None:
         self._read_already = []
         self._packets = 0
-        self._first_dts = None
+        self._first_place = None
         self._position_bytes = None
         self._clock = SplicedClock(self._container, self._stream.index)
         self._dts_to_pts = None
@@ -230,7 +230,8 @@ class Decoder:
             self._has_moved = True
             if packet.size:
                 self._packets += 1
-                self._first_dts = packet.dts if self._first_dts is None else self._first_dts
+                if self._first_place is None and packet.pos is not None and packet.dts is not None:
+                    self._first_place = packet.pos, packet.dts
             if self._position_bytes is None:
                 self._position_bytes = packet.pos
             if packet.pts is not None and packet.size and not packet.is_discard:
@@ -338,12 +339,11 @@ class Decoder:
         if promised is not None and "mov" in self._info.container.split(","):
             # The index comes before the media in many files, and survives when they are cut short.
             # It has no longer what an edit list hides.
-            entries = self._stream.index_entries
-            promised = min(promised, len(entries))
-            if self._first_dts is not None:
-                promised -= sum(entry.timestamp < self._first_dts for entry in entries)
-            end = None if self._last_pts is None else self._seconds(self._last_pts)
-            self._counter.frames_lost(max(0, promised - self._packets), end)
+            places = [(entry.pos, entry.timestamp) for entry in self._stream.index_entries]
+            if self._first_place is not None and self._first_place in places:
+                promised = min(promised, len(places) - places.index(self._first_place))
+                end = None if self._last_pts is None else self._seconds(self._last_pts)
+                self._counter.frames_lost(max(0, promised - self._packets), end)
         elif self._last_pts is not None and not self._info.cut_short:
             end = float(self._last_pts * self._info.video.time_base)
             lost = unread_seconds(self._info.path, end) * float(self._info.video.average_rate or 1)

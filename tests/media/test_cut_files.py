@@ -148,3 +148,22 @@ def test_matroska_of_unknown_size_is_whole(tmp_path: Path):
     path = write_clip(tmp_path / "live.mkv", replace(H264, muxer_options={"live": "1"}))
     assert probe(path, ReadOptions()).cut_short == ""
     assert count_frames(path) == (FRAMES, Damage())
+
+
+def test_a_part_of_an_mp4_that_plays_what_it_holds_in_two_pieces_is_whole(tmp_path: Path):
+    """Its index has frames that are read and not shown."""
+    options = {**H264.options, "bf": "0", "g": "20", "sc_threshold": "0"}
+    clip = replace(H264, options=options, pts=tuple(range(25, 25 + FRAMES)))
+    path = write_clip(tmp_path / "a.mp4", clip)
+    data = bytearray(path.read_bytes())
+    # Edits (ISO/IEC 14496-12:2022, 8.6.6) of libavformat: one to wait, one for the film.
+    place = data.index(b"elst") + 4
+    version_and_count = struct.unpack_from(">II", data, place)
+    assert version_and_count == (0, 2)
+    _, start, rate = struct.unpack_from(">IiI", data, place + 20)
+    tick = struct.unpack_from(">I", data, data.index(b"mdhd") + 16)[0] // 25
+    pieces = (400, start, rate, 600, start + 20 * tick, rate)
+    struct.pack_into(">IiIIiI", data, place + 8, *pieces)
+    path.write_bytes(data)
+    for begin, frames in ((None, 25), (0.2, 20), (0.8, 5)):
+        assert count_frames(path, start=begin) == (frames, Damage())
