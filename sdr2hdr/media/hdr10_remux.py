@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +43,6 @@ PQ_CODE = 16
 """Rec. ITU-T H.273 (07/2021), Table 3."""
 
 _AV_RANGE = {ColourRange.LIMITED: 1, ColourRange.FULL: 2}
-_LARGEST_TIMESCALE = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -257,12 +255,11 @@ def _muxer_options(plan: StreamPlan, copier: StreamCopier, time_base: Fraction) 
     if plan.container_format == "matroska":
         return options
     timescale = time_base.denominator
-    movie = lcm(timescale, *copier.sample_rates)
     return {
         **options,
         "movflags": "+faststart+use_metadata_tags" if plan.free_tags else "+faststart",
         "video_track_timescale": str(timescale),
-        "movie_timescale": str(movie if movie <= _LARGEST_TIMESCALE else timescale),
+        "movie_timescale": str(copier.movie_timescale(timescale)),
     }
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
-from math import lcm
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,8 +38,6 @@ from sdr2hdr.media.written import WrittenSummary
 from sdr2hdr.options import EncodeOptions
 
 __all__ = ["MergeWriter"]
-
-_LARGEST_TIMESCALE = (1 << 31) - 1
 
 
 class MergeWriter:
@@ -271,16 +268,13 @@ class MergeWriter:
         options = {"fflags": "+bitexact"}
         if self._plan.container_format == "matroska":
             return options
-        # Timestamps before 0 (B-frames, the priming of audio codecs) become edit lists, whose
-        # clock is the movie's: a common multiple keeps the starts of all tracks exact.
         timescale = self._clock.time_base.denominator
-        movie = lcm(timescale, *self._copier.sample_rates)
         flags = "+faststart+use_metadata_tags" if self._plan.free_tags else "+faststart"
         return {
             **options,
             "movflags": flags,
             "video_track_timescale": str(timescale),
-            "movie_timescale": str(movie if movie <= _LARGEST_TIMESCALE else timescale),
+            "movie_timescale": str(self._copier.movie_timescale(timescale)),
         }
 
     def _add_streams(self, output: OutputContainer) -> VideoStream:
