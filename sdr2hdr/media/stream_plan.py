@@ -290,6 +290,8 @@ def _refusal_text(container: str, codec: str, kind: str, said: str) -> str:
     """A muxer's refusal in plain words; what it said only where that tells more."""
     if kind == "attachment":
         return f"{container} holds no attachments"
+    if "codec context" in said:
+        return f"the FFmpeg build here cannot copy {kind} of this kind (teletext, for one)"
     what = f"{kind} of this kind" if codec == "unknown" else f"{codec} {kind}"
     if "channel layout" in said:
         return f"{container} must say which channel is which, and this {what} does not ({said})"
