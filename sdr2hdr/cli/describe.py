@@ -73,7 +73,7 @@ def source_content(info: SourceInfo) -> dict[str, object]:
         "container": info.container,
         "duration_seconds": info.duration_seconds,
         "size_bytes": info.size_bytes,
-        "missing_bytes": info.missing_bytes,
+        "cut_short": info.cut_short,
         "metadata": dict(info.metadata),
         "video": {
             "stream": video.index,

@@ -12,6 +12,7 @@ from sdr2hdr.delivery.signalling_rules import Reporter, signalling_findings
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.media.blackness import is_black_outside
+from sdr2hdr.media.early_end import unread_seconds
 from sdr2hdr.media.hdr_sample import all_frames, sample_frames
 from sdr2hdr.media.hdr_signalling import Signalling, read_signalling
 from sdr2hdr.media.hdr_source import probe_hdr
@@ -87,6 +88,9 @@ def check_file(
         rule = "pictures-damaged" if is_damaged else "not-measured"
         expected = expected.rstrip(".") or "PQ video that can be decoded"
         report.add(rule, "picture", found.rstrip("."), expected)
+    if not said.container.fault and (unread := unread_seconds(path)):
+        found = f"the last {unread:.3f} s that it says it has cannot be read"
+        report.add("container-damaged", "container", found, "a whole file")
     if pictures.codes.frames:
         _judge_codes(pictures.codes, report)
         _judge_levels(said, pictures.light, report, every=frames == "all")

@@ -100,10 +100,8 @@ def retag(
         check_log_place(options.light_log, (source, target))
         check_log_is_new(options.light_log, overwrite=options.overwrite)
     found = probe_hdr(source, assume_pq=options.assume_pq)
-    if missing := found.info.missing_bytes:
-        raise InputError(
-            f"{source} is cut short: its last {missing} bytes are missing; expected a whole file."
-        )
+    if cut := found.info.cut_short:
+        raise InputError(f"{source} is cut short: {cut}; expected a whole file.")
     encode = EncodeOptions(drop_unsupported=options.drop_unsupported)
     plan = plan_streams(found.info, target, encode, TimeRange())
     check_container(found, plan)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sdr2hdr.media import matroska_elements as matroska
+from sdr2hdr.media.cut_short import cut_short
 from sdr2hdr.media.ebml import Element, elements_in
 from sdr2hdr.media.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.isobmff import Box, boxes_of_sample_entry, sample_entries, track_box
 from sdr2hdr.media.matroska_tracks import track_entries
-from sdr2hdr.media.missing_bytes import missing_bytes
 from sdr2hdr.media.stream_facts import mastering_from_st2086
 
 __all__ = ["ContainerFacts", "read_container_facts"]
@@ -54,15 +54,15 @@ def read_container_facts(path: Path, container: str, track_id: int) -> Container
     if not form:
         return ContainerFacts()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        missing = missing_bytes(path)
-        fault = f"cut short, {missing} bytes are missing" if missing else ""
+        cut = cut_short(path)
+        fault = f"cut short: {cut}" if cut else ""
         try:
             if form == "mp4":
                 entry = next(sample_entries(data, track_box(data, track_id)))
                 return replace(_sample_entry(data, entry), fault=fault)
             return ContainerFacts(form, _colour(data, track_entries(data)[track_id]), fault=fault)
         except (ValueError, struct.error, IndexError, StopIteration) as error:
-            return ContainerFacts(form, fault=str(error) or type(error).__name__)
+            return ContainerFacts(form, fault=fault or str(error) or type(error).__name__)
 
 
 def _sample_entry(data: mmap.mmap, entry: Box) -> ContainerFacts:

@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from sdr2hdr.media.av_log import captured_av_log
+from sdr2hdr.media.channel_layout import layout_name
 
 __all__ = [
     "add_copied_stream",
@@ -66,7 +67,7 @@ def add_copied_stream(target: OutputContainer, template: Stream) -> Stream:
     """
     stream = target.add_stream_from_template(template, opaque=True)
     if isinstance(stream, AudioStream):
-        layout = _USUAL_LAYOUTS.get(stream.codec_context.layout.name)
+        layout = _USUAL_LAYOUTS.get(layout_name(stream.codec_context))
         if layout is not None:
             stream.codec_context.layout = layout
     return stream

@@ -56,6 +56,7 @@ class Decoder:
         self._resources = ExitStack()
         self._open()
         self._packets = 0
+        self._first_place: tuple[int, int] | None = None
         self._position_bytes: int | None = None
         self._read_already: list[Packet[Any]] = []
         self._last_pts: int | None = None
@@ -64,7 +65,6 @@ class Decoder:
         self._last_step = 0
         self._expected: set[int] = set()
         self._has_given = False
-        self._is_cut = False
         video = info.video
         start, self._end = (
             None if seconds is None else time_in_ticks(seconds, video.time_base, info.start_seconds)
@@ -99,7 +99,6 @@ class Decoder:
         if from_pts is None:
             self._begin()
             yield from self._decoded()
-            self._check_whole()
             return
         reach_bytes = self._bytes_before(from_pts)
         for frames in self.starts_before(from_pts, by_reading=reach_bytes is None):
@@ -210,12 +209,12 @@ class Decoder:
     def _forget(self) -> None:
         self._read_already = []
         self._packets = 0
+        self._first_place = None
         self._position_bytes = None
         self._clock = SplicedClock(self._container, self._stream.index)
         self._dts_to_pts = None
         self._expected.clear()
         self._has_given = False
-        self._is_cut = False
         self._counter.forget()
 
     def _from_key_frame(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
@@ -229,7 +228,10 @@ class Decoder:
     def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._demuxed():
             self._has_moved = True
-            self._packets += 1 if packet.size else 0
+            if packet.size:
+                self._packets += 1
+                if self._first_place is None and packet.pos is not None and packet.dts is not None:
+                    self._first_place = packet.pos, packet.dts
             if self._position_bytes is None:
                 self._position_bytes = packet.pos
             if packet.pts is not None and packet.size and not packet.is_discard:
@@ -246,13 +248,13 @@ class Decoder:
                 raise InputError(f"Decoding fails: {error.strerror}.") from error
             for frame in frames:
                 if self._is_of_what_follows(frame):
-                    self._is_cut = True
                     return
                 yield self._checked(frame)
         self._lose(self._expected)
-        if self._info.missing_bytes and not self._counter.met:
+        if self._info.cut_short and not self._counter.met:
             # The demuxer ends without a word where a file without an index does.
             self._counter.packet_failed(self._seconds(self._last_pts))
+        self._check_whole()
 
     def _demuxed(self) -> Iterator[Packet[Any]]:
         """Demux; a broken place in the file is counted and passed over if there is more."""
@@ -332,17 +334,17 @@ class Decoder:
                 self._counter.frames_lost(1, self._seconds(pts))
 
     def _check_whole(self) -> None:
-        """After the whole stream: frames that the container promised and that never came."""
-        if self._is_cut:
-            return
+        """At the end of the stream: frames that the container promised and that never came."""
         promised = self._info.video.frame_count
         if promised is not None and "mov" in self._info.container.split(","):
             # The index comes before the media in many files, and survives when they are cut short.
             # It has no longer what an edit list hides.
-            promised = min(promised, len(self._stream.index_entries))
-            end = None if self._last_pts is None else self._seconds(self._last_pts)
-            self._counter.frames_lost(max(0, promised - self._packets), end)
-        elif self._last_pts is not None and not self._info.missing_bytes:
+            places = [(entry.pos, entry.timestamp) for entry in self._stream.index_entries]
+            if self._first_place is not None and self._first_place in places:
+                promised = min(promised, len(places) - places.index(self._first_place))
+                end = None if self._last_pts is None else self._seconds(self._last_pts)
+                self._counter.frames_lost(max(0, promised - self._packets), end)
+        elif self._last_pts is not None and not self._info.cut_short:
             end = float(self._last_pts * self._info.video.time_base)
             lost = unread_seconds(self._info.path, end) * float(self._info.video.average_rate or 1)
             self._counter.frames_lost(round(lost), self._seconds(self._last_pts))

@@ -19,13 +19,14 @@ __all__ = [
     "DOC_TYPE_VERSION",
     "HEADER",
     "VOID",
+    "EbmlBody",
     "Element",
     "checksum_element",
+    "ebml_body",
     "element_bytes",
     "elements_in",
     "elements_named",
     "find_element",
-    "missing_ebml_bytes",
     "uint_bytes",
     "uint_in",
 ]
@@ -109,13 +110,32 @@ def find_element(data: bytes | mmap, *path: int) -> list[Element]:
     return found
 
 
-def missing_ebml_bytes(path: Path) -> int:
-    """How many bytes a file of EBML is shorter than its second element, the body, says.
+@dataclass(frozen=True)
+class EbmlBody:
+    """The second element of a file, which holds all but the header.
 
-    Returns:
-        0 for a whole file, for one that does not say (written while it was streamed), and for what
-        is no EBML.
+    Attributes:
+        size: Bytes of its content as the file says it; None if that is not known, as in what was
+            written while it was streamed.
+        present: Bytes that the file has.
     """
+
+    size: int | None
+    present: int
+
+    @property
+    def missing(self) -> int:
+        """Bytes that the file is too short; 0 if it does not say."""
+        return max(0, (self.size or 0) - self.present)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it says that it is empty, and is not: some writers set the size at the end."""
+        return self.size == 0 and self.present > 0
+
+
+def ebml_body(path: Path) -> EbmlBody | None:
+    """The body of a file; None for what is no EBML."""
     with path.open("rb") as file:
         head = file.read(_LARGEST_HEAD_BYTES)
         length = file.seek(0, SEEK_END)
@@ -125,10 +145,11 @@ def missing_ebml_bytes(path: Path) -> int:
         _, after = _integer(head, content + size, keep_marker=True)
         size, content = _integer(head, after, keep_marker=False)
     except ValueError:
-        return 0
-    if identifier != HEADER or size == _unknown_size(content - after):
-        return 0
-    return max(0, content + size - length)
+        return None
+    if identifier != HEADER:
+        return None
+    is_unknown = size == _unknown_size(content - after)
+    return EbmlBody(None if is_unknown else size, length - content)
 
 
 def element_bytes(identifier: int, content: bytes, size_width: int | None = None) -> bytes:

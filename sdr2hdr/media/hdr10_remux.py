@@ -95,7 +95,7 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
                 f"file:{path}",
                 "w",
                 format=plan.container_format,
-                container_options=muxer_options(plan, info.video.time_base, copier.sample_rates),
+                container_options=muxer_options(plan, copier, info.video.time_base),
             )
         resources.callback(_close, output)
         output.metadata.update(container_tags(copier.source_metadata, plan.timecode))
@@ -134,8 +134,8 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
             raise InputError(f"{copier.damage}; expected a whole file.")
         if unread := unread_seconds(info.path, float(end_pts * info.video.time_base)):
             raise InputError(
-                f"{info.path} is damaged: its last {unread:.3f} s cannot be read; expected a whole "
-                "file."
+                f"{info.path} is damaged or cut short: the last {unread:.3f} s that it says it has "
+                "cannot be read; expected a whole file."
             )
         copied = sum(copier.counts.values())
         notices = clock.notices(info.start_seconds)

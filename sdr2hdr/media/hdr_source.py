@@ -17,9 +17,9 @@ from sdr2hdr.frames import CodedBatch
 from sdr2hdr.media.bits import HeaderColour
 from sdr2hdr.media.bitstream import header_colour
 from sdr2hdr.media.container_trial import codec_name
+from sdr2hdr.media.cut_short import cut_short
 from sdr2hdr.media.hdr_frames import open_hdr
 from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
-from sdr2hdr.media.missing_bytes import missing_bytes
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.probe import MICROSECONDS, first_start_seconds
 from sdr2hdr.media.source import ColourReading, SourceInfo, VideoInfo
@@ -84,7 +84,7 @@ def probe_hdr(path: Path, *, assume_pq: bool = False) -> HdrSource:
             streams=describe_streams(container),
             chapters=(),
             video=video,
-            missing_bytes=missing_bytes(path),
+            cut_short=cut_short(path),
             notices=(*dropped, *notices),
         )
         codec = codec_name(stream)

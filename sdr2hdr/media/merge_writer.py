@@ -204,9 +204,7 @@ class MergeWriter:
                 f"file:{self._path}",
                 "w",
                 format=self._plan.container_format,
-                container_options=muxer_options(
-                    self._plan, self._clock.time_base, self._copier.sample_rates
-                ),
+                container_options=muxer_options(self._plan, self._copier, self._clock.time_base),
             )
         tags = container_tags(self._copier.source_metadata, self._plan.timecode)
         output.metadata.update(tags)

@@ -5,44 +5,35 @@ The same whether its video was converted (`merge_writer`) or copied (`hdr10_remu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
-from math import lcm
 from pathlib import Path
 
 from sdr2hdr.media.chapter_reference import name_chapter_track
 from sdr2hdr.media.matroska_display import write_display_size
 from sdr2hdr.media.matroska_languages import write_full_languages
+from sdr2hdr.media.stream_copy import StreamCopier
 from sdr2hdr.media.stream_plan import StreamPlan
 
 __all__ = ["complete_description", "muxer_options"]
 
-_LARGEST_TIMESCALE = (1 << 31) - 1
-"""Of a movie or a track: libavformat keeps it in 32 bits with a sign."""
 
-
-def muxer_options(
-    plan: StreamPlan, time_base: Fraction, sample_rates: Iterable[int]
-) -> dict[str, str]:
+def muxer_options(plan: StreamPlan, copier: StreamCopier, time_base: Fraction) -> dict[str, str]:
     """What makes the bytes the same on every run, and the times exact.
 
     Args:
         plan: Of the file: its container, and whether it has tags of any name.
+        copier: Of what is not video, to the file.
         time_base: Seconds a tick of the video.
-        sample_rates: Of the source's audio streams, Hz.
     """
     options = {"fflags": "+bitexact"}
     if plan.container_format == "matroska":
         return options
-    # Timestamps before 0 (B-frames, the priming of audio codecs) become edit lists, whose
-    # clock is the movie's: a common multiple keeps the starts of all tracks exact.
     timescale = time_base.denominator
-    movie = lcm(timescale, *sample_rates)
     return {
         **options,
         "movflags": "+faststart+use_metadata_tags" if plan.free_tags else "+faststart",
         "video_track_timescale": str(timescale),
-        "movie_timescale": str(movie if movie <= _LARGEST_TIMESCALE else timescale),
+        "movie_timescale": str(copier.movie_timescale(timescale)),
     }
 
 

@@ -11,9 +11,9 @@ from sdr2hdr.media.bitstream import header_colour
 from sdr2hdr.media.colour_facts import ColourTags, PictureFacts
 from sdr2hdr.media.colour_tags import read_colour
 from sdr2hdr.media.container_picture import Hidden, container_picture
+from sdr2hdr.media.cut_short import cut_short
 from sdr2hdr.media.deinterlace import deinterlace_notice
 from sdr2hdr.media.first_frames import FirstFrames, look_at_first_frames
-from sdr2hdr.media.missing_bytes import missing_bytes
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.pixel_formats import PixelLayout, pixel_layout
 from sdr2hdr.media.source import ChapterInfo, SourceInfo, VideoInfo
@@ -60,7 +60,7 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
         duration = None
         if container.duration is not None:
             duration = container.duration / MICROSECONDS
-        missing = missing_bytes(path)
+        cut = cut_short(path)
         return SourceInfo(
             path=path,
             container=container.format.name,
@@ -71,8 +71,8 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
             streams=describe_streams(container),
             chapters=_chapters(container),
             video=video,
-            missing_bytes=missing,
-            notices=(*dropped, *_cut_notices(missing), *notices, *video.colour.notices),
+            cut_short=cut,
+            notices=(*dropped, *_cut_notices(cut), *notices, *video.colour.notices),
         )
 
 
@@ -221,10 +221,10 @@ def _chapters(container: InputContainer) -> tuple[ChapterInfo, ...]:
     return tuple(chapters)
 
 
-def _cut_notices(missing_bytes: int) -> list[Notice]:
-    if not missing_bytes:
+def _cut_notices(cut: str) -> list[Notice]:
+    if not cut:
         return []
-    text = f"The file is cut short: its last {missing_bytes} bytes are missing, and what they held."
+    text = f"The file is cut short: {cut}; what it holds up to there is converted."
     return [Notice("warning", text)]
 
 

@@ -108,7 +108,7 @@ class SourceInfo:
         container: libavformat's name of the format, such as "mov,mp4,m4a,3gp,3g2,mj2".
         start_seconds: What must be taken off every timestamp so that the file starts at 0: the
             container's start for formats whose clock starts anywhere (MPEG-TS), else 0.
-        missing_bytes: How much shorter the file is than it says it should be; 0 if it does not say.
+        cut_short: What its end lacks, in words; "" if it is whole or does not say.
         notices: About the file as a whole and its video stream, colour included.
     """
 
@@ -121,7 +121,7 @@ class SourceInfo:
     streams: tuple[StreamInfo, ...]
     chapters: tuple[ChapterInfo, ...]
     video: VideoInfo
-    missing_bytes: int
+    cut_short: str
     notices: tuple[Notice, ...]
 
     @property

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
+from itertools import pairwise
+from math import lcm
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import av.error
 from av.audio.stream import AudioStream
@@ -26,9 +28,6 @@ from sdr2hdr.media.spliced_clock import SplicedClock, streams_with
 from sdr2hdr.media.stream_plan import PlannedStream, StreamPlan, converted_cue
 from sdr2hdr.media.subtitles import MOV_TEXT_HEADER, mov_text_is_empty
 
-if TYPE_CHECKING:
-    from av.container.core import Chapter
-
 __all__ = ["StreamCopier"]
 
 _LOOSE_INTERLEAVING_SECONDS = Fraction(10)
@@ -36,6 +35,9 @@ _LOOSE_INTERLEAVING_SECONDS = Fraction(10)
 _COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 _MILLISECOND = Fraction(1, 1000)
 _NANOSECOND = Fraction(1, 1_000_000_000)
+_COARSE_TIMESCALE = 1000
+_MOST_TICKS = (1 << 31) - 1
+"""Of a duration that libavformat writes into MP4 and MOV."""
 
 
 class StreamCopier:
@@ -110,10 +112,25 @@ class StreamCopier:
         """The disposition of one of the source's streams."""
         return self._source.streams[index].disposition
 
-    @property
-    def sample_rates(self) -> frozenset[int]:
-        """The sample rates of the source's audio streams, Hz."""
-        return frozenset(stream.rate for stream in self._source.streams.audio if stream.rate)
+    def movie_timescale(self, timescale: int) -> int:
+        """Ticks a second of the movie in an MP4 or MOV, in which edit lists and chapters count.
+
+        Timestamps before 0 (B-frames, the priming of audio codecs) become edit lists: a common
+        multiple of the tracks' clocks keeps all starts exact. But libavformat leaves out a chapter
+        that lasts longer than 31 bits of ticks, and misplaces those behind it.
+
+        Args:
+            timescale: Ticks a second of the video track.
+        """
+        rates = {stream.rate for stream in self._source.streams.audio if stream.rate}
+        chapters = [(first, last) for first, last, _ in self._chapters()]
+        lengths = [last - first for first, last in chapters]
+        lengths += [behind[0] - before[0] for before, behind in pairwise(chapters)]
+        longest_seconds = max(lengths, default=Fraction(0))
+        for movie in (lcm(timescale, *rates), timescale):
+            if max(movie, movie * longest_seconds) <= _MOST_TICKS:
+                return movie
+        return _COARSE_TIMESCALE
 
     def add_stream(self, planned: PlannedStream, output: OutputContainer) -> None:
         """Add a stream to the output if the plan keeps it as one."""
@@ -149,24 +166,29 @@ class StreamCopier:
 
     def add_chapters(self, output: OutputContainer) -> None:
         """Give the output the source's chapters, as far as they lie in the time range."""
+        output.set_chapters(
+            [
+                {
+                    "id": number,
+                    "start": round(first / _NANOSECOND),
+                    "end": round(last / _NANOSECOND),
+                    "time_base": _NANOSECOND,
+                    "metadata": metadata,
+                }
+                for number, (first, last, metadata) in enumerate(self._chapters(), 1)
+            ]
+        )
+
+    def _chapters(self) -> Iterator[tuple[Fraction, Fraction, dict[str, str]]]:
+        """Start and end of each chapter in seconds of the output, and its tags."""
         shift, end = self._plan.shift_seconds, self._plan.end_seconds
-        chapters: list[Chapter] = []
         for chapter in self._source.chapters():
             time_base = chapter["time_base"] or _NANOSECOND
             first = chapter["start"] * time_base - shift
             last = chapter["end"] * time_base - shift
             first, last = max(first, Fraction(0)), last if end is None else min(last, end)
             if last > first or (last == first and not self._is_cut):
-                chapters.append(
-                    {
-                        "id": len(chapters) + 1,
-                        "start": round(first / _NANOSECOND),
-                        "end": round(last / _NANOSECOND),
-                        "time_base": _NANOSECOND,
-                        "metadata": chapter["metadata"],
-                    }
-                )
-        output.set_chapters(chapters)
+                yield first, last, chapter["metadata"]
 
     def advance(self, until_seconds: Fraction) -> None:
         """Copy what is to be decoded up to a time of the output.

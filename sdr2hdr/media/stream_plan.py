@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 
 from sdr2hdr.errors import Notice, OutputError
+from sdr2hdr.media.channel_layout import order_left_unsaid
 from sdr2hdr.media.container_trial import codec_name, is_cover_art, refusal, sample_packets
 from sdr2hdr.media.encoder_opening import require_encoder
 from sdr2hdr.media.encoders import choose_encoder
@@ -61,7 +62,7 @@ class PlannedStream:
 
     Attributes:
         codec: Of the stream in the target, "" where it has none there.
-        reason: Why it is not simply copied, "" if it is.
+        reason: Why it is not simply copied, or what is lost with it; "" without either.
         priming_seconds: How long before 0 on the output's clock a copied stream begins: samples
             that its decoder needs and nobody is to hear.
     """
@@ -278,7 +279,7 @@ def _decide(
         return _Decision("convert-subtitle", conversion)
     reason = refusal(stream, packets, container_format)
     if reason is None:
-        return _Decision("copy", codec)
+        return _Decision("copy", codec, order_left_unsaid(stream, container_format))
     reason = _refusal_text(_NAMES[container_format], codec, stream.type, reason)
     if stream.type in ("audio", "subtitle", "attachment"):
         return _Decision("drop", reason=reason, problem=reason)
@@ -289,6 +290,8 @@ def _refusal_text(container: str, codec: str, kind: str, said: str) -> str:
     """A muxer's refusal in plain words; what it said only where that tells more."""
     if kind == "attachment":
         return f"{container} holds no attachments"
+    if "codec context" in said:
+        return f"the FFmpeg build here cannot copy {kind} of this kind (teletext, for one)"
     what = f"{kind} of this kind" if codec == "unknown" else f"{codec} {kind}"
     if "channel layout" in said:
         return f"{container} must say which channel is which, and this {what} does not ({said})"
@@ -354,7 +357,8 @@ def _notices(planned: list[PlannedStream], lossy: list[str]) -> list[Notice]:
     notices = [
         Notice("warning", f"Stream {item.line}.")
         for item in planned
-        if item.action == "drop" and (item.source.kind != "video" or item.source.is_cover_art)
+        if (item.action == "drop" and (item.source.kind != "video" or item.source.is_cover_art))
+        or (item.action == "copy" and item.reason)
     ]
     notices += [Notice("warning", f"Stream {problem}.") for problem in lossy]
     return notices

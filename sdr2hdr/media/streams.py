@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from av.stream import Disposition
 
 from sdr2hdr.errors import InputError, Notice, UsageError
+from sdr2hdr.media.channel_layout import layout_name
 from sdr2hdr.media.source import StreamInfo, StreamKind
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _summary(stream: Stream, kind: StreamKind, codec: str) -> str:
         return ", ".join(words)
     if kind == "audio":
         audio = cast("AudioStream", stream)
-        return f"{codec}, {audio.sample_rate} Hz, {audio.layout.name}"
+        return f"{codec}, {audio.sample_rate} Hz, {layout_name(audio.codec_context)}"
     return codec
 
 

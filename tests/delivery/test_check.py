@@ -62,6 +62,17 @@ def test_our_own_files_pass(good, name: str, profile: str):
     assert report.passed and report.frames_measured == 6
 
 
+@pytest.mark.parametrize("frames", ["sample", "all"])
+def test_a_file_whose_end_cannot_be_read_fails(tmp_path: Path, frames):
+    """The demuxer ends at the damage without a word, and all that it gave is sound."""
+    clip = PqClip(tags=PQ_BT2020)
+    path = make_pq(tmp_path / "film.mkv", clip, flat_frames(clip, [300] * 40))
+    assert "container-damaged" not in rules(checked(path, frames=frames))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    assert "container-damaged" in rules(checked(path, frames=frames), "error")
+
+
 BROKEN = {
     "colr says SDR": ("mp4", b"nclx\0\x09\0\x10", b"nclx\0\x09\0\x01", "agreement"),
     "colr says full range": ("mp4", b"\0\x10\0\x09\0", b"\0\x10\0\x09\x80", "agreement"),

@@ -48,6 +48,8 @@ class Source:
     subtitle: str | None = None
     cues: Sequence[tuple[int, int, str]] = SRT_CUES
     chapters: bool = False
+    second_chapter_seconds: Fraction = Fraction(7, 10)
+    """Where it begins; it lasts for 0.9 s."""
     attachments: bool = False
     cover: bool = False
     second_video: bool = False
@@ -82,10 +84,11 @@ def make_source(path: Path, source: Source) -> Path:
             cover.disposition = av.stream.Disposition.attached_pic
         if source.chapters:
             millisecond = Fraction(1, 1000)
+            second = int(source.second_chapter_seconds * 1000)
             out.set_chapters(
                 [
-                    _chapter(1, 0, 700, "First", millisecond),
-                    _chapter(2, 700, 1600, "Second", millisecond),
+                    _chapter(1, 0, second, "First", millisecond),
+                    _chapter(2, second, second + 900, "Second", millisecond),
                 ]
             )
         if cover is not None:

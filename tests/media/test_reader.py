@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -25,8 +24,6 @@ from source_clips import (
 
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch, FrameTime
-from sdr2hdr.media.ebml import elements_in
-from sdr2hdr.media.matroska_elements import CLUSTER, SEGMENT
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import frame_planes
 from sdr2hdr.media.probe import probe
@@ -367,81 +364,6 @@ class TestDamage:
         with VideoReader(probe(path, options), options) as reader:
             assert len(times(list(reader))) == 8
             assert reader.damage.frames_corrupt >= 1
-
-    def test_truncated_file_counts_what_is_missing(self, tmp_path):
-        clip = replace(H264, muxer_options={"movflags": "+faststart"})
-        path = write_clip(tmp_path / "a.mp4", clip)
-        data = path.read_bytes()
-        path.write_bytes(data[: len(data) * 2 // 3])
-        options = ReadOptions()
-        with VideoReader(probe(path, options), options) as reader:
-            found = times(list(reader))
-            assert 5 < len(found) < 40
-            assert reader.damage.frames_lost == 40 - len(found)
-
-    def test_matroska_cut_short_is_told_and_refused_under_strict(self, tmp_path):
-        data = write_clip(tmp_path / "whole.mkv", H264).read_bytes()
-        assert probe(tmp_path / "whole.mkv", ReadOptions()).missing_bytes == 0
-        path = tmp_path / "cut.mkv"
-        path.write_bytes(data[: len(data) * 2 // 3])
-        options = ReadOptions()
-        info = probe(path, options)
-        missing = len(data) - len(data) * 2 // 3
-        assert info.missing_bytes == missing
-        assert any(f"last {missing} bytes" in notice.text for notice in info.notices)
-        with VideoReader(info, options) as reader:
-            assert 5 < len(times(list(reader))) < 40
-            assert reader.damage.packets_failed == 1
-        strict = ReadOptions(strict=True)
-        with VideoReader(info, strict) as reader, pytest.raises(InputError, match="--strict"):
-            list(reader)
-
-    def test_what_lies_behind_damage_in_matroska_is_lost_and_told(self, tmp_path):
-        data = bytearray(write_clip(tmp_path / "whole.mkv", H264).read_bytes())
-        options = ReadOptions()
-        with VideoReader(probe(tmp_path / "whole.mkv", options), options) as reader:
-            assert len(times(list(reader))) == 40 and not reader.damage
-        # What a download that was never finished leaves in a file of its full length.
-        data[len(data) // 3 :] = bytes(len(data) - len(data) // 3)
-        (tmp_path / "spoiled.mkv").write_bytes(data)
-        with VideoReader(probe(tmp_path / "spoiled.mkv", options), options) as reader:
-            found = len(times(list(reader)))
-            assert found < 30
-            assert abs(found + reader.damage.frames_lost - 40) <= 2
-
-    def test_a_duration_that_is_too_long_is_no_damage(self, tmp_path):
-        """Browsers record into clusters of unknown size, and measure the duration by the wall."""
-        clip = replace(H264, muxer_options={"cluster_time_limit": "500"})
-        data = write_clip(tmp_path / "plain.mkv", clip).read_bytes()
-        segment = next(e for e in elements_in(data) if e.identifier == SEGMENT)
-        recorded = bytearray(data)
-        clusters = [e for e in elements_in(data, segment.content) if e.identifier == CLUSTER]
-        assert len(clusters) > 1
-        for element in (segment, *clusters):
-            width = element.content - element.start - 4
-            unknown = (1 << 7 * width + 1) - 1
-            recorded[element.start + 4 : element.content] = unknown.to_bytes(width, "big")
-        # Duration (RFC 9559, 5.1.2.11), a float of 8 bytes, in milliseconds.
-        place = data.index(b"\x44\x89\x88") + 3
-        recorded[place : place + 8] = struct.pack(">d", 2500.0)
-        path = tmp_path / "recorded.mkv"
-        path.write_bytes(recorded)
-        options = ReadOptions()
-        with VideoReader(probe(path, options), options) as reader:
-            assert len(times(list(reader))) == 40
-            assert not reader.damage
-
-    def test_a_part_before_the_cut_is_whole(self, tmp_path):
-        data = write_clip(tmp_path / "whole.mkv", H264).read_bytes()
-        path = tmp_path / "cut.mkv"
-        path.write_bytes(data[: len(data) * 2 // 3])
-        options = in_seconds(None, 0.4, strict=True)
-        with VideoReader(probe(path, options), options) as reader:
-            assert len(times(list(reader))) == 10
-
-    def test_matroska_of_unknown_size_is_whole(self, tmp_path):
-        path = write_clip(tmp_path / "live.mkv", replace(H264, muxer_options={"live": "1"}))
-        assert probe(path, ReadOptions()).missing_bytes == 0
 
     def test_damage_before_a_range_is_not_counted(self, tmp_path):
         path = write_clip(tmp_path / "a.mp4", H264)

@@ -114,6 +114,23 @@ def test_languages_titles_dispositions_chapters(tmp_path: Path, suffix: str):
         )
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_long_chapter_stays_in_the_track_that_players_show(tmp_path: Path, suffix: str):
+    """A clock common to picture and sound ticks so fast that 31 bits may last for minutes only."""
+    hours = Fraction(13 * 3600)
+    rich = Source(chapters=True, second_chapter_seconds=hours)
+    source = make_source(tmp_path / "in.mkv", rich)
+    target = tmp_path / f"out{suffix}"
+    convert_grey(source, target)
+    # libavformat shows the list of chapters in `udta` unless it finds the track.
+    assert b"chpl" in target.read_bytes()
+    target.write_bytes(target.read_bytes().replace(b"chpl", b"free"))
+    with av.open(str(target)) as after:
+        starts = [c["start"] * c["time_base"] for c in after.chapters()]
+        titles = [c["metadata"]["title"] for c in after.chapters()]
+    assert (starts, titles) == ([0, hours], ["First", "Second"])
+
+
 def test_free_tags_survive_in_mp4(tmp_path: Path):
     source = make_source(tmp_path / "in.mkv", Source(audio=(), tags={"weather": "rain"}))
     convert_grey(source, tmp_path / "out.mp4")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 from rich_sources import FAST, Source, make_source
 
@@ -186,3 +187,24 @@ def test_time_range_moves_the_clock_and_the_timecode(mp4: Path):
 )
 def test_advance_timecode(text: str, frames: int, rate: Fraction, expected: str):
     assert advance_timecode(text, frames, rate) == expected
+
+
+def test_teletext_is_named_where_libav_has_no_decoder_for_it(tmp_path: Path):
+    path = tmp_path / "broadcast.ts"
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mpeg2video", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        text = out.add_mux_stream("dvb_teletext")
+        text.time_base = Fraction(1, 90000)
+        for number in range(8):
+            picture = av.VideoFrame(64, 48, "yuv420p")
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            out.mux(video.encode(picture))
+            page = av.Packet(b"\x10" + bytes((0x02, 0x2C)) + bytes(44))
+            page.stream, page.pts = text, number * 3600
+            page.dts = page.pts
+            out.mux(page)
+        out.mux(video.encode(None))
+    with pytest.raises(OutputError, match="teletext"):
+        plan(path, "out.mkv")
+    assert [line for line in plan(path, "out.mkv", DROPPING).lines if "teletext" in line]
