@@ -31,6 +31,7 @@ from sdr2hdr.engine.temporal import ShotMemory
 from sdr2hdr.engine.transfer import PlaneDownload, PlaneUpload
 from sdr2hdr.frames import CodedBatch, FrameTime, Rectangle, RgbBatch
 from sdr2hdr.media.blackness import is_black_outside
+from sdr2hdr.media.debanding import read_signal
 from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.output import Sink
 from sdr2hdr.overlap import Overlap, PipelineStage
@@ -169,7 +170,8 @@ class _FrameStages:
         self._memory = ShotMemory() if conversion.options.temporal else None
         self._upload = PlaneUpload(conversion.engine.device)
         self._download = PlaneDownload(conversion.engine.device)
-        white = white_signal(conversion.source.video.colour.signal, conversion.options.super_white)
+        signal = read_signal(conversion.source.video, deband=conversion.options.read.deband)
+        white = white_signal(signal, conversion.options.super_white)
         self._nominal_white_cd_m2 = conversion.engine.white_of(white)
 
     def set_threads(self, name: str) -> None:

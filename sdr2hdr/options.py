@@ -76,6 +76,7 @@ class ReadOptions:
     Attributes:
         video_stream: Which of the file's video streams, counted from 0; None takes the default.
         deinterlace: "frame" gives one frame a frame, "field" one a field, "off" leaves combing.
+        deband: Smooth the bands of an 8-bit source.
         strict: A damaged frame is an error instead of a count in the report.
         threads: Decoder threads; None lets the decoder choose.
         batch_frames: Frames per batch.
@@ -85,6 +86,7 @@ class ReadOptions:
     colour: ColourOverrides = field(default_factory=ColourOverrides)
     time_range: TimeRange = field(default_factory=TimeRange)
     deinterlace: DeinterlaceMode = "frame"
+    deband: bool = False
     strict: bool = False
     threads: int | None = None
     batch_frames: int = 1

@@ -212,6 +212,11 @@ read_options = combined(
         show_default=True,
         help="Interlaced input: one frame a frame, one a field, or as it is.",
     ),
+    click.option(
+        "--deband",
+        is_flag=True,
+        help="8-bit input: smooth the bands of shallow gradients; texture stays.",
+    ),
     click.option("--strict", is_flag=True, help="A damaged frame is an error."),
 )
 
@@ -313,6 +318,7 @@ def parse_read(given: dict[str, Any]) -> ReadOptions:
         colour=parse_colour(given),
         time_range=time_range,
         deinterlace=given["deinterlace"],
+        deband=given["deband"],
         strict=given["strict"],
         threads=given["threads"],
     )

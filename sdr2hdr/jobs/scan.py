@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -85,7 +85,8 @@ def scan_source(
     likely_picture = detect_active_picture(info, part.start_seconds, part.end_seconds)
     shots, fades, letterbox = ShotDetector(), FadeFinder(), LetterboxFinder(info)
     found = _Pass(rule, [], [], [], {}, deque())
-    with VideoReader(info, read) as reader, _single_thread():
+    # Bands have no part in what is found here, and smoothing them takes longer than decoding.
+    with VideoReader(info, replace(read, deband=False)) as reader, _single_thread():
         for batch in reader:
             letterbox.add(batch)
             for number, thumbnail in enumerate(thumbnails(batch, likely_picture)):

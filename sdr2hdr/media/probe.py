@@ -12,6 +12,7 @@ from sdr2hdr.media.colour_facts import ColourTags, PictureFacts
 from sdr2hdr.media.colour_tags import read_colour
 from sdr2hdr.media.container_picture import Hidden, container_picture
 from sdr2hdr.media.cut_short import cut_short
+from sdr2hdr.media.debanding import deband_notice
 from sdr2hdr.media.deinterlace import deinterlace_notice
 from sdr2hdr.media.first_frames import FirstFrames, look_at_first_frames
 from sdr2hdr.media.opening import open_input
@@ -138,8 +139,11 @@ def _video_info(
         *_picture_notices(first, layout),
         *_crop_notices(first, said.hidden),
     )
-    interlaced = deinterlace_notice(video, options.deinterlace)
-    return video, (*notices, *(() if interlaced is None else (interlaced,)))
+    changed = (
+        deinterlace_notice(video, options.deinterlace),
+        deband_notice(video, deband=options.deband),
+    )
+    return video, (*notices, *(notice for notice in changed if notice is not None))
 
 
 def _rate(container: InputContainer, stream: VideoStream) -> Fraction | None:

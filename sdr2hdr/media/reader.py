@@ -1,4 +1,4 @@
-"""Read a stream's frames as batches of integer planes; no value is changed on the way."""
+"""Read a stream's frames as batches of integer planes, and change no value unasked."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
 from sdr2hdr.media.damage import Damage, DamageCounter
+from sdr2hdr.media.debanding import Debander, read_signal
 from sdr2hdr.media.decoding import Decoder
 from sdr2hdr.media.deinterlace import (
     TimedFrame,
@@ -69,6 +70,10 @@ class VideoReader:
         self._frames = frames
         self._options = options
         self._layout = pixel_layout(info.video.pixel_format)
+        self._signal = read_signal(info.video, deband=options.deband)
+        self._debander: Debander | None = None
+        if self._signal != info.video.colour.signal:
+            self._debander = Debander(info.video.colour.signal, options.threads)
         self._time_base, self._rate = deinterlaced_timing(info.video, options.deinterlace)
         self._start, self._end = self._range_ticks(self._time_base)
         counted_from = self._start
@@ -107,7 +112,7 @@ class VideoReader:
     @property
     def signal(self) -> CodedSignal:
         """What the codes of every batch mean."""
-        return self._info.video.colour.signal
+        return self._signal
 
     @property
     def time_base(self) -> Fraction:
@@ -154,20 +159,23 @@ class VideoReader:
         wanted = self._frames
         given = self._from_beginning() if wanted is None else self._from_near_by(wanted)
         for timed in given:
-            planes.append(frame_planes(timed.frame, self._layout))
+            read = frame_planes(timed.frame, self._layout)
+            planes.append(read if self._debander is None else self._debander.debanded(read))
             times.append(FrameTime(timed.pts, timed.duration))
             if len(planes) >= self._options.batch_frames:
-                yield self._batch(planes, times)
+                yield self._batch(planes, times, self.signal)
                 planes, times = [], []
         if planes:
-            yield self._batch(planes, times)
+            yield self._batch(planes, times, self.signal)
 
-    def _batch(self, planes: list[Planes], times: list[FrameTime]) -> CodedBatch:
+    def _batch(
+        self, planes: list[Planes], times: list[FrameTime], signal: CodedSignal
+    ) -> CodedBatch:
         return CodedBatch(
             luma=_stacked([plane.luma for plane in planes]),
             cb=_stacked([plane.cb for plane in planes]),
             cr=_stacked([plane.cr for plane in planes]),
-            signal=self.signal,
+            signal=signal,
             timeline=Timeline(self._time_base, tuple(times)),
         )
 
@@ -226,8 +234,10 @@ class VideoReader:
             return False
         if wanted.fingerprint is None:
             return True
+        # Frames are recognised as they are decoded: a plan is made without smoothing bands.
         planes = frame_planes(found.frame, self._layout)
-        batch = self._batch([planes], [FrameTime(found.pts, found.duration)])
+        signal = self._info.video.colour.signal
+        batch = self._batch([planes], [FrameTime(found.pts, found.duration)], signal)
         return frame_fingerprint(batch) == wanted.fingerprint
 
     def _opened_decoder(self) -> Decoder:

@@ -538,6 +538,7 @@ def test_options_survive_a_plan(source: Path, tmp_path: Path):
             colour=ColourOverrides(Matrix.BT601, ColourRange.FULL),
             time_range=TimeRange(0.04, 0.5),
             deinterlace="off",
+            deband=True,
         ),
         encode=dataclasses.replace(OPTIONS.encode, quality=20.0, threads=2),
         engine=EngineOptions(device="cpu", max_memory_bytes=10**9),

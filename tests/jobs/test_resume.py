@@ -212,6 +212,7 @@ def test_damaged_segment_is_converted_again(source: Path, tmp_path: Path, harm):
     [
         ({"model": "bt2446a"}, "options.model was bt2408, is bt2446a"),
         ({"dither": True}, "options.dither"),
+        ({"read": dataclasses.replace(OPTIONS.read, deband=True)}, "options.read.deband was False"),
         ({"encode": dataclasses.replace(OPTIONS.encode, quality=30)}, "options.encode.quality"),
     ],
 )
