@@ -31,13 +31,13 @@ from sdr2hdr.engine.temporal import ShotMemory
 from sdr2hdr.engine.transfer import PlaneDownload, PlaneUpload
 from sdr2hdr.frames import CodedBatch, FrameTime, Rectangle, RgbBatch
 from sdr2hdr.media.blackness import is_black_outside
-from sdr2hdr.media.debanding import read_signal
 from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.output import Sink
 from sdr2hdr.overlap import Overlap, PipelineStage
 from sdr2hdr.quality.flicker import FlickerMeter
 from sdr2hdr.quality.light_levels import FrameLight, measure
 from sdr2hdr.quality.roundtrip import ShotRoundtrips
+from sdr2hdr.signal import CodedSignal
 
 __all__ = ["FinishedPart", "FrameSpan", "overlapped"]
 
@@ -135,7 +135,7 @@ def overlapped(
     Yields:
         What gives a `FinishedPart`, or None for a part that is not to be written.
     """
-    stages = _FrameStages(conversion, sink, roundtrips, flicker)
+    stages = _FrameStages(conversion, reader.signal, sink, roundtrips, flicker)
     own_threads = torch.get_num_threads()
     with Overlap(
         _parts_of(reader, span),
@@ -159,6 +159,7 @@ class _FrameStages:
     def __init__(
         self,
         conversion: Conversion,
+        signal: CodedSignal,
         sink: Sink,
         roundtrips: ShotRoundtrips | None,
         flicker: FlickerMeter,
@@ -170,7 +171,6 @@ class _FrameStages:
         self._memory = ShotMemory() if conversion.options.temporal else None
         self._upload = PlaneUpload(conversion.engine.device)
         self._download = PlaneDownload(conversion.engine.device)
-        signal = read_signal(conversion.source.video, deband=conversion.options.read.deband)
         white = white_signal(signal, conversion.options.super_white)
         self._nominal_white_cd_m2 = conversion.engine.white_of(white)
 

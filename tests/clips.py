@@ -10,10 +10,31 @@ from pathlib import Path
 import av
 import numpy as np
 
+from sdr2hdr.signal import (
+    ChromaSiting,
+    CodedSignal,
+    ColourRange,
+    Matrix,
+    Primaries,
+    Subsampling,
+    Transfer,
+)
+
 DATA = Path(__file__).parent / "data"
 
 FLOWER = DATA / "flower_960x540.mp4"
 """Real footage: H.264, BT.601 tags, 960x540, 29.97 fps, 32 frames, AAC."""
+
+SDR = CodedSignal(
+    Matrix.BT709,
+    ColourRange.LIMITED,
+    Primaries.BT709,
+    Transfer.BT1886,
+    ChromaSiting.LEFT,
+    Subsampling.YUV420,
+    8,
+)
+"""What the codes of an ordinary source mean."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from clips import SDR
 
 from sdr2hdr.colour import pad_to_even, super_white_share, to_coded, to_rgb
 from sdr2hdr.frames import CodedBatch, FrameTime, RgbBatch, Timeline
@@ -23,15 +24,6 @@ from sdr2hdr.signal import (
     Transfer,
 )
 
-SDR = CodedSignal(
-    matrix=Matrix.BT709,
-    colour_range=ColourRange.LIMITED,
-    primaries=Primaries.BT709,
-    transfer=Transfer.BT1886,
-    siting=ChromaSiting.LEFT,
-    subsampling=Subsampling.YUV420,
-    bit_depth=8,
-)
 WEIGHTS = {Matrix.BT601: "ITU-R BT.601", Matrix.BT709: "ITU-R BT.709"}
 
 # White, yellow, cyan, green, magenta, red, blue, black, at 75%.

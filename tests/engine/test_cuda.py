@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clips import FLOWER, read_planes
+from clips import FLOWER, SDR, read_planes
 
 import sdr2hdr
 from sdr2hdr.colour import to_coded, to_rgb
@@ -26,27 +26,11 @@ from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
 from sdr2hdr.options import ConvertOptions, EncodeOptions, EngineOptions, ReadOptions, TimeRange
 from sdr2hdr.signal import (
     HDR10_SIGNAL,
-    ChromaSiting,
-    CodedSignal,
-    ColourRange,
-    Matrix,
-    Primaries,
-    Subsampling,
-    Transfer,
 )
 
 CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
 DEVICES = ["cpu", CUDA]
 REFERENCE = EngineOptions(device="cpu", precision="fp32", threads=1)
-SDR = CodedSignal(
-    Matrix.BT709,
-    ColourRange.LIMITED,
-    Primaries.BT709,
-    Transfer.BT1886,
-    ChromaSiting.LEFT,
-    Subsampling.YUV420,
-    8,
-)
 TILE_PX = 48
 
 

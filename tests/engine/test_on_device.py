@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from clips import SDR
 from pretend_cuda import CUDA, PretendCuda, on_host
 
 from sdr2hdr.colour import super_white_share, to_coded, to_rgb
@@ -39,7 +40,6 @@ from sdr2hdr.signal import (
     BT709_DISPLAY,
     HDR10_SIGNAL,
     HDR_DISPLAY,
-    ChromaSiting,
     CodedSignal,
     Matrix,
     Primaries,
@@ -48,15 +48,6 @@ from sdr2hdr.signal import (
 )
 
 TIMES = Timeline(Fraction(1, 25), (FrameTime(0, 1), FrameTime(1, 1)))
-SDR = CodedSignal(
-    Matrix.BT709,
-    HDR10_SIGNAL.colour_range,
-    Primaries.BT709,
-    Transfer.BT1886,
-    ChromaSiting.LEFT,
-    Subsampling.YUV420,
-    8,
-)
 SOURCES = {
     "8 bits, 4:2:0": SDR,
     "10 bits, 4:2:2": dataclasses.replace(SDR, bit_depth=10, subsampling=Subsampling.YUV422),

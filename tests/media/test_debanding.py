@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from clips import read_planes
+from clips import SDR, read_planes
 from source_clips import Clip, random_planes, write_clip
 
 from sdr2hdr.colour.convert import planes_to_rgb
@@ -24,31 +24,19 @@ from sdr2hdr.media.reader import VideoReader
 from sdr2hdr.options import ConvertOptions, EncodeOptions, ReadOptions
 from sdr2hdr.pipeline import prepare
 from sdr2hdr.signal import (
-    ChromaSiting,
     CodedSignal,
     ColourRange,
     Matrix,
-    Primaries,
     Subsampling,
-    Transfer,
 )
 
-SIGNAL = CodedSignal(
-    Matrix.BT709,
-    ColourRange.LIMITED,
-    Primaries.BT709,
-    Transfer.BT1886,
-    ChromaSiting.LEFT,
-    Subsampling.YUV420,
-    8,
-)
 CODECS = {
     "yuv411p": ("ffv1", "mkv"),
     "yuvj422p": ("mjpeg", "mkv"),
     "gray": ("ffv1", "mkv"),
     "gbrp": ("utvideo", "avi"),
 }
-FULL = replace(SIGNAL, colour_range=ColourRange.FULL)
+FULL = replace(SDR, colour_range=ColourRange.FULL)
 DEBAND = ReadOptions(deband=True)
 
 
@@ -57,7 +45,7 @@ def neutral(luma: np.ndarray) -> Planes:
     return Planes(luma.astype(np.uint8), chroma, chroma)
 
 
-def smoothed(luma: np.ndarray, signal: CodedSignal = SIGNAL, threads: int | None = 1) -> np.ndarray:
+def smoothed(luma: np.ndarray, signal: CodedSignal = SDR, threads: int | None = 1) -> np.ndarray:
     """Luma after debanding, in codes of 8 bits."""
     unit = 256 if signal.colour_range is ColourRange.LIMITED else 257
     return Debander(signal, threads).debanded(neutral(luma)).luma / unit
@@ -85,7 +73,7 @@ def write_lumas(path: Path, lumas: list[np.ndarray], **changes) -> Path:
     return write_clip(path, clip, planes)
 
 
-@pytest.mark.parametrize("signal", [SIGNAL, FULL])
+@pytest.mark.parametrize("signal", [SDR, FULL])
 @pytest.mark.parametrize("px_per_code", [20, 40, 60])
 def test_bands_become_a_slope(px_per_code: int, signal: CodedSignal):
     wall = dark_wall(px_per_code)
@@ -137,9 +125,7 @@ def test_flat_areas_and_edges_stay_to_the_bit():
 @pytest.mark.parametrize("matrix", [Matrix.BT709, Matrix.RGB])
 def test_untouched_samples_mean_what_they_meant(colour_range: ColourRange, matrix: Matrix):
     """Of all codes but the lowest of full-range chroma, which lies outside of what 16 bits hold."""
-    signal = replace(
-        SIGNAL, matrix=matrix, colour_range=colour_range, subsampling=Subsampling.YUV444
-    )
+    signal = replace(SDR, matrix=matrix, colour_range=colour_range, subsampling=Subsampling.YUV444)
     random = np.random.default_rng(0)
     # No two codes are within one of each other.
     codes = [(random.integers(1, 86, (48, 64)) * 3).astype(np.uint8) for _ in range(3)]
@@ -197,7 +183,7 @@ def test_bars_stay_black_and_the_edge_beside_them_as_it_is(tmp_path: Path):
 
 def test_a_frame_depends_on_no_other_nor_on_threads():
     walls = [dark_wall(px_per_code)[:, :240] for px_per_code in (20, 24, 40)]
-    one, many = Debander(SIGNAL, 1), Debander(SIGNAL, 7)
+    one, many = Debander(SDR, 1), Debander(SDR, 7)
     first = [one.debanded(neutral(wall)).luma for wall in walls]
     again = [many.debanded(neutral(wall)).luma for wall in reversed(walls)]
     for ours, theirs in zip(first, reversed(again), strict=True):
