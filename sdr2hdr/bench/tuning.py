@@ -10,7 +10,7 @@ from sdr2hdr.bench.request import MethodRequest
 
 __all__ = ["TUNED_TILES_PX", "tune_tiles"]
 
-TUNED_TILES_PX = (64, 80, 96, 104, 128, 136, 160, 192, 240)
+TUNED_TILES_PX = (64, 80, 96, 104, 128, 136, 160, 192, 240, 320)
 """What `--tune` tries: from where a layer's maps fit a core's second-level cache to where the maps
 of all threads together overflow the third."""
 

@@ -37,11 +37,11 @@ __all__ = ["Engine", "load_engine"]
 
 _PROBE_SIDE_PX = 64
 
-_WORKING_BYTES = 48 << 20
-_WORKING_MAPS = 16
+_WORKING_BYTES = 64 << 20
+_WORKING_MAPS = 12
 """Working memory of a thread: this, and so many float32 maps of its tile as wide as those between
-stages. Four networks in bf16 and fp32, on one thread and two, took at most 53 MB a thread in tiles
-of 64 px, 85 MB in 128 and 273 MB in 240, some of it what allocators keep."""
+stages. IRNet-2, IRNet-5 x4 and GPGMNet x4 in bf16 and fp32, on two threads, took at most 105 MB a
+thread in tiles of 128 px, 209 MB in 240 and 296 MB in 320."""
 
 
 class Engine:

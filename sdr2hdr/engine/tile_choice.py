@@ -29,10 +29,19 @@ SMALLEST_TILE_PX = 16
 _CPU_TILE_PX = 240
 """The larger a tile, the less of it is halo and the fewer calls a frame takes, until caches are too
 small. With 1 MB of second-level cache a core and two threads, tiles of 128, 160, 240 and 320 px
-take 1.38, 1.37, 1.28 and 1.25 s (IRNet-2, 1920x1080, bf16), 1.95, 1.89, 1.82 and 1.80 s (the same,
-fp32), and 1.25, 1.25, 1.19 and 1.44 s (IRNet-5 x2, 960x540, bf16, 120 px instead of 128): medians
-of 3 to 9 turns. With AVX2 and 0.5 MB, IRNet-2 in fp32 takes 2.37, 2.33, 2.15 and 2.18 s.
-`sdr2hdr bench --tune` knows better."""
+take 1.95, 1.89, 1.82 and 1.80 s (IRNet-2, 1920x1080, fp32), with AVX2 and 0.5 MB 2.37, 2.33, 2.15
+and 2.18 s, and a process of the last tile's 0.2 GB more than of the others. `sdr2hdr bench --tune`
+knows better."""
+
+_HALF_TILE_PX = 320
+"""In half precision, whose tiles are half as large in memory. With 1 MB a core and two threads,
+tiles of 128, 160, 240, 320 and 360 px take 1.47, 1.40, 1.28, 1.21 and 1.20 s (IRNet-2, 1920x1080,
+bf16), and those of 240, 320 and 360 px 1.27, 1.27 and 1.22 s (IRNet-5 x2, 960x540), 2.32, 2.19 and
+2.17 s (GPGMNet x4): medians of 8 turns."""
+
+_FEW_THREADS = 2
+"""A frame of 960x540 has 6 tiles of `_HALF_TILE_PX`: four threads would stand idle for a quarter of
+their time. A count, not measured."""
 
 _SMALLER_TILE_PX = 128
 """For more threads than `_MANY_THREADS`, and for ONNX Runtime, which takes 2.6 s for IRNet-2 at
@@ -69,7 +78,8 @@ def choose_tile_px(model: str, placement: Placement) -> int:
         return _SMALL_CACHE_TILE_PX
     if placement.backend == "onnx" or placement.threads > _MANY_THREADS:
         return _SMALLER_TILE_PX
-    return _CPU_TILE_PX
+    is_half = placement.precision != "fp32"
+    return _HALF_TILE_PX if is_half and placement.threads <= _FEW_THREADS else _CPU_TILE_PX
 
 
 def l2_cache_bytes() -> int | None:

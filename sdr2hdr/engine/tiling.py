@@ -228,10 +228,8 @@ def _run_stage(
         nonlocal output
         cut = [_part(maps[name], tile.source) for name in stage.maps]
         cut = [
-            part
-            if stage.copies_maps and name != INPUT
-            else part.contiguous(memory_format=buffers.memory_format)
-            for name, part in zip(stage.maps, cut, strict=True)
+            part if stage.copies_maps else part.contiguous(memory_format=buffers.memory_format)
+            for part in cut
         ]
         about = {"sides": tile.sides} if stage.asks_sides else {}
         result = _part(stage.module(*cut, *conditions, **about), tile.core_in_source(stage.scale))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sdr2hdr.engine.placement import Placement
-from sdr2hdr.engine.torch_layers import has_fast_layers, replace_layers
+from sdr2hdr.engine.torch_layers import has_fast_layers, joins_maps, replace_layers
 from sdr2hdr.networks.stages import (
     GIVES_OUTPUT,
     OUTPUT,
@@ -63,7 +63,7 @@ def prepare_for_torch(program: Program, placement: Placement) -> Program:
             module = step.module if converts else _InSinglePrecision(step.module)
             step = replace(step, module=module, copies_maps=True)
         elif is_fast:
-            step = replace(step, copies_maps=step.reads_once)
+            step = replace(step, copies_maps=joins_maps(step.module))
         else:
             step = replace(step, module=_InHalfPrecision(step.module, half))
         prepared.append(step)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from sdr2hdr.networks.collapsed_gpgmnet import Modulation
-from sdr2hdr.networks.convolution_sum import ConvolutionSum, GatedSum
+from sdr2hdr.networks.convolution_sum import ConvolutionSum, GatedSum, SideBySide, WithOnes
 from sdr2hdr.networks.stages import GIVES_OUTPUT
 
-__all__ = ["has_fast_layers", "replace_layers"]
+__all__ = ["has_fast_layers", "joins_maps", "replace_layers"]
 
 
 def has_fast_layers() -> bool:
@@ -49,7 +50,12 @@ def replace_layers(module: nn.Module, dtype: torch.dtype = torch.float32) -> Non
     for name, child in module.named_children():
         inside = torch.float32 if name in precise else dtype
         if isinstance(child, ConvolutionSum):
-            setattr(module, name, _FusedSum(child, inside, is_last=bool(precise)))
+            setattr(module, name, _FusedSum(child, inside))
+        elif isinstance(child, SideBySide):
+            if inside != torch.float32:
+                setattr(module, name, _Joining(inside, is_last=bool(precise)))
+        elif isinstance(child, WithOnes):
+            setattr(module, name, _PlaneByPlane())
         elif isinstance(child, GatedSum):
             setattr(module, name, _FusedGatedSum(child, inside))
         elif isinstance(child, Modulation):
@@ -58,6 +64,25 @@ def replace_layers(module: nn.Module, dtype: torch.dtype = torch.float32) -> Non
             setattr(module, name, _OneDnnConvolution(child, inside))
         else:
             replace_layers(child, inside)
+
+
+def joins_maps(module: nn.Module) -> bool:
+    """Whether a module with replaced layers copies its maps, and the picture, as it reads them."""
+    return any(isinstance(child, _Joining) for child in module.modules())
+
+
+class _PlaneByPlane(nn.Module):
+    """A picture with ones, channels last, in less than half of the time of torch's own ways."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """See `WithOnes.forward`; `pixels` may be cut out of a picture of any layout."""
+        frames, channels, *size_px = pixels.shape
+        shape = (frames, channels + 1, *size_px)
+        extended = torch.empty(shape, dtype=pixels.dtype, memory_format=torch.channels_last)
+        for channel in range(channels):
+            extended[:, channel].copy_(pixels[:, channel])
+        extended[:, channels].fill_(1.0)
+        return extended
 
 
 class _OneDnnConvolution(nn.Module):
@@ -89,52 +114,88 @@ class _OneDnnConvolution(nn.Module):
         return result.to(self.dtype)
 
 
-class _FusedSum(nn.Module):
-    """A sum of convolutions: each adds to the result of those before, and the ReLU is in place.
+class _Joined(NamedTuple):
+    """Maps side by side.
 
-    In half precision the maps of layers with equal kernels are joined and these layers are one:
-    every sum that is written is rounded, and this is one rounding instead of two or three. In
-    float32 the maps go one at a time: in the cache there is no room for all of a tile's.
-
-    A single frame's gates multiply the small weights instead of the map, and before those are
-    rounded: a gate that was rounded itself would change a whole channel.
+    Attributes:
+        features: (N, C, H, W), channels last.
+        parts: For each map in it, in their order, which of those joined it is. One that is there
+            twice is the sum of both.
     """
 
-    def __init__(self, whole: ConvolutionSum, dtype: torch.dtype, *, is_last: bool) -> None:
-        """Take a sum's layers.
+    features: torch.Tensor
+    parts: tuple[int, ...]
+
+
+class _Joining(nn.Module):
+    """Puts maps side by side, rounded.
+
+    A sum of convolutions of equal kernels then is one convolution: every sum that is written is
+    rounded, and this is one rounding instead of two or three. In float32 the maps go one at a time:
+    in the cache there is no room for all of a tile's.
+    """
+
+    def __init__(self, dtype: torch.dtype, *, is_last: bool) -> None:
+        """Say how.
 
         Args:
-            whole: The sum.
-            dtype: What it is computed in.
-            is_last: Whether it belongs to the last stage. Then a map that comes in float32, the
-                picture, is read as two halves and their sum: rounded to one, a ramp would have
+            dtype: Half precision.
+            is_last: Whether this is in the last stage. Then a map that comes in float32, the
+                picture, is kept as two halves and their sum: rounded to one, a ramp would have
                 steps.
         """
         super().__init__()
-        self.splits = is_last and dtype != torch.float32
+        self.dtype = dtype
+        self.splits = is_last
+
+    def forward(self, maps: Sequence[torch.Tensor]) -> list[_Joined]:
+        """Join maps of any dtype."""
+        rounded: list[torch.Tensor] = []
+        parts: list[int] = []
+        for index, features in enumerate(maps):
+            # Maps as they are cut out, joined at once, take half as long again.
+            half = features.to(self.dtype).contiguous(memory_format=torch.channels_last)
+            rounded.append(half)
+            parts.append(index)
+            if self.splits and features.dtype == torch.float32:
+                rounded.append((features - half).to(self.dtype))
+                parts.append(index)
+        return [_Joined(torch.cat(rounded, dim=1), tuple(parts))]
+
+
+class _FusedSum(nn.Module):
+    """A sum of convolutions: each adds to the result of those before, and the ReLU is in place.
+
+    Gates multiply the small weights instead of the map, and before those are rounded: a gate that
+    was rounded itself would change a whole channel. Frames with gates are computed one by one.
+    """
+
+    def __init__(self, whole: ConvolutionSum, dtype: torch.dtype) -> None:
+        """Take a sum's layers, to be computed in `dtype`."""
+        super().__init__()
         self.layers = whole.layers
         self.negative_slope = whole.negative_slope
         self.dtype = dtype
         self.multiplied = _multiplied(dtype)
-        joined: dict[object, list[int]] = {}
-        for index, layer in enumerate(whole.layers):
-            own = index if dtype == torch.float32 else layer.kernel_size
-            joined.setdefault(own, []).append(index)
-        self.groups = list(joined.values())
 
     def forward(
-        self, maps: Sequence[torch.Tensor], gates: Sequence[torch.Tensor] = ()
+        self, maps: Sequence[torch.Tensor | _Joined], gates: Sequence[torch.Tensor] = ()
     ) -> torch.Tensor:
-        """See `ConvolutionSum.forward`; the maps are channels last."""
+        """See `ConvolutionSum.forward`; the maps are channels last, and may be joined."""
+        if gates and len(gates[0]) > 1:
+            frames = range(len(gates[0]))
+            return torch.cat([self._of_frame(maps, gates, frame) for frame in frames])
         result: torch.Tensor | None = None
         slope = self.negative_slope
         # oneDNN has a ReLU after a sum, but no leaky one.
-        slopes = [slope] if slope is not None and len(self.groups) == 1 else []
-        for group in self.groups:
-            layer = self.layers[group[0]]
+        slopes = [slope] if slope is not None and len(maps) == 1 else []
+        first = 0
+        for given in maps:
+            joined = given if isinstance(given, _Joined) else _Joined(given, (0,))
+            layer = self.layers[first]
             assert isinstance(layer, nn.Conv2d)
-            joined, weights = self._joined(group, maps, gates)
-            operands = (joined.to(self.multiplied), weights.to(self.multiplied), layer.bias)
+            features, weight = self._operands(joined, first, gates)
+            operands = (features.to(self.multiplied), weight.to(self.multiplied), layer.bias)
             geometry = (layer.padding, layer.stride, layer.dilation, layer.groups)
             if result is None:
                 name = "leaky_relu" if slopes else "none"
@@ -145,35 +206,46 @@ class _FusedSum(nn.Module):
                 torch.ops.mkldnn._convolution_pointwise_.binary(
                     result, *operands, *geometry, "add", 1.0, None, [], None
                 )
+            first += max(joined.parts) + 1
         assert result is not None
         if slope is not None and not slopes:
             F.leaky_relu_(result, slope)
         return result.to(self.dtype)
 
-    def _joined(
-        self, group: Sequence[int], maps: Sequence[torch.Tensor], gates: Sequence[torch.Tensor]
+    def _of_frame(
+        self, maps: Sequence[torch.Tensor | _Joined], gates: Sequence[torch.Tensor], frame: int
+    ) -> torch.Tensor:
+        one = slice(frame, frame + 1)
+        parts = [
+            given._replace(features=given.features[one])
+            if isinstance(given, _Joined)
+            else given[one]
+            for given in maps
+        ]
+        return self(parts, [gate[one] for gate in gates])
+
+    def _operands(
+        self, joined: _Joined, first: int, gates: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The maps of a group side by side, and the weights for them, in `self.dtype`."""
-        parts, weights = [], []
-        for index in group:
-            layer, features = self.layers[index], maps[index]
-            assert isinstance(layer, nn.Conv2d)
-            weight = layer.weight
+        """A map and the weights for it, both in `self.dtype` and gated.
+
+        Args:
+            joined: The map.
+            first: Index of the layer of its first part.
+            gates: Of the first layers' maps.
+        """
+        features = joined.features
+        weights: list[torch.Tensor] = []
+        for part in joined.parts:
+            index = first + part
+            weight = self.layers[index].weight
+            assert isinstance(weight, torch.Tensor)
             if index < len(gates):
-                gate = gates[index]
-                if len(gate) == 1:
-                    weight = weight * gate[:, :, None, None]
-                else:
-                    features = features * gate[:, :, None, None]
-            rounded = features.to(self.dtype, memory_format=torch.channels_last)
-            parts.append(rounded)
+                weight = weight * gates[index][:, :, None, None]
             weights.append(weight)
-            if self.splits and features.dtype == torch.float32:
-                parts.append((features - rounded).to(self.dtype))
-                weights.append(weight)
-        if len(parts) == 1:
-            return parts[0], weights[0].to(self.dtype)
-        return torch.cat(parts, dim=1), torch.cat(weights, dim=1).to(self.dtype)
+        weight = weights[0] if len(weights) == 1 else torch.cat(weights, dim=1)
+        rounded = features.to(self.dtype, memory_format=torch.channels_last)
+        return rounded, weight.to(self.dtype)
 
 
 class _FusedGatedSum(nn.Module):

@@ -23,7 +23,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from sdr2hdr.networks.convolution_sum import ConvolutionSum, GatedSum, LinearPair, convolution
+from sdr2hdr.networks.convolution_sum import (
+    ConvolutionSum,
+    GatedSum,
+    LinearPair,
+    SideBySide,
+    WithOnes,
+    convolution,
+)
 from sdr2hdr.networks.irnet import (
     LEAKY_SLOPE,
     ChannelAttention,
@@ -112,6 +119,8 @@ class _Block(nn.Module):
         out, out_bias = _double(block.out)
         entry, entry_bias = _double(block.conv1)
         self.features = GatedSum(convolution(first.to(dtype))) if previous > 1 else None
+        self.extended = WithOnes()
+        self.beside = SideBySide()
         # What the block starts from, by its parts: 1x1 layers before its own.
         itself = torch.eye(first.shape[0], dtype=first.dtype)[:, :, None, None]
         read = [[first], [itself, first], [itself]][min(previous, 2)]
@@ -141,11 +150,13 @@ class _Block(nn.Module):
 
     def forward(self, pixels: torch.Tensor, *previous: torch.Tensor) -> torch.Tensor:
         count = len(previous) // 2
-        maps, gates = [*previous[:count], _with_ones(pixels)], previous[count:]
+        maps, gates = [*previous[:count], self.extended(pixels)], previous[count:]
         if self.features is not None:
             maps, gates = [self.features(maps[-1], maps[:-1], gates)], ()
-        inner = self.entry(maps, gates)
-        return self.out([inner, self.fused([*maps, inner], gates)])
+        start = self.beside(maps)
+        inner = self.entry(start, gates)
+        fused = self.fused([*start, inner], gates)
+        return self.out(self.beside([inner, fused]))
 
 
 class _Reconstruction(nn.Module):
@@ -161,6 +172,8 @@ class _Reconstruction(nn.Module):
         # A block's gated map is part of its own output and of those of all blocks after it.
         parts = fuse.split(network.head.out_channels, dim=1)
         shares = [torch.stack(parts[index:]).sum(0) for index in range(len(parts))]
+        self.extended = WithOnes()
+        self.beside = SideBySide()
         self.fused = ConvolutionSum(
             [
                 *(
@@ -203,9 +216,9 @@ class _Reconstruction(nn.Module):
     def forward(
         self, pixels: torch.Tensor, *previous: torch.Tensor, sides: Sides = WHOLE_FRAME
     ) -> torch.Tensor:
-        extended = _with_ones(pixels)
+        extended = self.extended(pixels)
         count = len(previous) // 2
-        fused = self.fused([*previous[:count], extended], previous[count:])
+        fused = self.fused(self.beside([*previous[:count], extended]), previous[count:])
         if self.skip is not None:
             return self.pair(fused, sides).add_(self.skip(extended))
         assert self.body is not None
@@ -213,10 +226,6 @@ class _Reconstruction(nn.Module):
         if self.refine is not None:
             features = self.refine(features)
         return F.pixel_shuffle(self.pair(features, sides), self.scale)
-
-
-def _with_ones(pixels: torch.Tensor) -> torch.Tensor:
-    return torch.cat((pixels, torch.ones_like(pixels[:, :1])), dim=1)
 
 
 def _double(layer: nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor]:

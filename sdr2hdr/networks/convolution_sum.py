@@ -10,7 +10,7 @@ from torch import nn
 
 from sdr2hdr.networks.stages import WHOLE_FRAME, Sides
 
-__all__ = ["ConvolutionSum", "GatedSum", "LinearPair", "convolution"]
+__all__ = ["ConvolutionSum", "GatedSum", "LinearPair", "SideBySide", "WithOnes", "convolution"]
 
 
 def convolution(
@@ -37,6 +37,22 @@ def convolution(
     if bias is not None and layer.bias is not None:
         layer.bias.copy_(bias)
     return layer
+
+
+class SideBySide(nn.Module):
+    """Maps that are read together; a backend may join them, once for all sums that read them."""
+
+    def forward(self, maps: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+        """Give what a `ConvolutionSum` takes for these maps: here, the maps themselves."""
+        return maps
+
+
+class WithOnes(nn.Module):
+    """A picture and, as one more channel, ones; without weights, so a backend may do it its way."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Map (N, C, H, W) to (N, C + 1, H, W)."""
+        return torch.cat((pixels, torch.ones_like(pixels[:, :1])), dim=1)
 
 
 class ConvolutionSum(nn.Module):

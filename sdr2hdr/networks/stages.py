@@ -76,8 +76,8 @@ class Stage:
         asks_sides: Whether `module` takes the keyword `sides`: it does more at the frame's border
             than pad with zeros, and may leave that out where a halo is cut off.
         reads_once: Whether `module` gives each map, besides the input, to one layer alone.
-        copies_maps: Whether whatever computes the stage copies its maps, besides the input, before
-            it reads them: they may then be given as they are cut out, rows apart from one another.
+        copies_maps: Whether whatever computes the stage copies its maps before it reads them: they
+            may then be given as they are cut out, rows apart from one another.
     """
 
     name: str

@@ -28,10 +28,19 @@ def cache(tmp_path, monkeypatch):
 def test_the_cache_decides(cache_bytes, tile_px, monkeypatch):
     monkeypatch.setattr(tile_choice, "l2_cache_bytes", lambda: cache_bytes)
     assert choose_tile_px("irnet2", CPU) == tile_px
-    assert choose_tile_px("irnet2", replace(CPU, precision="bf16")) == tile_px
     assert choose_tile_px("irnet2", replace(CPU, threads=8)) == tile_px
     assert choose_tile_px("irnet2", replace(CPU, threads=9)) == min(tile_px, 128)
     assert choose_tile_px("irnet2", replace(CPU, backend="onnx")) == min(tile_px, 128)
+
+
+def test_half_precision_takes_larger_tiles_on_few_threads(monkeypatch):
+    monkeypatch.setattr(tile_choice, "l2_cache_bytes", lambda: 1 << 20)
+    half = replace(CPU, precision="bf16")
+    assert choose_tile_px("irnet2", half) == 320
+    assert choose_tile_px("irnet2", replace(half, threads=3)) == 240
+    assert choose_tile_px("irnet2", replace(half, backend="onnx")) == 128
+    monkeypatch.setattr(tile_choice, "l2_cache_bytes", lambda: 128 << 10)
+    assert choose_tile_px("irnet2", half) == 64
 
 
 def test_a_tuned_tile_goes_before_the_cache():
