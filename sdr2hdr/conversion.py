@@ -11,14 +11,14 @@ from sdr2hdr.delivery.target_file import check_target, check_temp_dir
 from sdr2hdr.engine import Engine, load_engine
 from sdr2hdr.errors import Notice, UsageError
 from sdr2hdr.frames import Rectangle
-from sdr2hdr.media.deinterlace import deinterlaced_timing
-from sdr2hdr.media.encoders import output_signal
-from sdr2hdr.media.letterbox import detect_active_picture
+from sdr2hdr.media.copying.stream_plan import StreamPlan, plan_streams
+from sdr2hdr.media.encoding.encoders import output_signal
+from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.mastering import mastering_display
-from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.probe import probe
+from sdr2hdr.media.reading.deinterlace import deinterlaced_timing
+from sdr2hdr.media.reading.letterbox import detect_active_picture
+from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.media.source import SourceInfo
-from sdr2hdr.media.stream_plan import StreamPlan, plan_streams
 from sdr2hdr.media.targets import TargetKind, target_kind
 from sdr2hdr.options import ConvertOptions, Look
 from sdr2hdr.overlap import StageClock

@@ -30,8 +30,8 @@ from sdr2hdr.conversion import Conversion
 from sdr2hdr.engine.temporal import ShotMemory
 from sdr2hdr.engine.transfer import PlaneDownload, PlaneUpload
 from sdr2hdr.frames import CodedBatch, FrameTime, Rectangle, RgbBatch
-from sdr2hdr.media.blackness import is_black_outside
-from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.media.reading.blackness import is_black_outside
+from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.output import Sink
 from sdr2hdr.overlap import Overlap, PipelineStage
 from sdr2hdr.quality.flicker import FlickerMeter

@@ -18,13 +18,13 @@ from sdr2hdr.colour.dither import Dither
 from sdr2hdr.colour.transfer import pq_eotf
 from sdr2hdr.errors import OutputError
 from sdr2hdr.frames import CodedBatch, Rectangle, RgbBatch
-from sdr2hdr.media.image_sequence import ImageSequenceWriter
-from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.segment_file import SegmentSummary, SegmentWriter
-from sdr2hdr.media.stream_plan import StreamPlan
+from sdr2hdr.media.copying.stream_plan import StreamPlan
+from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.targets import target_kind
-from sdr2hdr.media.written import WrittenSummary
-from sdr2hdr.media.y4m import Y4mWriter
+from sdr2hdr.media.writing.image_sequence import ImageSequenceWriter
+from sdr2hdr.media.writing.segment_file import SegmentSummary, SegmentWriter
+from sdr2hdr.media.writing.written import WrittenSummary
+from sdr2hdr.media.writing.y4m import Y4mWriter
 from sdr2hdr.options import ConvertOptions
 
 __all__ = ["DirectSink", "SegmentSink", "Sink", "open_direct_sink", "open_segment_sink"]

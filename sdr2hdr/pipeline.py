@@ -13,10 +13,10 @@ from sdr2hdr.delivery.light_log import LightLog
 from sdr2hdr.errors import Notice
 from sdr2hdr.frame_stages import FrameSpan, overlapped
 from sdr2hdr.frames import FrameTime, Timeline
-from sdr2hdr.media.damage import Damage
-from sdr2hdr.media.frame_range import FrameRange
-from sdr2hdr.media.reader import VideoReader
-from sdr2hdr.media.written import WrittenSummary
+from sdr2hdr.media.reading.damage import Damage
+from sdr2hdr.media.reading.frame_range import FrameRange
+from sdr2hdr.media.reading.reader import VideoReader
+from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.options import SuperWhite
 from sdr2hdr.output import Sink, open_direct_sink
 from sdr2hdr.quality.flicker import FlickerMeter, ShotFlicker, check_flicker, shot_flicker

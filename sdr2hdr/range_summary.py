@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sdr2hdr.errors import Notice
 from sdr2hdr.frames import FrameTime
-from sdr2hdr.media.damage import Damage
+from sdr2hdr.media.reading.damage import Damage
 from sdr2hdr.quality.flicker import FlickerTally, joined_flicker
 from sdr2hdr.quality.light_levels import FrameLight, LightLevels, LightMeter
 from sdr2hdr.quality.roundtrip import ShotTally, joined_tallies

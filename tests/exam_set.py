@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame
 from sdr2hdr.colour.channels import apply_matrix
 from sdr2hdr.colour.primaries import rgb_to_rgb_matrix
 from sdr2hdr.colour.transfer import bt1886_eotf, srgb_inverse_eotf
-from sdr2hdr.media.still_images import write_png
+from sdr2hdr.media.reading.still_images import write_png
 from sdr2hdr.signal import Primaries
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.scenes import find_scenes

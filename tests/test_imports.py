@@ -44,6 +44,19 @@ BELOW["cli"] = BASE | set(BELOW)
 BELOW["__main__"] = {"cli"}
 BELOW |= dict.fromkeys(BASE, BASE)
 
+MEDIA_BASE = {"av_log", "mastering", "opening", "pixel_formats", "planes", "source", "targets"}
+BELOW_IN_MEDIA = {
+    "containers": MEDIA_BASE,
+    "bitstreams": MEDIA_BASE,
+    "signalling": MEDIA_BASE | {"containers", "bitstreams"},
+    "reading": MEDIA_BASE | {"containers", "bitstreams", "signalling"},
+    "encoding": MEDIA_BASE | {"containers", "bitstreams", "signalling"},
+}
+BELOW_IN_MEDIA["copying"] = BELOW_IN_MEDIA["encoding"] | {"encoding", "reading"}
+BELOW_IN_MEDIA["writing"] = BELOW_IN_MEDIA["copying"] | {"copying"}
+BELOW_IN_MEDIA["hdr10"] = BELOW_IN_MEDIA["writing"] | {"writing"}
+BELOW_IN_MEDIA |= dict.fromkeys(MEDIA_BASE, MEDIA_BASE)
+
 HEAVY = {"torch", "onnx", "onnxruntime", "colour", "numpy", "av", "rich"}
 HOMES = {"click": {"cli"}, "rich": {"cli"}, "av": {"media"}, "onnxruntime": {"engine"}}
 
@@ -85,6 +98,20 @@ def test_imports_point_down_the_house(path: Path):
 
 def test_every_part_has_a_place_in_the_house():
     assert {part_of(path) for path in sources()} <= set(BELOW)
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in (PACKAGE / "media").rglob("*.py") if path.parent.name != "media"),
+    ids=lambda path: str(path.relative_to(PACKAGE / "media")),
+)
+def test_imports_point_down_in_media(path: Path):
+    folder = path.parent.name
+    for name in imported_modules(path):
+        pieces = name.split(".")
+        if pieces[:2] == ["sdr2hdr", "media"] and len(pieces) > 2:
+            allowed = BELOW_IN_MEDIA[folder] | {folder}
+            assert pieces[2] in allowed, f"{folder} may not import {name}"
 
 
 @pytest.mark.parametrize("library", sorted(HOMES))

@@ -12,7 +12,7 @@ import pytest
 from clips import ClipRecipe, make_clip
 
 import sdr2hdr
-from sdr2hdr.media.encoders import ENCODERS
+from sdr2hdr.media.encoding.encoders import ENCODERS
 from sdr2hdr.options import ConvertOptions, EncodeOptions
 
 PAIRS = [

@@ -14,7 +14,7 @@ from sdr2hdr.errors import InputError, PartialFailureError, VerificationError
 
 if TYPE_CHECKING:
     from sdr2hdr.delivery.check import CheckReport
-    from sdr2hdr.media.hdr_facts import HdrFacts
+    from sdr2hdr.media.hdr10.hdr_facts import HdrFacts
 
 __all__ = ["command"]
 

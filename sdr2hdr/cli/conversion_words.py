@@ -30,7 +30,7 @@ def plan_lines(conversion: Conversion) -> list[str]:
 
 def output_words(conversion: Conversion) -> str:
     """What is written, in words."""
-    from sdr2hdr.media.encoders import choose_encoder
+    from sdr2hdr.media.encoding.encoders import choose_encoder
     from sdr2hdr.media.targets import target_kind
 
     kind = target_kind(conversion.target)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from sdr2hdr.frames import CodedBatch
-    from sdr2hdr.media.hdr_frames import HdrFrames, LinearLight
+    from sdr2hdr.media.hdr10.hdr_frames import HdrFrames, LinearLight
     from sdr2hdr.quality.scores import Metric
     from sdr2hdr.quality.summary import ClipScores, MetricSummary
 
@@ -74,7 +74,7 @@ def command(
     and numbers of frames must be equal. Frames are counted from 0. The mean is over frames, each
     counting the same; equal frames count as 100 dB.
     """
-    from sdr2hdr.media.hdr_frames import open_hdr
+    from sdr2hdr.media.hdr10.hdr_frames import open_hdr
     from sdr2hdr.quality.summary import ClipScores
 
     if flicker:
@@ -112,7 +112,7 @@ def evaluate_flicker(
         GateError: A shot flickers more than is allowed.
     """
     from sdr2hdr.cli.flicker_report import measure_flicker, show_flicker
-    from sdr2hdr.media.hdr_frames import open_hdr
+    from sdr2hdr.media.hdr10.hdr_frames import open_hdr
     from sdr2hdr.quality.flicker import check_flicker
 
     with (

@@ -13,7 +13,7 @@ from sdr2hdr.errors import InputError
 from sdr2hdr.options import ReadOptions
 
 if TYPE_CHECKING:
-    from sdr2hdr.media.hdr_frames import HdrFrames
+    from sdr2hdr.media.hdr10.hdr_frames import HdrFrames
     from sdr2hdr.quality.flicker import ShotFlicker
 
 __all__ = ["measure_flicker", "show_flicker"]
@@ -39,8 +39,8 @@ def measure_flicker(
 
     from sdr2hdr.colour import pad_to_even, to_rgb
     from sdr2hdr.frames import CodedBatch, RgbBatch
-    from sdr2hdr.media.probe import probe
-    from sdr2hdr.media.reader import VideoReader
+    from sdr2hdr.media.reading.probe import probe
+    from sdr2hdr.media.reading.reader import VideoReader
     from sdr2hdr.quality.flicker import FlickerMeter, shot_flicker
     from sdr2hdr.quality.pq_picture import pq_rgb
     from sdr2hdr.quality.shots import FrameVerdict, ShotDetector, thumbnails

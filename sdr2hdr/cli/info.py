@@ -22,7 +22,7 @@ __all__ = ["command"]
 @output_options
 def command(console: Console, paths: tuple[Path, ...], **given: Any) -> None:
     """Show how each INPUT would be read: colour, timing and streams, and who decided."""
-    from sdr2hdr.media.probe import probe
+    from sdr2hdr.media.reading.probe import probe
 
     options = ReadOptions(video_stream=given["video_stream"], colour=parse_colour(given))
     failed = 0

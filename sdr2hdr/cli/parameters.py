@@ -13,7 +13,7 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.errors import OutputError
-from sdr2hdr.media.encoders import DEFAULT_CODEC, ENCODERS
+from sdr2hdr.media.encoding.encoders import DEFAULT_CODEC, ENCODERS
 from sdr2hdr.media.mastering import MASTERING_DISPLAYS, mastering_display
 from sdr2hdr.options import (
     ColourOverrides,

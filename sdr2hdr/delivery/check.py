@@ -11,12 +11,12 @@ from sdr2hdr.delivery.profiles import Profile
 from sdr2hdr.delivery.signalling_rules import Reporter, signalling_findings
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import Rectangle
-from sdr2hdr.media.blackness import is_black_outside
-from sdr2hdr.media.early_end import unread_seconds
-from sdr2hdr.media.hdr_sample import all_frames, sample_frames
-from sdr2hdr.media.hdr_signalling import Signalling, read_signalling
-from sdr2hdr.media.hdr_source import probe_hdr
-from sdr2hdr.media.letterbox import detect_active_picture
+from sdr2hdr.media.hdr10.hdr_sample import all_frames, sample_frames
+from sdr2hdr.media.hdr10.hdr_signalling import Signalling, read_signalling
+from sdr2hdr.media.hdr10.hdr_source import probe_hdr
+from sdr2hdr.media.reading.blackness import is_black_outside
+from sdr2hdr.media.reading.early_end import unread_seconds
+from sdr2hdr.media.reading.letterbox import detect_active_picture
 from sdr2hdr.quality.code_statistics import CodeStatistics
 from sdr2hdr.quality.light_levels import LightMeter, measure_coded
 

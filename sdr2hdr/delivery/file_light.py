@@ -8,8 +8,8 @@ from pathlib import Path
 from sdr2hdr.delivery.light_log import LightLog
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch, Rectangle
-from sdr2hdr.media.blackness import is_black_outside
-from sdr2hdr.media.hdr_frames import open_hdr
+from sdr2hdr.media.hdr10.hdr_frames import open_hdr
+from sdr2hdr.media.reading.blackness import is_black_outside
 from sdr2hdr.quality.light_levels import LightMeter, measure_coded
 
 __all__ = ["measure_file"]

@@ -11,12 +11,12 @@ from sdr2hdr.delivery.light_log import LightLog, check_log_is_new, check_log_pla
 from sdr2hdr.delivery.target_file import check_target, publish, unfinished_file
 from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import Rectangle
-from sdr2hdr.media.hdr10_remux import check_container, remux_hdr10
-from sdr2hdr.media.hdr10_sei import HdrSei, content_light_payload
-from sdr2hdr.media.hdr_source import HdrSource, probe_hdr
-from sdr2hdr.media.letterbox import detect_active_picture
+from sdr2hdr.media.bitstreams.hdr10_sei import HdrSei, content_light_payload
+from sdr2hdr.media.copying.stream_plan import plan_streams
+from sdr2hdr.media.hdr10.hdr10_remux import check_container, remux_hdr10
+from sdr2hdr.media.hdr10.hdr_source import HdrSource, probe_hdr
 from sdr2hdr.media.mastering import MasteringDisplay
-from sdr2hdr.media.stream_plan import plan_streams
+from sdr2hdr.media.reading.letterbox import detect_active_picture
 from sdr2hdr.options import EncodeOptions, TimeRange
 from sdr2hdr.quality.light_levels import LightLevels
 from sdr2hdr.signal import Primaries, Subsampling

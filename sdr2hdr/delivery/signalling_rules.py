@@ -7,8 +7,8 @@ from itertools import combinations
 
 from sdr2hdr.delivery.findings import Finding
 from sdr2hdr.delivery.profiles import Profile
-from sdr2hdr.media.hdr_facts import HdrFacts, StoredMastering
-from sdr2hdr.media.hdr_signalling import Signalling
+from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
+from sdr2hdr.media.hdr10.hdr_signalling import Signalling
 
 __all__ = ["Reporter", "signalling_findings"]
 

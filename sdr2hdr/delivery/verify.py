@@ -13,16 +13,16 @@ from pathlib import Path
 from sdr2hdr.delivery.findings import Finding, Severity
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import Rectangle
-from sdr2hdr.media.blackness import is_black_outside
-from sdr2hdr.media.colour_codes import PQ_CODE
-from sdr2hdr.media.container_trial import name_when_read_back
-from sdr2hdr.media.hdr_facts import HdrFacts, StoredMastering
-from sdr2hdr.media.hdr_sample import sample_frames
-from sdr2hdr.media.hdr_signalling import Signalling, read_signalling
+from sdr2hdr.media.containers.container_trial import name_when_read_back
+from sdr2hdr.media.copying.metadata import language_in
+from sdr2hdr.media.copying.stream_plan import StreamPlan
+from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
+from sdr2hdr.media.hdr10.hdr_sample import sample_frames
+from sdr2hdr.media.hdr10.hdr_signalling import Signalling, read_signalling
 from sdr2hdr.media.mastering import MasteringDisplay
-from sdr2hdr.media.metadata import language_in
-from sdr2hdr.media.packet_scan import FileContent, FoundStream, scan_packets
-from sdr2hdr.media.stream_plan import StreamPlan
+from sdr2hdr.media.reading.blackness import is_black_outside
+from sdr2hdr.media.reading.packet_scan import FileContent, FoundStream, scan_packets
+from sdr2hdr.media.signalling.colour_codes import PQ_CODE
 from sdr2hdr.quality.light_levels import LightMeter, measure_coded
 from sdr2hdr.signal import CodedSignal, ColourRange, Subsampling, Transfer
 

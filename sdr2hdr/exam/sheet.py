@@ -20,7 +20,7 @@ from sdr2hdr.errors import OutputError
 from sdr2hdr.exam.frames import FRAME_WIDTH_PX, anchored_frames
 from sdr2hdr.exam.methods import ExamMethod
 from sdr2hdr.exam.sets import ExamSet
-from sdr2hdr.media.still_images import write_png
+from sdr2hdr.media.reading.still_images import write_png
 from sdr2hdr.signal import Primaries
 from sdr2hdr.training.glyphs import draw_line
 from sdr2hdr.training.grade import bt2020_luminance

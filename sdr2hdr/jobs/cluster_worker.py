@@ -23,7 +23,7 @@ from sdr2hdr.jobs.settings import check_same_machine, pinned_conversion
 from sdr2hdr.jobs.source_identity import SourceWatch
 from sdr2hdr.jobs.stopping import Drain, StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
-from sdr2hdr.media.encoders import choose_encoder
+from sdr2hdr.media.encoding.encoders import choose_encoder
 from sdr2hdr.options import ConvertOptions
 
 if TYPE_CHECKING:

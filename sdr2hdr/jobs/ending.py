@@ -17,7 +17,7 @@ from sdr2hdr.jobs.published import Published, known_output, known_pictures
 from sdr2hdr.jobs.segment_loop import JobRun
 from sdr2hdr.jobs.source_identity import identify
 from sdr2hdr.jobs.work_folder import WorkFolder
-from sdr2hdr.media.sequence_names import (
+from sdr2hdr.media.writing.sequence_names import (
     name_pictures,
     refuse_pictures,
     unfinished_sequences,

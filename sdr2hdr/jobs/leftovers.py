@@ -15,7 +15,7 @@ from sdr2hdr.errors import InputError, LockedError, OutputError
 from sdr2hdr.jobs.lock import LOCK_SUFFIX, is_stale, lock_path, output_lock
 from sdr2hdr.jobs.published import is_half_named
 from sdr2hdr.jobs.work_folder import WORK_FOLDER_SUFFIX, WorkFolder
-from sdr2hdr.media.sequence_names import unfinished_sequences
+from sdr2hdr.media.writing.sequence_names import unfinished_sequences
 
 __all__ = ["Leftover", "find_leftovers", "remove_leftover", "remove_pictures_of"]
 

@@ -22,13 +22,13 @@ from sdr2hdr.frames import FrameTime, PresentationTimes
 from sdr2hdr.jobs.job_log import write_job_log
 from sdr2hdr.jobs.records import FinishedSegment
 from sdr2hdr.jobs.work_folder import WorkFolder
-from sdr2hdr.media.encoders import choose_encoder
+from sdr2hdr.media.encoding.encoders import choose_encoder
+from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.mastering import mastering_display
-from sdr2hdr.media.merge_writer import MergeWriter
-from sdr2hdr.media.output_clock import OutputClock
-from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.timing import has_uneven_steps
-from sdr2hdr.media.written import WrittenSummary
+from sdr2hdr.media.reading.timing import has_uneven_steps
+from sdr2hdr.media.writing.merge_writer import MergeWriter
+from sdr2hdr.media.writing.output_clock import OutputClock
+from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.pipeline import flicker_of
 from sdr2hdr.quality.flicker import check_flicker
 from sdr2hdr.range_summary import RangeSummary, RangeTotals, added_up

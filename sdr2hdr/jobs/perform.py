@@ -14,8 +14,8 @@ from sdr2hdr.jobs.records import SegmentRecord
 from sdr2hdr.jobs.settings import made_with
 from sdr2hdr.jobs.source_identity import SourceWatch, identify
 from sdr2hdr.jobs.work_folder import WorkFolder
-from sdr2hdr.media.frame_range import Approach, FrameRange
-from sdr2hdr.media.segment_file import segment_suffix
+from sdr2hdr.media.reading.frame_range import Approach, FrameRange
+from sdr2hdr.media.writing.segment_file import segment_suffix
 from sdr2hdr.output import open_segment_sink
 from sdr2hdr.pipeline import FrameSpan, convert_range
 from sdr2hdr.range_summary import RangeSummary

@@ -19,7 +19,7 @@ from sdr2hdr.jobs.disk import sha256_of, told, write_text
 from sdr2hdr.jobs.option_values import from_values, to_values
 from sdr2hdr.jobs.source_identity import SourceIdentity
 from sdr2hdr.jobs.work_folder import WorkFolder
-from sdr2hdr.media.sequence_names import pictures_identity
+from sdr2hdr.media.writing.sequence_names import pictures_identity
 from sdr2hdr.options import ConvertOptions
 from sdr2hdr.pipeline import ConversionSummary
 from sdr2hdr.strict_json import read_object

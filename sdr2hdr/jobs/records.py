@@ -10,7 +10,7 @@ from typing import Any
 
 from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import FrameTime
-from sdr2hdr.media.damage import Damage
+from sdr2hdr.media.reading.damage import Damage
 from sdr2hdr.quality.flicker import FlickerTally
 from sdr2hdr.quality.light_levels import FrameLight
 from sdr2hdr.quality.roundtrip import RoundtripTally, ShotTally

@@ -48,7 +48,7 @@ from sdr2hdr.jobs.source_identity import identify
 from sdr2hdr.jobs.space import check_room
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
-from sdr2hdr.media.damage import strict_error
+from sdr2hdr.media.reading.damage import strict_error
 from sdr2hdr.options import JobOptions
 from sdr2hdr.output import open_segment_sink
 from sdr2hdr.pipeline import (

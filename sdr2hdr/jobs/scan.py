@@ -19,9 +19,9 @@ from sdr2hdr.jobs.segmentation import (
     to_segments,
 )
 from sdr2hdr.jobs.source_identity import SourceWatch, identify
-from sdr2hdr.media.frame_range import frame_fingerprint
-from sdr2hdr.media.letterbox import LetterboxFinder, detect_active_picture
-from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.media.reading.frame_range import frame_fingerprint
+from sdr2hdr.media.reading.letterbox import LetterboxFinder, detect_active_picture
+from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.media.source import SourceInfo
 from sdr2hdr.options import ReadOptions
 from sdr2hdr.quality.fades import FadeFinder, FoundFade

@@ -19,8 +19,8 @@ from sdr2hdr.jobs.pinned import read_pinned
 from sdr2hdr.jobs.plan import Plan
 from sdr2hdr.jobs.published import prepare_job
 from sdr2hdr.jobs.source_identity import identify
-from sdr2hdr.media.library_versions import encoder_version, library_versions
-from sdr2hdr.media.video_encoder import thread_count
+from sdr2hdr.media.encoding.library_versions import encoder_version, library_versions
+from sdr2hdr.media.encoding.video_encoder import thread_count
 from sdr2hdr.options import ConvertOptions, EngineOptions
 from sdr2hdr.version import __version__
 

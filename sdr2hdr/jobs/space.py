@@ -7,7 +7,7 @@ from pathlib import Path
 from sdr2hdr.conversion import Conversion
 from sdr2hdr.errors import DiskFullError, Notice
 from sdr2hdr.jobs.disk import free_bytes, told
-from sdr2hdr.media.encoders import choose_encoder
+from sdr2hdr.media.encoding.encoders import choose_encoder
 
 __all__ = ["SpaceWatch", "check_room"]
 

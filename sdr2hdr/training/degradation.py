@@ -14,13 +14,13 @@ from torch.nn import functional
 
 from sdr2hdr.colour import to_coded, to_rgb
 from sdr2hdr.frames import CodedBatch, FrameTime, RgbBatch, Timeline
-from sdr2hdr.media.planes import Planes
-from sdr2hdr.media.recompress import (
+from sdr2hdr.media.encoding.recompress import (
     h264_qp_round_trip,
     h264_round_trip,
     jpeg_round_trip,
     mpeg2_round_trip,
 )
+from sdr2hdr.media.planes import Planes
 from sdr2hdr.signal import (
     BT709_DISPLAY,
     ChromaSiting,

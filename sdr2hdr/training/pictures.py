@@ -23,7 +23,7 @@ from sdr2hdr.colour.transfer import (
 )
 from sdr2hdr.colour.ycbcr import dequantise, ycbcr_to_rgb
 from sdr2hdr.errors import InputError
-from sdr2hdr.media.still_images import (
+from sdr2hdr.media.reading.still_images import (
     LINEAR_SUFFIXES,
     CodedPicture,
     PictureTransfer,

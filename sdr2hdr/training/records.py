@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sdr2hdr.media.still_images import write_png
+from sdr2hdr.media.reading.still_images import write_png
 from sdr2hdr.training.glyphs import ALPHABET, draw_line
 
 __all__ = ["Table", "plot_lines"]

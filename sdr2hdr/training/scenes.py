@@ -12,7 +12,7 @@ from typing import Any
 from zlib import crc32
 
 from sdr2hdr.errors import InputError
-from sdr2hdr.media.still_images import LINEAR_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from sdr2hdr.media.reading.still_images import LINEAR_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 __all__ = [
     "ALWAYS_EXCLUDED",

@@ -12,11 +12,11 @@ import av
 import numpy as np
 from av.sidedata.sidedata import Type
 
-from sdr2hdr.media.hdr10_remux import remux_hdr10
-from sdr2hdr.media.hdr10_sei import HdrSei, content_light_payload
-from sdr2hdr.media.hdr_source import probe_hdr
+from sdr2hdr.media.bitstreams.hdr10_sei import HdrSei, content_light_payload
+from sdr2hdr.media.copying.stream_plan import plan_streams
+from sdr2hdr.media.hdr10.hdr10_remux import remux_hdr10
+from sdr2hdr.media.hdr10.hdr_source import probe_hdr
 from sdr2hdr.media.mastering import P3_D65_1000
-from sdr2hdr.media.stream_plan import plan_streams
 from sdr2hdr.options import EncodeOptions, TimeRange
 
 PLACEHOLDER = 32639

@@ -20,7 +20,7 @@ from pq_clips import (
 
 from sdr2hdr.delivery.light_patch import patch_light_levels
 from sdr2hdr.errors import VerificationError
-from sdr2hdr.media.ebml import elements_in, find_element
+from sdr2hdr.media.containers.ebml import elements_in, find_element
 from sdr2hdr.quality.light_levels import LightLevels
 
 LEVELS = LightLevels(max_cll=1004, max_fall=203, robust_max_cll=900, robust_max_fall=180)

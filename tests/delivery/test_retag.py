@@ -34,8 +34,8 @@ from sdr2hdr.cli.retag import command
 from sdr2hdr.delivery.retag import RetagOptions, retag
 from sdr2hdr.errors import InputError, LockedError, OutputError, UsageError
 from sdr2hdr.jobs.lock import output_lock
-from sdr2hdr.media.container_facts import read_container_facts
-from sdr2hdr.media.hdr_source import probe_hdr
+from sdr2hdr.media.hdr10.container_facts import read_container_facts
+from sdr2hdr.media.hdr10.hdr_source import probe_hdr
 from sdr2hdr.media.mastering import BT2020_1000, P3_D65_1000
 
 SUFFIXES = pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])

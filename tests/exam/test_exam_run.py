@@ -13,7 +13,7 @@ from sdr2hdr.exam.methods import ExamMethod
 from sdr2hdr.exam.run import frame_count, hold_exam
 from sdr2hdr.exam.sheet import FALSE_COLOURS, draw_sheet, false_colour, for_viewing
 from sdr2hdr.exam.tables import result_content
-from sdr2hdr.media.still_images import read_coded_pictures
+from sdr2hdr.media.reading.still_images import read_coded_pictures
 from sdr2hdr.training.tone_curves import OPERATORS
 
 

@@ -16,7 +16,7 @@ from sdr2hdr.frames import FrameTime, PresentationTimes, Timeline
 from sdr2hdr.jobs import merge
 from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord
 from sdr2hdr.jobs.work_folder import WorkFolder
-from sdr2hdr.media.damage import Damage
+from sdr2hdr.media.reading.damage import Damage
 from sdr2hdr.quality.flicker import FlickerTally
 from sdr2hdr.quality.light_levels import FrameLight
 from sdr2hdr.range_summary import RangeSummary, added_up

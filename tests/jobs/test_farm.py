@@ -444,7 +444,7 @@ KILLED_WHILE_WRITING_PICTURES = """
 import os, signal, sys
 from pathlib import Path
 from sdr2hdr.jobs import run
-from sdr2hdr.media.image_sequence import ImageSequenceWriter
+from sdr2hdr.media.writing.image_sequence import ImageSequenceWriter
 from sdr2hdr.options import ConvertOptions
 from sdr2hdr.pipeline import prepare
 ImageSequenceWriter.finish = lambda writer, on_whole: os.kill(os.getpid(), signal.SIGKILL)

@@ -41,8 +41,8 @@ from sdr2hdr.jobs.segment_loop import ATTEMPTS
 from sdr2hdr.jobs.space import other_disk
 from sdr2hdr.jobs.stopping import Drain, StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
-from sdr2hdr.media.merge_writer import MergeWriter
-from sdr2hdr.media.written import WrittenSummary
+from sdr2hdr.media.writing.merge_writer import MergeWriter
+from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.pipeline import Progress, prepare
 
 

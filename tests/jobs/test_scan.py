@@ -17,10 +17,10 @@ from sdr2hdr.jobs import run
 from sdr2hdr.jobs.plan import Plan, Shot
 from sdr2hdr.jobs.scan import scan_source
 from sdr2hdr.jobs.segmentation import SegmentRule
-from sdr2hdr.media.frame_range import frame_fingerprint
-from sdr2hdr.media.letterbox import detect_active_picture
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.media.reading.frame_range import frame_fingerprint
+from sdr2hdr.media.reading.letterbox import detect_active_picture
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.options import ReadOptions, TimeRange
 from sdr2hdr.pipeline import prepare
 

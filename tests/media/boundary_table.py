@@ -22,8 +22,8 @@ import torch
 from test_frame_range import KINDS, read
 
 from sdr2hdr.frames import CodedBatch
-from sdr2hdr.media.decoding import Decoder
-from sdr2hdr.media.frame_range import Approach, FrameRange, frame_fingerprint
+from sdr2hdr.media.reading.decoding import Decoder
+from sdr2hdr.media.reading.frame_range import Approach, FrameRange, frame_fingerprint
 from sdr2hdr.options import ReadOptions
 
 LENGTH = 3

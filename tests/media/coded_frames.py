@@ -9,10 +9,10 @@ import torch
 from whole_film import write_film
 
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
-from sdr2hdr.media.encoders import output_signal
-from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.stream_plan import plan_streams
+from sdr2hdr.media.copying.stream_plan import plan_streams
+from sdr2hdr.media.encoding.encoders import output_signal
+from sdr2hdr.media.encoding.output_video import OutputVideo
+from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 from sdr2hdr.signal import CodedSignal
 

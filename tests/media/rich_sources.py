@@ -14,10 +14,10 @@ import torch
 from whole_film import write_film
 
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
-from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.stream_plan import StreamPlan, plan_streams
-from sdr2hdr.media.written import WrittenSummary
+from sdr2hdr.media.copying.stream_plan import StreamPlan, plan_streams
+from sdr2hdr.media.encoding.output_video import OutputVideo
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 from sdr2hdr.signal import HDR10_SIGNAL
 

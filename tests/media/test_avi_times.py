@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich_sources import Source, make_source
 
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.options import ReadOptions
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from source_clips import Clip, write_clip
 
-from sdr2hdr.media.bits import BitReader, EndOfBitsError, HeaderColour, without_emulation
-from sdr2hdr.media.bitstream import header_colour
-from sdr2hdr.media.probe import probe
+from sdr2hdr.media.bitstreams.bits import BitReader, EndOfBitsError, HeaderColour, without_emulation
+from sdr2hdr.media.bitstreams.bitstream import header_colour
+from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.options import ReadOptions
 from sdr2hdr.signal import ChromaSiting
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from rich_sources import FAST
 
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.stream_plan import plan_streams
+from sdr2hdr.media.copying.stream_plan import plan_streams
+from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.options import ReadOptions, TimeRange
 
 USUAL_ORDER, FILM_ORDER = 121 << 16 | 6, 123 << 16 | 6
@@ -24,7 +24,7 @@ DESCRIBE = """
 import sys
 from pathlib import Path
 from sdr2hdr.media.opening import open_input
-from sdr2hdr.media.streams import describe_streams
+from sdr2hdr.media.reading.streams import describe_streams
 for _ in range(8):
     with open_input(Path(sys.argv[1])) as container:
         described = describe_streams(container)

@@ -10,12 +10,12 @@ import pytest
 from source_clips import Clip, write_clip
 
 from sdr2hdr.errors import InputError
-from sdr2hdr.media.damage import Damage
-from sdr2hdr.media.early_end import unread_seconds
-from sdr2hdr.media.ebml import elements_in
-from sdr2hdr.media.matroska_elements import CLUSTER, SEGMENT
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.media.containers.ebml import elements_in
+from sdr2hdr.media.containers.matroska_elements import CLUSTER, SEGMENT
+from sdr2hdr.media.reading.damage import Damage
+from sdr2hdr.media.reading.early_end import unread_seconds
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.options import ReadOptions, TimeRange
 
 FRAMES = 40

@@ -16,11 +16,11 @@ from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
 from sdr2hdr.jobs import run
 from sdr2hdr.jobs.planning import make_plan
 from sdr2hdr.jobs.segmentation import SegmentRule
-from sdr2hdr.media.debanding import Debander
-from sdr2hdr.media.frame_range import FrameRange, frame_fingerprint
 from sdr2hdr.media.planes import Planes
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.media.reading.debanding import Debander
+from sdr2hdr.media.reading.frame_range import FrameRange, frame_fingerprint
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.options import ConvertOptions, EncodeOptions, ReadOptions
 from sdr2hdr.pipeline import prepare
 from sdr2hdr.signal import (

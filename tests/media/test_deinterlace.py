@@ -9,8 +9,8 @@ import pytest
 from field_pictures import write_field_pictures
 from source_clips import Clip, decoded, write_clip
 
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.options import ReadOptions, TimeRange
 
 WIDTH, HEIGHT, FRAMES, STEP_PX = 96, 64, 10, 3

@@ -16,15 +16,15 @@ from coded_frames import CLOCK, RATE, SIZE, ramp_planes, write_frames
 from rich_sources import VFR_PTS, Source, convert_grey, make_source, packets_of, seconds_of
 
 from sdr2hdr.errors import OutputError, UsageError
-from sdr2hdr.media.encoder_opening import open_encoder, require_encoder
-from sdr2hdr.media.encoders import ENCODERS, choose_encoder, output_signal
+from sdr2hdr.media.copying.stream_plan import plan_streams
+from sdr2hdr.media.encoding.encoder_opening import open_encoder, require_encoder
+from sdr2hdr.media.encoding.encoders import ENCODERS, choose_encoder, output_signal
+from sdr2hdr.media.encoding.nvenc_encoder import NvencEncoder, with_hdr10
+from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.mastering import BT2020_1000, P3_D65_4000, mastering_display
-from sdr2hdr.media.nvenc_encoder import NvencEncoder, with_hdr10
-from sdr2hdr.media.output_video import OutputVideo
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import frame_planes
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.stream_plan import plan_streams
+from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 from sdr2hdr.signal import HDR10_SIGNAL, ChromaSiting, Subsampling
 

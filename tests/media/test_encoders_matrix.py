@@ -12,8 +12,8 @@ from coded_frames import CLOCK, write_frames
 from matroska_tracks import find_ebml
 from rich_sources import Source, find_box, make_source
 
-from sdr2hdr.media.bitstream import header_colour
-from sdr2hdr.media.encoders import ENCODERS, UNMEASURED_LIGHT_LEVEL_CD_M2, output_signal
+from sdr2hdr.media.bitstreams.bitstream import header_colour
+from sdr2hdr.media.encoding.encoders import ENCODERS, UNMEASURED_LIGHT_LEVEL_CD_M2, output_signal
 from sdr2hdr.options import EncodeOptions
 from sdr2hdr.signal import Subsampling
 

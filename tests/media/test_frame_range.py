@@ -17,10 +17,10 @@ from source_clips import Clip, packet_places, smooth_planes, spoil, write_clip
 
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
-from sdr2hdr.media.decoding import Decoder
-from sdr2hdr.media.frame_range import Approach, FrameRange, frame_fingerprint
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.media.reading.decoding import Decoder
+from sdr2hdr.media.reading.frame_range import Approach, FrameRange, frame_fingerprint
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.options import ReadOptions, TimeRange
 from sdr2hdr.signal import HDR10_SIGNAL
 

@@ -6,12 +6,12 @@ import struct
 
 import pytest
 
-from sdr2hdr.media.hdr10_obu import (
+from sdr2hdr.media.bitstreams.hdr10_obu import (
     av1_light_level_offsets,
     obus_in,
     with_hdr_obus,
 )
-from sdr2hdr.media.hdr10_sei import (
+from sdr2hdr.media.bitstreams.hdr10_sei import (
     HdrSei,
     SeiMessage,
     content_light_payload,
@@ -28,8 +28,8 @@ from sdr2hdr.media.hdr10_sei import (
     with_emulation,
     with_hdr_sei,
 )
+from sdr2hdr.media.bitstreams.resignalling import Resignaller
 from sdr2hdr.media.mastering import P3_D65_1000
-from sdr2hdr.media.resignalling import Resignaller
 
 MASTERING = P3_D65_1000.mdcv_payload()
 LIGHT = content_light_payload(1000, 203)

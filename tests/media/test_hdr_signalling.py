@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from sdr2hdr.errors import InputError
-from sdr2hdr.media.hdr_facts import StoredMastering
-from sdr2hdr.media.hdr_signalling import Signalling, read_signalling
-from sdr2hdr.media.stream_facts import read_stream_facts
+from sdr2hdr.media.hdr10.hdr_facts import StoredMastering
+from sdr2hdr.media.hdr10.hdr_signalling import Signalling, read_signalling
+from sdr2hdr.media.hdr10.stream_facts import read_stream_facts
 
 MASTER = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
 P3 = StoredMastering((0.68, 0.32), (0.265, 0.69), (0.15, 0.06), (0.3127, 0.329), 1000.0, 0.005)

@@ -16,11 +16,11 @@ import torch
 from sdr2hdr.colour.transfer import pq_eotf
 from sdr2hdr.errors import OutputError
 from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
-from sdr2hdr.media.exr_header import exr_white_cd_m2
-from sdr2hdr.media.image_sequence import ImageSequenceWriter
-from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.still_images import read_linear_picture
+from sdr2hdr.media.containers.exr_header import exr_white_cd_m2
+from sdr2hdr.media.encoding.output_video import OutputVideo
+from sdr2hdr.media.reading.still_images import read_linear_picture
 from sdr2hdr.media.targets import frame_path, target_kind
+from sdr2hdr.media.writing.image_sequence import ImageSequenceWriter
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
 
 CLOCK = Fraction(1, 25)

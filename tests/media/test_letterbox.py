@@ -11,10 +11,10 @@ from source_clips import Clip, write_clip
 
 from sdr2hdr.colour.active_picture import crop
 from sdr2hdr.frames import CodedBatch, FrameTime, Rectangle, Timeline
-from sdr2hdr.media.blackness import is_black_outside
-from sdr2hdr.media.letterbox import LetterboxFinder, detect_active_picture
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.media.reading.blackness import is_black_outside
+from sdr2hdr.media.reading.letterbox import LetterboxFinder, detect_active_picture
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.options import ReadOptions
 from sdr2hdr.signal import (
     HDR10_SIGNAL,

@@ -12,8 +12,8 @@ from av.stream import Disposition
 from source_clips import Clip, add_video, decoded, encode_video, spoil, write_clip
 
 from sdr2hdr.errors import InputError, Sdr2HdrError, UsageError
-from sdr2hdr.media.isobmff import find_box, make_box
-from sdr2hdr.media.probe import probe
+from sdr2hdr.media.containers.isobmff import find_box, make_box
+from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.media.source import SourceInfo
 from sdr2hdr.options import ReadOptions
 

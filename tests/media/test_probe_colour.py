@@ -10,11 +10,11 @@ from av.bitstream import BitStreamFilterContext
 from source_clips import UNTAGGED, Clip, write_clip
 
 from sdr2hdr.errors import AlreadyHdrError, InputError, UsageError
-from sdr2hdr.media.bits import HeaderColour
-from sdr2hdr.media.colour_facts import ColourTags, PictureFacts
-from sdr2hdr.media.colour_tags import read_colour
+from sdr2hdr.media.bitstreams.bits import HeaderColour
 from sdr2hdr.media.pixel_formats import pixel_layout
-from sdr2hdr.media.probe import probe
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.signalling.colour_facts import ColourTags, PictureFacts
+from sdr2hdr.media.signalling.colour_tags import read_colour
 from sdr2hdr.media.source import ColourReading
 from sdr2hdr.options import ColourOverrides, ReadOptions
 from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Transfer

@@ -26,8 +26,8 @@ from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch, FrameTime
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import frame_planes
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.reader import VideoReader
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.options import ReadOptions, TimeRange
 from sdr2hdr.signal import ChromaSiting, Matrix, Subsampling
 

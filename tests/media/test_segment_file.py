@@ -18,13 +18,13 @@ from whole_film import merge_segments, write_segment
 
 from sdr2hdr.errors import OutputError, VerificationError
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
-from sdr2hdr.media.encoder_opening import open_encoder
-from sdr2hdr.media.encoders import ENCODERS
-from sdr2hdr.media.hdr10_sei import split_units
-from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.segment_file import SegmentReader, segment_suffix
-from sdr2hdr.media.stream_plan import StreamPlan, plan_streams
+from sdr2hdr.media.bitstreams.hdr10_sei import split_units
+from sdr2hdr.media.copying.stream_plan import StreamPlan, plan_streams
+from sdr2hdr.media.encoding.encoder_opening import open_encoder
+from sdr2hdr.media.encoding.encoders import ENCODERS
+from sdr2hdr.media.encoding.output_video import OutputVideo
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.writing.segment_file import SegmentReader, segment_suffix
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 
 ON_A_CPU = [name for name, spec in ENCODERS.items() if not spec.needs_gpu]

@@ -14,10 +14,10 @@ from av.packet import Packet
 from clips import ClipRecipe, make_clip
 
 from sdr2hdr import ConvertOptions, convert
-from sdr2hdr.media.frame_range import frame_fingerprint
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.reader import VideoReader
-from sdr2hdr.media.spliced_clock import SplicedClock
+from sdr2hdr.media.reading.frame_range import frame_fingerprint
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.reading.reader import VideoReader
+from sdr2hdr.media.reading.spliced_clock import SplicedClock
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 
 TICK = Fraction(1, 90_000)
@@ -104,7 +104,7 @@ def frames_of(path: Path, time_range: TimeRange) -> list[str]:
 
 def test_a_part_before_a_jump_is_not_taken_from_behind_it(tmp_path, monkeypatch):
     """Times come again behind the jump, and a search for one finds what lies in the middle."""
-    monkeypatch.setattr("sdr2hdr.media.decoding.FIRST_STEP_BACK_SECONDS", Fraction(1, 10))
+    monkeypatch.setattr("sdr2hdr.media.reading.decoding.FIRST_STEP_BACK_SECONDS", Fraction(1, 10))
     path = spliced(tmp_path, 0, 0, 0, 0)
     whole = frames_of(path, TimeRange())
     assert len(set(whole)) == len(whole) == 4 * FRAMES

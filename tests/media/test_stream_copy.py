@@ -22,7 +22,7 @@ from rich_sources import (
 )
 
 import sdr2hdr
-from sdr2hdr.media.subtitles import mov_text_is_empty
+from sdr2hdr.media.copying.subtitles import mov_text_is_empty
 from sdr2hdr.options import TimeRange
 
 HALF_MILLISECOND = Fraction(1, 2000)

@@ -11,9 +11,9 @@ import pytest
 from rich_sources import FAST, Source, make_source
 
 from sdr2hdr.errors import OutputError
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.stream_plan import StreamPlan, plan_streams
-from sdr2hdr.media.timecode import advance_timecode
+from sdr2hdr.media.copying.stream_plan import StreamPlan, plan_streams
+from sdr2hdr.media.copying.timecode import advance_timecode
+from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 
 DROPPING = replace(FAST, drop_unsupported=True)

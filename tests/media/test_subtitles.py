@@ -6,7 +6,11 @@ import struct
 
 import pytest
 
-from sdr2hdr.media.subtitles import mov_text_is_empty, mov_text_to_subrip, subrip_to_mov_text
+from sdr2hdr.media.copying.subtitles import (
+    mov_text_is_empty,
+    mov_text_to_subrip,
+    subrip_to_mov_text,
+)
 
 
 def sample(text: bytes, *records: tuple[int, int, int, tuple[int, int, int]]) -> bytes:

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from sdr2hdr.media.timestamps import TimestampRepair, time_in_ticks
+from sdr2hdr.media.reading.timestamps import TimestampRepair, time_in_ticks
 
 MS = Fraction(1, 1000)
 

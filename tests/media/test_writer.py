@@ -17,12 +17,12 @@ from whole_film import write_film
 
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
-from sdr2hdr.media.merge_writer import MergeWriter
-from sdr2hdr.media.output_clock import OutputClock, output_time_base
-from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.probe import probe
-from sdr2hdr.media.segment_file import SegmentWriter
-from sdr2hdr.media.stream_plan import plan_streams
+from sdr2hdr.media.copying.stream_plan import plan_streams
+from sdr2hdr.media.encoding.output_video import OutputVideo
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.writing.merge_writer import MergeWriter
+from sdr2hdr.media.writing.output_clock import OutputClock, output_time_base
+from sdr2hdr.media.writing.segment_file import SegmentWriter
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 from sdr2hdr.signal import HDR10_SIGNAL
 

@@ -14,8 +14,8 @@ from coded_frames import CLOCK, RATE, ramp_planes
 
 from sdr2hdr.errors import OutputError
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
-from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.y4m import Y4mWriter, signalling_hint
+from sdr2hdr.media.encoding.output_video import OutputVideo
+from sdr2hdr.media.writing.y4m import Y4mWriter, signalling_hint
 from sdr2hdr.signal import HDR10_SIGNAL, Subsampling
 
 SIZE = (50, 70)

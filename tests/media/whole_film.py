@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sdr2hdr.frames import CodedBatch, FrameTime
-from sdr2hdr.media.merge_writer import MergeWriter
-from sdr2hdr.media.output_video import OutputVideo
-from sdr2hdr.media.segment_file import SegmentSummary, SegmentWriter
+from sdr2hdr.media.copying.stream_plan import StreamPlan
+from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.source import SourceInfo
-from sdr2hdr.media.stream_plan import StreamPlan
-from sdr2hdr.media.written import WrittenSummary
+from sdr2hdr.media.writing.merge_writer import MergeWriter
+from sdr2hdr.media.writing.segment_file import SegmentSummary, SegmentWriter
+from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.options import EncodeOptions
 
 

@@ -10,7 +10,7 @@ from hdr_files import BT2020_XY, flat_planes, write_exr, write_still, write_vide
 
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch
-from sdr2hdr.media.hdr_frames import LinearLight, open_hdr
+from sdr2hdr.media.hdr10.hdr_frames import LinearLight, open_hdr
 from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Subsampling, Transfer
 
 RGB_PQ = Tags(primaries=9, transfer=16, matrix=0, colour_range=2)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from sdr2hdr.curves.bt2446a import bt2446a
+from sdr2hdr.media.encoding.recompress import h264_round_trip, jpeg_round_trip, mpeg2_round_trip
 from sdr2hdr.media.planes import Planes
-from sdr2hdr.media.recompress import h264_round_trip, jpeg_round_trip, mpeg2_round_trip
 from sdr2hdr.training.degradation import (
     CLEAN,
     CodecLoss,

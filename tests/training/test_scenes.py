@@ -7,7 +7,7 @@ from exr_files import scene_pixels, write_exr
 
 from sdr2hdr.colour.primaries import rgb_to_rgb_matrix
 from sdr2hdr.errors import InputError
-from sdr2hdr.media.still_images import read_linear_picture, write_png
+from sdr2hdr.media.reading.still_images import read_linear_picture, write_png
 from sdr2hdr.signal import Primaries
 from sdr2hdr.training.pictures import read_hdr_pictures, read_sdr_pictures
 from sdr2hdr.training.randomness import generator

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from sdr2hdr.cli import run
 from sdr2hdr.curves.bt2446a import bt2446a
 from sdr2hdr.errors import InputError, OutputError, UsageError
-from sdr2hdr.media.still_images import write_png
+from sdr2hdr.media.reading.still_images import write_png
 from sdr2hdr.networks.card import Form
 from sdr2hdr.networks.gpgmnet import bicubic_upscale
 from sdr2hdr.networks.registry import NETWORKS, build, resolve_exactly

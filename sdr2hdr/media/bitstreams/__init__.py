@@ -1,0 +1,1 @@
+"""Coded streams as bits: parameter sets, sequence headers, and the HDR10 metadata among them."""

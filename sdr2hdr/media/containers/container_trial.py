@@ -1,0 +1,152 @@
+"""Whether a container can hold a stream, found out by writing one into memory and reading it back.
+
+A table of codecs would be wrong with the next libavformat; and some muxers take a stream that
+nobody can read from the file afterwards.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import av
+import av.error
+import av.logging
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+
+from sdr2hdr.media.av_log import captured_av_log
+from sdr2hdr.media.containers.channel_layout import layout_name
+
+__all__ = [
+    "add_copied_stream",
+    "codec_name",
+    "copy_packet",
+    "is_cover_art",
+    "name_when_read_back",
+    "refusal",
+    "sample_packets",
+]
+
+_SAME_WHEN_READ_BACK = {"mp1": "mpeg audio", "mp2": "mpeg audio", "mp3": "mpeg audio"}
+"""Layers of MPEG-1 audio share one object type in MP4; each frame says which layer it is."""
+_USUAL_LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
+"""By libav's name for a number of channels of which nothing more is known."""
+_SAMPLES_PER_STREAM = 3
+_SAMPLE_BYTES = 32_000_000
+
+
+def codec_name(stream: Stream) -> str:
+    """What libav calls a stream's codec, whatever decodes it; "unknown" where it has no name."""
+    if stream.codec_context is not None:
+        return stream.codec_context.codec.canonical_name
+    return (stream.name if stream.type == "data" else None) or "unknown"
+
+
+def name_when_read_back(codec: str) -> str:
+    """What tells a codec from others in every container: one name for those that MP4 names alike.
+
+    Args:
+        codec: As `codec_name` gives it, of a stream of the source or of the file made from it.
+    """
+    return _SAME_WHEN_READ_BACK.get(codec, codec)
+
+
+def is_cover_art(stream: Stream) -> bool:
+    """Whether a video stream is a still picture that belongs to the file as a whole."""
+    return stream.type == "video" and bool(stream.disposition & stream.disposition.attached_pic)
+
+
+def add_copied_stream(target: OutputContainer, template: Stream) -> Stream:
+    """Add a stream like `template`, for packets that are copied.
+
+    Matroska does not say which of two channels is which, and MP4 wants to know: they are left and
+    right.
+    """
+    stream = target.add_stream_from_template(template, opaque=True)
+    if isinstance(stream, AudioStream):
+        layout = _USUAL_LAYOUTS.get(layout_name(stream.codec_context))
+        if layout is not None:
+            stream.codec_context.layout = layout
+    return stream
+
+
+def copy_packet(packet: Packet) -> Packet:
+    """A packet with the same bytes and times that can go to another file than the first one."""
+    copy = Packet(bytes(packet))
+    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+    copy.duration, copy.is_keyframe = packet.duration, packet.is_keyframe
+    for side_data in packet.iter_sidedata():
+        copy.set_sidedata(side_data)
+    return copy
+
+
+def sample_packets(source: InputContainer, streams: Sequence[Stream]) -> Mapping[int, list[Packet]]:
+    """The first packets of each stream, by stream index, as far as they come early in the file."""
+    samples: dict[int, list[Packet]] = {stream.index: [] for stream in streams}
+    if not streams:
+        return samples
+    read_bytes = 0
+    try:
+        for packet in source.demux(list(streams)):
+            if packet.size:
+                read_bytes += packet.size
+                if len(samples[packet.stream.index]) < _SAMPLES_PER_STREAM:
+                    samples[packet.stream.index].append(packet)
+            enough = all(len(found) == _SAMPLES_PER_STREAM for found in samples.values())
+            if enough or read_bytes > _SAMPLE_BYTES:
+                break
+    except (av.error.FFmpegError, OSError):
+        # Damage in the source is the reader's to report; what was read serves for the trial.
+        return samples
+    return samples
+
+
+def refusal(stream: Stream, packets: Sequence[Packet], container_format: str) -> str | None:
+    """Why `container_format` cannot hold `stream`, None if it can.
+
+    Args:
+        stream: Of an opened source.
+        packets: Its first packets, perhaps none.
+        container_format: libavformat's name of a muxer.
+    """
+    written = io.BytesIO()
+    with captured_av_log(av.logging.ERROR) as messages:
+        try:
+            with av.open(written, "w", format=container_format) as target:
+                copy = add_copied_stream(target, stream)
+                copy.disposition = stream.disposition
+                copy.metadata.update(stream.metadata)
+                target.start_encoding()
+                for packet in packets:
+                    sample = copy_packet(packet)
+                    sample.pts = sample.dts if sample.pts is None else sample.pts
+                    sample.pts = sample.dts = 0 if is_cover_art(stream) else sample.pts
+                    sample.stream = copy
+                    target.mux_one(sample)
+        except (av.error.FFmpegError, ValueError, OSError) as error:
+            said = messages[-1][2].strip() if messages else str(error)
+            return said.rstrip(".")
+    if not packets:
+        return None
+    return _not_read_back(stream, written)
+
+
+def _not_read_back(stream: Stream, written: io.BytesIO) -> str | None:
+    written.seek(0)
+    wanted = name_when_read_back(codec_name(stream))
+    try:
+        with av.open(written, "r", metadata_errors="replace") as back:
+            for found in back.streams:
+                if (
+                    found.type == stream.type
+                    and name_when_read_back(codec_name(found)) == wanted
+                    and is_cover_art(found) == is_cover_art(stream)
+                ):
+                    return None
+            found_names = ", ".join(f"{s.type} {codec_name(s)}" for s in back.streams) or "nothing"
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        return f"what is written cannot be read again ({error})"
+    return f"it is read back as {found_names}"

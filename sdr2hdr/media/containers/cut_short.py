@@ -1,0 +1,26 @@
+"""Whether a file ends before its container says it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sdr2hdr.media.containers.ebml import ebml_body
+from sdr2hdr.media.containers.isobmff import missing_box_bytes
+
+__all__ = ["cut_short"]
+
+
+def cut_short(path: Path) -> str:
+    """What the end of a Matroska, MP4 or MOV file lacks, in words.
+
+    Demuxers end without a word where such a file does.
+
+    Returns:
+        "" for a whole file, for one that does not say (written while it was streamed), and for
+        other containers.
+    """
+    body = ebml_body(path)
+    if body is not None and body.is_unfinished:
+        return "its writer never finished it"
+    missing = missing_box_bytes(path) if body is None else body.missing
+    return f"its last {missing} bytes are missing" if missing else ""

@@ -1,0 +1,71 @@
+"""Find what describes a Matroska file's tracks, and rewrite it within its own length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from mmap import mmap
+from pathlib import Path
+
+from sdr2hdr.media.containers import matroska_elements as matroska
+from sdr2hdr.media.containers.ebml import (
+    CRC_32,
+    Element,
+    checksum_element,
+    elements_in,
+    elements_named,
+    find_element,
+    uint_in,
+)
+
+__all__ = ["is_video", "rewrite_tracks", "track_entries"]
+
+_HEAD_BYTES = 16_000_000
+"""Enough for what libavformat writes before the end of the tracks; attachments come behind them."""
+
+
+def track_entries(data: bytes | mmap) -> list[Element]:
+    """The tracks of a file, in their order.
+
+    Args:
+        data: The file, or its beginning.
+
+    Raises:
+        ValueError: They are not described before the first cluster, or there is no such file.
+    """
+    (segment,) = find_element(data, matroska.SEGMENT)
+    for element in elements_in(data, segment.content, segment.end):
+        if element.identifier == matroska.CLUSTER:
+            break
+        if element.identifier == matroska.TRACKS:
+            return list(elements_named(data, element, matroska.TRACK_ENTRY))
+    raise ValueError("There are no Tracks before the first Cluster.")
+
+
+def is_video(data: bytes | mmap, entry: Element) -> bool:
+    """Whether a track is one of pictures; cover art is no track."""
+    return uint_in(data, entry, matroska.TRACK_TYPE, 0) == matroska.VIDEO_TRACK
+
+
+def rewrite_tracks(path: Path, rewritten: Callable[[bytes, Element], bytes]) -> bool:
+    """Put other bytes in the place of what describes the tracks, with a new checksum.
+
+    Args:
+        path: A file that libavformat has just finished.
+        rewritten: Given the beginning of the file and an element in it, of the tracks, gives what
+            is to stand there.
+
+    Returns:
+        Whether all of it has the length of what was there; else the file stays as it is.
+    """
+    with path.open("r+b") as file:
+        head = file.read(_HEAD_BYTES)
+        *_, tracks = find_element(head, matroska.SEGMENT, matroska.TRACKS)
+        children = list(elements_in(head, tracks.content, tracks.end))
+        content = b"".join(rewritten(head, e) for e in children if e.identifier != CRC_32)
+        if children[0].identifier == CRC_32:
+            content = checksum_element(content) + content
+        if len(content) != tracks.end - tracks.content:
+            return False
+        file.seek(tracks.content)
+        file.write(content)
+    return True

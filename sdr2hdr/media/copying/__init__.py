@@ -1,0 +1,1 @@
+"""What is not converted: sound, subtitles, chapters and tags, from the source to the output."""

@@ -1,0 +1,57 @@
+"""How a finished file is muxed: what libavformat is told, and what it leaves out and is put in.
+
+The same whether its video was converted (`merge_writer`) or copied (`hdr10_remux`).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from sdr2hdr.media.containers.chapter_reference import name_chapter_track
+from sdr2hdr.media.containers.matroska_display import write_display_size
+from sdr2hdr.media.containers.matroska_languages import write_full_languages
+from sdr2hdr.media.copying.stream_copy import StreamCopier
+from sdr2hdr.media.copying.stream_plan import StreamPlan
+
+__all__ = ["complete_description", "muxer_options"]
+
+
+def muxer_options(plan: StreamPlan, copier: StreamCopier, time_base: Fraction) -> dict[str, str]:
+    """What makes the bytes the same on every run, and the times exact.
+
+    Args:
+        plan: Of the file: its container, and whether it has tags of any name.
+        copier: Of what is not video, to the file.
+        time_base: Seconds a tick of the video.
+    """
+    options = {"fflags": "+bitexact"}
+    if plan.container_format == "matroska":
+        return options
+    timescale = time_base.denominator
+    return {
+        **options,
+        "movflags": "+faststart+use_metadata_tags" if plan.free_tags else "+faststart",
+        "video_track_timescale": str(timescale),
+        "movie_timescale": str(copier.movie_timescale(timescale)),
+    }
+
+
+def complete_description(path: Path, plan: StreamPlan, sample_aspect_ratio: Fraction) -> None:
+    """Put into a file that libavformat has just finished what it leaves out.
+
+    Args:
+        path: The file.
+        plan: Of the file.
+        sample_aspect_ratio: Width to height of a pixel.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    if plan.container_format != "matroska":
+        if plan.timecode is not None:
+            name_chapter_track(path)
+        return
+    write_full_languages(path)
+    if sample_aspect_ratio != 1:
+        write_display_size(path, sample_aspect_ratio)

@@ -1,0 +1,381 @@
+"""Carry the streams that are not converted from the source to the output, packet by packet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack
+from fractions import Fraction
+from itertools import pairwise
+from math import lcm
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av.error
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition, Stream
+
+from sdr2hdr.media.containers.codec_delay import delayed_stream
+from sdr2hdr.media.containers.container_trial import add_copied_stream, codec_name, is_cover_art
+from sdr2hdr.media.containers.matroska_languages import full_languages, language_with_room
+from sdr2hdr.media.copying.metadata import stream_tags
+from sdr2hdr.media.copying.shown_before import ShownBefore
+from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan, converted_cue
+from sdr2hdr.media.copying.subtitles import MOV_TEXT_HEADER, mov_text_is_empty
+from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.reading.spliced_clock import SplicedClock, streams_with
+
+__all__ = ["StreamCopier"]
+
+_LOOSE_INTERLEAVING_SECONDS = Fraction(10)
+"""How far behind the end of a time range packets from before the end are still looked for."""
+_COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+_MILLISECOND = Fraction(1, 1000)
+_NANOSECOND = Fraction(1, 1_000_000_000)
+_COARSE_TIMESCALE = 1000
+_MOST_TICKS = (1 << 31) - 1
+"""Of a duration that libavformat writes into MP4 and MOV."""
+
+
+class StreamCopier:
+    """Copies the planned streams of a source; a context manager.
+
+    Call `add_stream` for each stream in the order of the output, write the output's header, then
+    `advance` as the video proceeds and `finish` behind it.
+
+    Args:
+        path: The source, which is opened a second time.
+        plan: What becomes of its streams.
+
+    Attributes:
+        counts: Packets written, by stream index of the source.
+        repaired: Packets whose decoding time had to be moved, because it did not increase, by more
+            than a millisecond.
+        damage: What ended reading early, None if nothing did.
+
+    Raises:
+        InputError: The source cannot be opened.
+    """
+
+    def __init__(self, path: Path, plan: StreamPlan) -> None:
+        self._path = path
+        self._plan = plan
+        self._resources = ExitStack()
+        self._source = self._resources.enter_context(open_input(path))
+        self._full_languages = full_languages(path, self._source)
+        self._targets: dict[int, tuple[OutputContainer, Stream]] = {}
+        self._converting: set[int] = set()
+        self._last_dts: dict[int, int] = {}
+        self._packets: Generator[Packet] | None = None
+        self._pending: Packet | None = None
+        self.counts: Counter[int] = Counter()
+        self.repaired = 0
+        self.damage: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the source."""
+        if self._packets is not None:
+            self._packets.close()
+        self._resources.close()
+
+    @property
+    def source_metadata(self) -> Mapping[str, str]:
+        """The tags of the source as a whole."""
+        return self._source.metadata
+
+    def stream_metadata(self, index: int) -> Mapping[str, str]:
+        """The tags of one of the source's streams, for the output's muxer.
+
+        Matroska's full language tags come with room, for `write_full_languages`.
+        """
+        tags = self._source.streams[index].metadata
+        if not self._is_matroska or index not in self._full_languages:
+            return tags
+        language = language_with_room(tags.get("language"), self._full_languages[index])
+        return {**tags, "language": language}
+
+    def stream_disposition(self, index: int) -> Disposition:
+        """The disposition of one of the source's streams."""
+        return self._source.streams[index].disposition
+
+    def movie_timescale(self, timescale: int) -> int:
+        """Ticks a second of the movie in an MP4 or MOV, in which edit lists and chapters count.
+
+        Timestamps before 0 (B-frames, the priming of audio codecs) become edit lists: a common
+        multiple of the tracks' clocks keeps all starts exact. But libavformat leaves out a chapter
+        that lasts longer than 31 bits of ticks, and misplaces those behind it.
+
+        Args:
+            timescale: Ticks a second of the video track.
+        """
+        rates = {stream.rate for stream in self._source.streams.audio if stream.rate}
+        chapters = [(first, last) for first, last, _ in self._chapters()]
+        lengths = [last - first for first, last in chapters]
+        lengths += [behind[0] - before[0] for before, behind in pairwise(chapters)]
+        longest_seconds = max(lengths, default=Fraction(0))
+        for movie in (lcm(timescale, *rates), timescale):
+            if max(movie, movie * longest_seconds) <= _MOST_TICKS:
+                return movie
+        return _COARSE_TIMESCALE
+
+    def add_stream(self, planned: PlannedStream, output: OutputContainer) -> None:
+        """Add a stream to the output if the plan keeps it as one."""
+        if planned.action not in ("copy", "attach", "convert-subtitle"):
+            return
+        stream = self._source.streams[planned.source.index]
+        if planned.action == "attach":
+            self._attach(stream, output)
+            return
+        if planned.action == "copy":
+            target = add_copied_stream(output, self._template(planned, stream))
+        elif planned.codec == "mov_text":
+            target = output.add_stream("mov_text")
+            target.codec_context.subtitle_header = MOV_TEXT_HEADER
+        else:
+            target = output.add_mux_stream(planned.codec)
+        if planned.action == "convert-subtitle":
+            target.time_base = stream.time_base
+            self._converting.add(stream.index)
+        target.disposition = stream.disposition
+        target.metadata.clear()
+        target.metadata.update(
+            stream_tags(
+                self.stream_metadata(stream.index),
+                self._plan.container_format,
+                is_changed=self._is_cut,
+            )
+        )
+        if stream.type == "attachment":
+            self.counts[stream.index] += 1
+        else:
+            self._targets[stream.index] = (output, target)
+
+    def add_chapters(self, output: OutputContainer) -> None:
+        """Give the output the source's chapters, as far as they lie in the time range."""
+        output.set_chapters(
+            [
+                {
+                    "id": number,
+                    "start": round(first / _NANOSECOND),
+                    "end": round(last / _NANOSECOND),
+                    "time_base": _NANOSECOND,
+                    "metadata": metadata,
+                }
+                for number, (first, last, metadata) in enumerate(self._chapters(), 1)
+            ]
+        )
+
+    def _chapters(self) -> Iterator[tuple[Fraction, Fraction, dict[str, str]]]:
+        """Start and end of each chapter in seconds of the output, and its tags."""
+        shift, end = self._plan.shift_seconds, self._plan.end_seconds
+        for chapter in self._source.chapters():
+            time_base = chapter["time_base"] or _NANOSECOND
+            first = chapter["start"] * time_base - shift
+            last = chapter["end"] * time_base - shift
+            first, last = max(first, Fraction(0)), last if end is None else min(last, end)
+            if last > first or (last == first and not self._is_cut):
+                yield first, last, chapter["metadata"]
+
+    def advance(self, until_seconds: Fraction) -> None:
+        """Copy what is to be decoded up to a time of the output.
+
+        Raises:
+            OSError: The output cannot be written (libav's errors among them).
+        """
+        while (packet := self._peek()) is not None:
+            decoded_at = self._seconds(packet.dts if packet.dts is not None else packet.pts, packet)
+            if decoded_at is not None and decoded_at > until_seconds:
+                return
+            self._pending = None
+            self._copy(packet)
+
+    def finish(self) -> None:
+        """Copy everything that is left.
+
+        Raises:
+            OSError: The output cannot be written (libav's errors among them).
+        """
+        while (packet := self._peek()) is not None:
+            self._pending = None
+            self._copy(packet)
+
+    @property
+    def _is_cut(self) -> bool:
+        return self._plan.start_seconds is not None or self._plan.end_seconds is not None
+
+    @property
+    def _is_matroska(self) -> bool:
+        return self._plan.container_format == "matroska"
+
+    def _template(self, planned: PlannedStream, stream: Stream) -> Stream:
+        """What the output's stream is modelled on."""
+        if (
+            not isinstance(stream, AudioStream)
+            or planned.priming_seconds <= 0
+            or not self._is_matroska
+            or stream.codec_context.delay
+        ):
+            return stream
+        described = delayed_stream(stream, planned.priming_seconds)
+        self._resources.callback(described.close)
+        return described.streams[0]
+
+    def _attach(self, stream: Stream, output: OutputContainer) -> None:
+        """Cover art as an attachment of its own name, or of the one that players look for."""
+        codec = codec_name(stream)
+        name, mimetype = _COVERS.get(codec, (f"cover.{codec}", f"image/{codec}"))
+        with open_input(self._path) as source:
+            packets = source.demux(source.streams[stream.index])
+            picture = next((bytes(packet) for packet in packets if packet.size), b"")
+        tags = stream.metadata
+        attachment = output.add_attachment(
+            tags.get("filename", name), tags.get("mimetype", mimetype), picture
+        )
+        if "title" in tags:
+            attachment.metadata["title"] = tags["title"]
+        self.counts[stream.index] += 1
+
+    def _peek(self) -> Packet | None:
+        """The packet to be copied next; it stays in `_pending` until it is."""
+        if self._packets is None:
+            self._packets = self._read()
+        if self._pending is None:
+            self._pending = next(self._packets, None)
+        return self._pending
+
+    def _read(self) -> Generator[Packet]:
+        """The packets of all copied streams, up to the end of the time range."""
+        copied = [stream for stream in self._source.streams if stream.index in self._targets]
+        if not copied:
+            return
+        read = streams_with(self._source, copied)
+        for stream in self._source.streams:
+            if stream not in read:
+                stream.discard = Discard.all
+        start, end = self._plan.start_seconds, self._plan.end_seconds
+        shown = None if start is None else ShownBefore(start + self._plan.shift_seconds)
+        try:
+            for packet in self._placed(copied):
+                at = self._seconds(packet.dts, packet)
+                if end is not None and at is not None and at > end + _LOOSE_INTERLEAVING_SECONDS:
+                    return
+                if shown is not None and start is not None:
+                    if shown.holds(packet):
+                        continue
+                    # Whatever else has come as far is interleaved behind what is on the screen.
+                    if at is not None and at >= start:
+                        yield from shown.released()
+                yield packet
+        except (av.error.FFmpegError, OSError) as error:
+            self.damage = f"{self._path.name} cannot be read to its end: {error}"
+        if shown is not None:
+            yield from shown.released()
+
+    def _placed(self, copied: list[Stream]) -> Iterator[Packet]:
+        """The packets of the copied streams, on a clock that does not jump."""
+        converted = (each for each in self._plan.streams if each.action == "convert")
+        video = next((each.source.index for each in converted), -1)
+        clock = SplicedClock(self._source, video)
+        yield from (packet for packet in clock.demuxed(copied) if packet.size)
+        yield from (each for each in clock.rest() if each.stream.index in self._targets)
+
+    def _copy(self, packet: Packet) -> None:
+        index = packet.stream.index
+        output, target = self._targets[index]
+        if is_cover_art(packet.stream):
+            packet.pts = packet.dts = 0
+        elif not self._move(packet, target):
+            return
+        if index in self._converting:
+            cue = converted_cue(bytes(packet), self._plan.container_format)
+            if cue is None:
+                return
+            packet = _with_bytes(packet, cue.data)
+        elif codec_name(packet.stream) == "mov_text" and mov_text_is_empty(bytes(packet)):
+            return  # The muxer writes its own gaps between texts.
+        packet.stream = target
+        output.mux_one(packet)
+        self.counts[index] += 1
+
+    def _move(self, packet: Packet, target: Stream) -> bool:
+        """Put a packet on the output's clock; False if the time range leaves it out.
+
+        Each time is rounded once, from the exact difference, so nothing accumulates.
+        """
+        ticks, shift = target.time_base, self._plan.shift_seconds
+        last = self._last_dts.get(packet.stream.index)
+        if ticks is None:
+            raise ValueError(f"Stream {target.index} of the output has no clock.")
+        pts = self._seconds(packet.dts if packet.pts is None else packet.pts, packet)
+        if pts is None:
+            pts = -shift if last is None else (last + 1) * ticks
+        dts = self._seconds(packet.dts, packet)
+        dts = pts if dts is None else dts
+        duration = (packet.duration or 0) * packet.time_base
+        kept = self._clip(pts, duration, is_subtitle=packet.stream.type == "subtitle")
+        if kept is None:
+            return False
+        dts, (pts, duration) = max(dts, dts + kept[0] - pts), kept
+        packet.time_base = ticks
+        packet.pts, packet.dts = round(pts / ticks), round(dts / ticks)
+        # What lasts no time at the end of an MP4 lies outside its edit list, and is not read.
+        packet.duration = max(round(duration / ticks), 0 if self._is_matroska else 1)
+        self._keep_order(packet, last)
+        return True
+
+    def _keep_order(self, packet: Packet, last: int | None) -> None:
+        """Move a packet whose decoding time does not increase; Matroska lets times be equal."""
+        dts = packet.dts or 0
+        if last is not None:
+            first = last if self._is_matroska else last + 1
+            if dts < first:
+                # Packets shorter than the source's ticks have equal times and no fault.
+                self.repaired += (first - dts) * packet.time_base > _MILLISECOND
+                dts = packet.dts = first
+                packet.pts = max(packet.pts or 0, dts)
+        self._last_dts[packet.stream.index] = dts
+
+    def _clip(
+        self, pts: Fraction, duration: Fraction, *, is_subtitle: bool
+    ) -> tuple[Fraction, Fraction] | None:
+        """Keep what starts in the time range; cut subtitles to it; leave out the rest.
+
+        Returns:
+            Start and duration on the output's clock, None for what is left out.
+        """
+        start, end = self._plan.start_seconds, self._plan.end_seconds
+        if end is not None and pts >= end:
+            return None
+        if start is not None and pts < start:
+            if not is_subtitle or pts + duration <= start:
+                return None
+            pts, duration = start, pts + duration - start
+        if end is not None and is_subtitle:
+            duration = min(duration, end - pts)
+        return pts, duration
+
+    def _seconds(self, ticks: int | None, packet: Packet) -> Fraction | None:
+        """A packet's time on the output's clock."""
+        return None if ticks is None else ticks * packet.time_base - self._plan.shift_seconds
+
+
+def _with_bytes(packet: Packet, data: bytes) -> Packet:
+    """A packet with other bytes and the same times."""
+    copy = Packet(data)
+    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+    copy.duration, copy.is_keyframe = packet.duration, True
+    return copy

@@ -1,0 +1,1 @@
+"""The encoders, and a description of what they make that muxers understand."""

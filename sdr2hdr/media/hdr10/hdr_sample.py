@@ -1,0 +1,101 @@
+"""Decode a few frames across an HDR file, or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av.error
+import torch
+
+from sdr2hdr.errors import InputError
+from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
+from sdr2hdr.media.hdr10.hdr_frames import open_hdr
+from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.pixel_formats import pixel_layout
+from sdr2hdr.media.planes import frame_planes
+from sdr2hdr.media.reading.streams import choose_video
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from sdr2hdr.signal import CodedSignal
+
+__all__ = ["all_frames", "sample_frames"]
+
+MICROSECONDS = 1_000_000
+FRAMES_A_PLACE = 2
+MOST_PACKETS = 120
+
+
+def all_frames(path: Path) -> Iterator[CodedBatch]:
+    """Every frame of a PQ video, one a batch.
+
+    Raises:
+        InputError: The file cannot be read to its end, or is not PQ video.
+    """
+    with open_hdr(path, assume_pq=True) as hdr:
+        for batch in hdr.frames:
+            if not isinstance(batch, CodedBatch):
+                raise InputError(f"{path} is a picture in linear light; expected video in PQ.")
+            yield batch
+
+
+def sample_frames(path: Path, places: int = 8) -> Iterator[CodedBatch]:
+    """Two frames at each of some places that are spread evenly over a PQ video.
+
+    Args:
+        path: A local file.
+        places: Where to look, the beginning first. A seek goes to the key frame before, in MPEG-TS
+            to the one behind; frames that have been given are passed over. What cannot be sought
+            in is looked at from its beginning on.
+
+    Raises:
+        InputError: The file cannot be read, or is not PQ video.
+    """
+    with open_hdr(path, assume_pq=True) as hdr:
+        first = next(iter(hdr.frames))
+    if not isinstance(first, CodedBatch):
+        raise InputError(f"{path} is a picture in linear light; expected video in PQ.")
+    seen: set[int | None] = set()
+    with open_input(path) as container:
+        stream, _, _ = choose_video(container, None, str(path))
+        duration = (container.duration or 0) / MICROSECONDS
+        start = (container.start_time or 0) / MICROSECONDS
+        for place in range(places):
+            seconds = start + duration * place / places
+            if place:
+                with suppress(av.error.FFmpegError):
+                    container.seek(round(seconds * MICROSECONDS), backward=True)
+            for frame in islice(_unseen_frames(container, stream, seen), FRAMES_A_PLACE):
+                yield _batch(frame, first.signal, stream.time_base or Fraction(1))
+
+
+def _unseen_frames(
+    container: InputContainer, stream: VideoStream, seen: set[int | None]
+) -> Iterator[VideoFrame]:
+    """Frames from where the container stands that have not been given yet."""
+    try:
+        for packet in islice(container.demux(stream), MOST_PACKETS):
+            for frame in packet.decode():
+                if frame.pts is None or frame.pts not in seen:
+                    seen.add(frame.pts)
+                    yield frame
+    except av.error.EOFError:
+        # It could not be sought in, and has been read to its end.
+        return
+    except av.error.FFmpegError as error:
+        raise InputError(f"A sampled frame cannot be decoded: {error.strerror}.") from error
+
+
+def _batch(frame: VideoFrame, signal: CodedSignal, time_base: Fraction) -> CodedBatch:
+    planes = frame_planes(frame, pixel_layout(frame.format.name))
+    luma, cb, cr = (torch.from_numpy(plane)[None] for plane in (planes.luma, planes.cb, planes.cr))
+    times = (FrameTime(frame.pts or 0, frame.duration or 0),)
+    return CodedBatch(luma, cb, cr, signal, Timeline(time_base, times))

@@ -1,0 +1,207 @@
+"""What a finished file says of its HDR video in the three places where anyone looks.
+
+The coded stream, the container, and what a decoder hands on with the first frame. Nothing here
+judges; `sdr2hdr.delivery.check` and `sdr2hdr.delivery.verify` do.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av.error
+from av.sidedata.sidedata import Type
+
+from sdr2hdr.errors import InputError
+from sdr2hdr.media.containers.container_trial import codec_name
+from sdr2hdr.media.hdr10.container_facts import ContainerFacts, read_container_facts
+from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
+from sdr2hdr.media.hdr10.stream_facts import StreamFacts, read_stream_facts
+from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.reading.streams import choose_video
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+__all__ = ["Signalling", "StreamStart", "read_signalling"]
+
+MOST_PACKETS = 300
+MOST_KEY_FRAMES = 3
+UNSAID = 2
+RATIONALS = 10
+
+
+@dataclass(frozen=True)
+class StreamStart:
+    """When a stream begins.
+
+    Attributes:
+        kind: "video", "audio", ...
+        start_seconds: On the file's clock.
+    """
+
+    index: int
+    kind: str
+    start_seconds: Fraction
+
+
+@dataclass(frozen=True)
+class Signalling:
+    """Everything that a file says of its video stream.
+
+    Attributes:
+        profile: As libavcodec names it, "" if it does not.
+        subsampling: Luma samples per chroma sample, across and down; None for grey and the like.
+        stream: The coded stream's headers and first key frames.
+        container: The track's description.
+        decoder: What libavcodec says with the first frame, made of both.
+        starts: Of the video stream and of all audio streams.
+    """
+
+    path: Path
+    format_name: str
+    codec: str
+    profile: str
+    pixel_format: str
+    bit_depth: int
+    subsampling: tuple[int, int] | None
+    is_rgb: bool
+    width_px: int
+    height_px: int
+    average_rate: Fraction | None
+    stream: StreamFacts
+    container: ContainerFacts
+    decoder: HdrFacts
+    starts: tuple[StreamStart, ...] = field(default=())
+
+    @property
+    def places(self) -> Mapping[str, HdrFacts]:
+        """The three places by name."""
+        return {
+            "stream": self.stream.facts,
+            "container": self.container.facts,
+            "decoder": self.decoder,
+        }
+
+
+def read_signalling(path: Path, *, all_key_frames: bool = False) -> Signalling:
+    """Look at a file in all three places.
+
+    Args:
+        path: A local video file of any tool.
+        all_key_frames: Read the headers of every key frame of the file, not of the first three.
+
+    Raises:
+        InputError: The file cannot be read, or has no video that can be decoded.
+    """
+    with open_input(path) as container:
+        stream, _, _ = choose_video(container, None, str(path))
+        if stream.codec_context is None:
+            raise InputError(f"{path} is coded in a way that this FFmpeg build cannot decode.")
+        extradata = bytes(stream.codec_context.extradata or b"")
+        frame, key_packets = _first_frame(path, container, stream, all_key_frames=all_key_frames)
+        codec = codec_name(stream)
+        is_mp4 = "mov" in container.format.name.split(",")
+        components = frame.format.components
+        return Signalling(
+            path=path,
+            format_name=container.format.name,
+            codec=codec,
+            profile=stream.profile or "",
+            pixel_format=frame.format.name,
+            bit_depth=max(component.bits for component in components),
+            subsampling=_subsampling(frame),
+            is_rgb=frame.format.is_rgb,
+            width_px=frame.width,
+            height_px=frame.height,
+            average_rate=stream.average_rate,
+            stream=read_stream_facts(codec, extradata, key_packets),
+            container=read_container_facts(
+                path, container.format.name, stream.id if is_mp4 else stream.index
+            ),
+            decoder=_decoder_facts(frame),
+            starts=tuple(
+                StreamStart(each.index, each.type, each.start_time * each.time_base)
+                for each in container.streams
+                if (each is stream or each.type == "audio")
+                and each.start_time is not None
+                and each.time_base is not None
+            ),
+        )
+
+
+def _first_frame(
+    path: Path, container: InputContainer, stream: VideoStream, *, all_key_frames: bool
+) -> tuple[VideoFrame, list[bytes]]:
+    first: VideoFrame | None = None
+    keys: list[bytes] = []
+    try:
+        for number, packet in enumerate(container.demux(stream)):
+            if packet.size and (packet.is_keyframe or not keys):
+                keys.append(bytes(packet))
+            if first is None:
+                first = next(iter(packet.decode()), None)
+            if all_key_frames:
+                continue
+            is_enough = len(keys) >= MOST_KEY_FRAMES or number >= MOST_PACKETS
+            if first is not None and is_enough:
+                break
+    except av.error.FFmpegError as error:
+        if first is None:
+            raise InputError(f"{path} cannot be decoded: {error.strerror}.") from error
+    if first is None:
+        raise InputError(f"{path} holds no picture that can be decoded.")
+    return first, keys
+
+
+def _subsampling(frame: VideoFrame) -> tuple[int, int] | None:
+    components = frame.format.components
+    if frame.format.is_rgb or len(components) < 3:
+        return None
+    luma, chroma = components[0], components[1]
+    return round(luma.width / chroma.width), round(luma.height / chroma.height)
+
+
+def _decoder_facts(frame: VideoFrame) -> HdrFacts:
+    codes = (int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace))
+    primaries, transfer, matrix = (None if code == UNSAID else code for code in codes)
+    mastering, levels = None, (None, None)
+    for data in _side_data(frame):
+        if data.type is Type.MASTERING_DISPLAY_METADATA:
+            mastering = _mastering(bytes(data))
+        elif data.type is Type.CONTENT_LIGHT_LEVEL:
+            levels = struct.unpack_from("=2I", bytes(data))
+    return HdrFacts(
+        primaries=primaries,
+        transfer=transfer,
+        matrix=matrix,
+        is_full_range={1: False, 2: True}.get(int(frame.color_range)),
+        mastering=mastering,
+        max_cll=levels[0],
+        max_fall=levels[1],
+    )
+
+
+def _side_data(frame: VideoFrame) -> Iterator:
+    try:
+        yield from frame.side_data
+    except ValueError:
+        # A kind of side data that this PyAV does not know by name.
+        return
+
+
+def _mastering(data: bytes) -> StoredMastering | None:
+    """Ten fractions (R, G, B, white, least, greatest), then two flags: libavutil's structure."""
+    numbers = struct.unpack_from(f"={2 * RATIONALS + 2}i", data)
+    if not all(numbers[-2:]) or not all(numbers[1 : 2 * RATIONALS : 2]):
+        return None
+    rx, ry, gx, gy, bx, by, wx, wy, darkest, brightest = (
+        numbers[2 * place] / numbers[2 * place + 1] for place in range(RATIONALS)
+    )
+    return StoredMastering((rx, ry), (gx, gy), (bx, by), (wx, wy), brightest, darkest)

@@ -1,0 +1,169 @@
+"""Look at an HDR file as `probe` looks at an SDR one: streams, times, and what its codes mean."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av.error
+from av.sidedata.sidedata import Type
+
+from sdr2hdr.errors import InputError
+from sdr2hdr.frames import CodedBatch
+from sdr2hdr.media.bitstreams.bits import HeaderColour
+from sdr2hdr.media.bitstreams.bitstream import header_colour
+from sdr2hdr.media.containers.container_trial import codec_name
+from sdr2hdr.media.containers.cut_short import cut_short
+from sdr2hdr.media.hdr10.hdr_frames import open_hdr
+from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
+from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.reading.probe import MICROSECONDS, first_start_seconds
+from sdr2hdr.media.reading.streams import choose_video, describe_streams
+from sdr2hdr.media.reading.timing import has_variable_rate
+from sdr2hdr.media.source import ColourReading, SourceInfo, VideoInfo
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from sdr2hdr.signal import CodedSignal
+
+__all__ = ["HdrSource", "probe_hdr"]
+
+_RATIONALS = 10
+_HAS_BOTH = (1, 1)
+_MOST_PACKETS = 120
+
+
+@dataclass(frozen=True)
+class HdrSource:
+    """An HDR video file that has been looked at.
+
+    Attributes:
+        info: As `probe` would give it.
+        mastering: Mastering display as the 24 bytes of an `mdcv` box, None if the file names none.
+        header: Colour as the stream's own header says it, None where it has none.
+    """
+
+    info: SourceInfo
+    mastering: bytes | None
+    header: HeaderColour | None
+
+
+def probe_hdr(path: Path, *, assume_pq: bool = False) -> HdrSource:
+    """Find out what a PQ video file holds.
+
+    Args:
+        path: A local file.
+        assume_pq: Take a file without a transfer tag as PQ, BT.2020.
+
+    Raises:
+        InputError: The file is missing, unreadable, no video, or not PQ.
+    """
+    with open_hdr(path, assume_pq=assume_pq) as hdr:
+        first = next(iter(hdr.frames))
+        if not isinstance(first, CodedBatch):
+            raise InputError(f"{path} is a picture in linear light; expected video in PQ.")
+        signal, notices = first.signal, hdr.notices
+    with open_input(path) as container:
+        stream, ordinal, dropped = choose_video(container, None, str(path))
+        packet, frame = _first_frame(path, container, stream)
+        video = _video_info(path, stream, ordinal, frame, signal)
+        info = SourceInfo(
+            path=path,
+            container=container.format.name,
+            duration_seconds=_seconds(container.duration, Fraction(1, MICROSECONDS)),
+            start_seconds=first_start_seconds(container, video),
+            size_bytes=path.stat().st_size,
+            metadata=dict(container.metadata),
+            streams=describe_streams(container),
+            chapters=(),
+            video=video,
+            cut_short=cut_short(path),
+            notices=(*dropped, *notices),
+        )
+        codec = codec_name(stream)
+        header = header_colour(codec, stream.codec_context.extradata, packet)
+        return HdrSource(info, _mastering_payload(frame), header)
+
+
+def _first_frame(
+    path: Path, container: InputContainer, stream: VideoStream
+) -> tuple[bytes, VideoFrame]:
+    first = b""
+    try:
+        for number, packet in enumerate(container.demux(stream)):
+            first = first or bytes(packet)
+            for frame in packet.decode():
+                return first, frame
+            if number > _MOST_PACKETS:
+                break
+    except av.error.FFmpegError as error:
+        raise InputError(f"{path} cannot be decoded: {error.strerror}.") from error
+    raise InputError(f"{path} holds no picture that can be decoded.")
+
+
+def _video_info(
+    path: Path, stream: VideoStream, ordinal: int, frame: VideoFrame, signal: CodedSignal
+) -> VideoInfo:
+    if stream.time_base is None:
+        raise InputError("The video stream has no time base; expected timestamps.")
+    return VideoInfo(
+        index=stream.index,
+        ordinal=ordinal,
+        codec=codec_name(stream),
+        profile=stream.profile,
+        width_px=frame.width,
+        height_px=frame.height,
+        pixel_format=frame.format.name,
+        sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+        rotation_degrees=round(frame.rotation / 90) * 90 % 360,
+        field_order="unknown",
+        time_base=stream.time_base,
+        average_rate=stream.average_rate or stream.guessed_rate or None,
+        variable_rate=has_variable_rate(path, stream),
+        frame_count=stream.frames or None,
+        start_pts=frame.pts,
+        duration_seconds=_seconds(stream.duration, stream.time_base),
+        colour=ColourReading(signal, {}, ()),
+    )
+
+
+def _seconds(ticks: int | None, time_base: Fraction) -> float | None:
+    return None if ticks is None else float(ticks * time_base)
+
+
+def _mastering_payload(frame: VideoFrame) -> bytes | None:
+    """The mastering display that libavcodec found in the stream or was told by the container.
+
+    Its structure: ten fractions (x and y of red, green, blue and white, least and greatest
+    luminance), then two flags that say whether primaries and luminance are set.
+    """
+    found = [data for data in _side_data(frame) if data.type is Type.MASTERING_DISPLAY_METADATA]
+    if not found:
+        return None
+    numbers = struct.unpack_from(f"={2 * _RATIONALS + 2}i", bytes(found[0]))
+    if numbers[-2:] != _HAS_BOTH or not all(numbers[1 : 2 * _RATIONALS : 2]):
+        return None
+    values = [Fraction(numbers[2 * i], numbers[2 * i + 1]) for i in range(_RATIONALS)]
+    red, green, blue, white = (values[2 * i : 2 * i + 2] for i in range(4))
+    darkest, brightest = (round(float(value) / LUMINANCE_STEP_CD_M2) for value in values[8:])
+    points = [
+        round(float(coordinate) / CHROMATICITY_STEP)
+        for point in (green, blue, red, white)
+        for coordinate in point
+    ]
+    return struct.pack(">8H2I", *points, brightest, darkest)
+
+
+def _side_data(frame: VideoFrame) -> Iterator:
+    try:
+        yield from frame.side_data
+    except ValueError:
+        # A kind of side data that this PyAV does not know by name.
+        return

@@ -1,0 +1,143 @@
+"""Decode the first frames of a stream: what only a decoded picture tells."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import av.error
+from av.sidedata.sidedata import Type
+
+from sdr2hdr.media.signalling.colour_facts import ColourTags
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+__all__ = ["FirstFrames", "look_at_first_frames"]
+
+FRAMES_LOOKED_AT = 6
+MOST_PACKETS = 1000
+"""A stream that gives no frame within so many packets is taken as undecodable. A recording that
+begins between key frames gives none before the next: 10 s at 60 frames a second are not rare."""
+
+HDR_METADATA = frozenset(
+    {
+        Type.MASTERING_DISPLAY_METADATA,
+        Type.DYNAMIC_HDR_PLUS,
+        Type.DYNAMIC_HDR_VIVID,
+        Type.DOVI_RPU_BUFFER,
+        Type.DOVI_METADATA,
+    }
+)
+
+
+@dataclass(frozen=True)
+class FirstFrames:
+    """What the first frames show; taken from the first that could be decoded, if not said else.
+
+    Attributes:
+        pixel_format: FFmpeg's name of it.
+        pts: Of the first frame, in ticks of the stream's time base.
+        rotation_degrees: Counter-clockwise, 0, 90, 180 or 270.
+        is_mirrored: The display matrix mirrors, which no rotation expresses.
+        earlier: Times of packets, in ticks, that come before `pts` and gave neither a frame nor an
+            error: they lean on pictures that the file does not have.
+        interlaced_count: How many of the frames are flagged as interlaced.
+    """
+
+    count: int
+    width_px: int
+    height_px: int
+    pixel_format: str
+    pts: int | None
+    tags: ColourTags
+    rotation_degrees: int
+    is_mirrored: bool
+    interlaced_count: int
+    has_hdr_metadata: bool
+    earlier: tuple[int, ...]
+
+
+def look_at_first_frames(
+    container: InputContainer, stream: VideoStream
+) -> tuple[FirstFrames | None, bytes]:
+    """Decode a few frames from where the container stands; damaged ones are passed over.
+
+    Returns:
+        The findings, None if no frame could be decoded, and the first packet's bytes.
+    """
+    first: VideoFrame | None = None
+    count = interlaced = 0
+    has_hdr = False
+    header = b""
+    taken: list[int] = []
+    for packets, packet in enumerate(_packets(container, stream), start=1):
+        if not header and packet.size:
+            header = bytes(packet)
+        try:
+            frames = packet.decode()
+        except (av.error.FFmpegError, ValueError):
+            frames = []
+        else:
+            if packet.pts is not None and packet.size and not packet.is_discard:
+                taken.append(packet.pts)
+        for frame in frames:
+            first = frame if first is None else first
+            count += 1
+            interlaced += frame.interlaced_frame
+            has_hdr = has_hdr or any(data.type in HDR_METADATA for data in _side_data(frame))
+        if count >= FRAMES_LOOKED_AT or (packets >= MOST_PACKETS and not count):
+            break
+    if first is None:
+        return None, header
+    rotation, is_mirrored = _turn(first)
+    pts = first.pts if first.pts is not None else first.dts
+    findings = FirstFrames(
+        count=count,
+        width_px=first.width,
+        height_px=first.height,
+        pixel_format=first.format.name,
+        pts=pts,
+        tags=ColourTags(
+            int(first.color_primaries),
+            int(first.color_trc),
+            int(first.colorspace),
+            int(first.color_range),
+        ),
+        rotation_degrees=rotation,
+        is_mirrored=is_mirrored,
+        interlaced_count=interlaced,
+        has_hdr_metadata=has_hdr,
+        earlier=tuple(sorted(time for time in taken if pts is not None and time < pts)),
+    )
+    return findings, header
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    try:
+        yield from container.demux(stream)
+    except av.error.FFmpegError:
+        return
+
+
+def _side_data(frame: VideoFrame) -> Iterator:
+    try:
+        yield from frame.side_data
+    except ValueError:
+        # A kind of side data that this PyAV does not know by name.
+        return
+
+
+def _turn(frame: VideoFrame) -> tuple[int, bool]:
+    """Rotation to the nearest quarter turn, and whether the display matrix mirrors too."""
+    mirrored = False
+    for data in _side_data(frame):
+        if data.type is Type.DISPLAYMATRIX and data.buffer_size >= 36:
+            a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
+            mirrored = a * d - b * c < 0
+    return round(frame.rotation / 90) * 90 % 360, mirrored

@@ -1,0 +1,151 @@
+"""Decide how the codes of an HDR picture are read; all that is not PQ is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdr2hdr.errors import InputError, Notice
+from sdr2hdr.media.pixel_formats import Arrangement, PixelLayout
+from sdr2hdr.media.signalling.colour_codes import (
+    HLG_CODE,
+    MATRICES,
+    NEAREST_SITINGS,
+    PQ_CODE,
+    PRIMARIES,
+    UNKNOWN_CODES,
+    matrix_name,
+    primaries_name,
+    transfer_name,
+)
+from sdr2hdr.signal import (
+    ChromaSiting,
+    CodedSignal,
+    ColourRange,
+    Matrix,
+    Primaries,
+    Subsampling,
+    Transfer,
+)
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+__all__ = ["read_hdr_colour"]
+
+# Rec. ITU-T H.273 (07/2021), Tables 2, 3 and 4
+_HDR_PRIMARIES = PRIMARIES | {9: Primaries.BT2020, 12: Primaries.P3_D65}
+_HDR_MATRICES = MATRICES | {9: Matrix.BT2020_NCL}
+
+_UNSAID = UNKNOWN_CODES | {0}
+# FFmpeg's AVColorRange
+_LIMITED = 1
+_FULL = 2
+
+
+def read_hdr_colour(
+    path: Path,
+    frame: VideoFrame,
+    layout: PixelLayout,
+    *,
+    siting_code: int | None,
+    is_still: bool,
+    assume_pq: bool,
+) -> tuple[CodedSignal, tuple[Notice, ...]]:
+    """Read the tags of a decoded frame.
+
+    Primaries and matrix that are not tagged are BT.2020's. A still of more than 8 bits without a
+    transfer tag is taken as PQ, with a warning, because TIFF and DPX cannot say it.
+
+    Args:
+        path: For messages.
+        frame: The first frame.
+        layout: Of the frame's pixel format.
+        siting_code: H.273 chroma sample location type from the stream's header, None if unsaid.
+        is_still: Whether the file is a still picture.
+        assume_pq: Take any file without a transfer tag as PQ.
+
+    Raises:
+        InputError: The transfer is not PQ, or primaries or matrix are none that can be read.
+    """
+    notices = _check_transfer(path, int(frame.color_trc), layout, is_still, assume_pq)
+    matrix = _matrix(path, int(frame.colorspace), layout)
+    signal = CodedSignal(
+        matrix=matrix,
+        colour_range=_range(int(frame.color_range), layout),
+        primaries=_primaries(path, int(frame.color_primaries)),
+        transfer=Transfer.PQ,
+        siting=_siting(siting_code, layout),
+        subsampling=layout.subsampling,
+        bit_depth=layout.bit_depth,
+    )
+    return signal, notices
+
+
+def _check_transfer(
+    path: Path, code: int, layout: PixelLayout, is_still: bool, assume_pq: bool
+) -> tuple[Notice, ...]:
+    if code == PQ_CODE:
+        return ()
+    if code == HLG_CODE:
+        raise InputError(
+            f"{path} is {transfer_name(code)}; expected PQ. HLG is light relative to a display: "
+            "convert it to PQ for one display first."
+        )
+    if code not in _UNSAID:
+        raise InputError(
+            f"{path} is SDR (transfer {transfer_name(code)}); expected HDR in PQ. "
+            "`sdr2hdr convert` makes HDR of an SDR video."
+        )
+    if assume_pq:
+        return ()
+    if is_still and layout.bit_depth > 8:
+        return (
+            Notice(
+                "warning",
+                f"{path} has no transfer tag and {layout.bit_depth} bits; taken as PQ. "
+                "--assume-pq takes it without this warning.",
+            ),
+        )
+    raise InputError(
+        f"{path} has no transfer tag and {layout.bit_depth} bits; expected HDR tagged as PQ. "
+        "--assume-pq reads it as PQ."
+    )
+
+
+def _matrix(path: Path, code: int, layout: PixelLayout) -> Matrix:
+    if layout.is_rgb:
+        return Matrix.RGB
+    if code in _UNSAID or layout.arrangement is Arrangement.GREY:
+        return Matrix.BT2020_NCL
+    if code not in _HDR_MATRICES:
+        raise InputError(
+            f"{path} has the matrix {matrix_name(code)}; expected BT.2020 non-constant luminance, "
+            "BT.709, BT.601 or RGB."
+        )
+    return _HDR_MATRICES[code]
+
+
+def _primaries(path: Path, code: int) -> Primaries:
+    if code in _UNSAID:
+        return Primaries.BT2020
+    if code not in _HDR_PRIMARIES:
+        raise InputError(
+            f"{path} has the primaries {primaries_name(code)}; expected BT.2020, P3-D65, BT.709 "
+            "or BT.601."
+        )
+    return _HDR_PRIMARIES[code]
+
+
+def _range(code: int, layout: PixelLayout) -> ColourRange:
+    if code in (_LIMITED, _FULL):
+        return ColourRange.FULL if code == _FULL else ColourRange.LIMITED
+    is_full = layout.is_rgb or layout.is_full_range or layout.arrangement is Arrangement.GREY
+    return ColourRange.FULL if is_full else ColourRange.LIMITED
+
+
+def _siting(code: int | None, layout: PixelLayout) -> ChromaSiting:
+    """What the stream says; else left, the rule of H.264, H.265, AV1 and VP9 where none is sent."""
+    if code is None or layout.subsampling is not Subsampling.YUV420:
+        return ChromaSiting.LEFT
+    return NEAREST_SITINGS.get(code, ChromaSiting.LEFT)
