@@ -13,7 +13,8 @@ import sdr2hdr
 
 PACKAGE = Path(sdr2hdr.__file__).parent
 
-BASE = {"signal", "frames", "options", "errors", "heap", "version", "whole_file", "strict_json"}
+BASE = {"signal", "frames", "options", "errors", "cores", "heap", "version", "whole_file"}
+BASE |= {"strict_json"}
 BELOW = {
     "overlap": BASE,
     "colour": BASE,

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sdr2hdr.bench.machine import core_count, library_thread_seconds, thread_cpu_seconds
+from sdr2hdr.bench.machine import library_thread_seconds, thread_cpu_seconds
 from sdr2hdr.bench.request import MethodRequest
 from sdr2hdr.conversion import prepare
+from sdr2hdr.cores import available_cores
 from sdr2hdr.jobs.run import convert
 from sdr2hdr.options import ConvertOptions, EncodeOptions, ReadOptions, TimeRange
 from sdr2hdr.overlap import StageClock
@@ -63,7 +64,7 @@ def time_clip(asked: dict[str, Any]) -> dict[str, Any]:
     around = own - stages["encode"]["cpu_seconds"]
     others = sum(stage["cpu_seconds"] for name, stage in stages.items() if name != "encode")
     stages["encode"]["cpu_seconds"] = cpu - others - around
-    cores = core_count()
+    cores = available_cores()
     return {
         "frames": summary.frames,
         "size_bytes": summary.size_bytes,

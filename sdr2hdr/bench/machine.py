@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Thread
 
 __all__ = [
-    "core_count",
     "library_thread_seconds",
     "matrix_multiply_gflops",
     "peak_rss_bytes",
@@ -41,13 +40,6 @@ def processor_features() -> list[str]:
     """Which of the instruction sets that matter here are there; empty where that is not told."""
     flags = (_cpu_info("flags") or _cpu_info("Features") or "").split()
     return [feature for feature in _FEATURES if feature in flags]
-
-
-def core_count() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def peak_rss_bytes() -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ import click
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.counting import counted
 from sdr2hdr.cli.parameters import ANY_PATH, POSITIVE_NUMBER, THREADS, output_options
+from sdr2hdr.cores import available_cores
 from sdr2hdr.errors import InputError, Notice
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def scored(
 
 def frames_at_once() -> int:
     """One for each core, but no more than fit into the memory of a usual machine."""
-    return min(os.cpu_count() or 1, MOST_FRAMES_AT_ONCE)
+    return min(available_cores(), MOST_FRAMES_AT_ONCE)
 
 
 def pq_pixels(

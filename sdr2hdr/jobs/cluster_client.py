@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sdr2hdr.cores import available_cores
 from sdr2hdr.errors import BackendUnavailableError
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.options import JobOptions
@@ -69,7 +69,7 @@ def cluster_client(job: JobOptions, threads: int | None, stop: StopRequest) -> I
         with client:
             yield client
         return
-    share = max(1, (threads or _available_cores()) // job.workers)
+    share = max(1, (threads or available_cores()) // job.workers)
     try:
         cluster = LocalCluster(
             n_workers=job.workers,
@@ -100,9 +100,3 @@ def _cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
-
-
-def _available_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

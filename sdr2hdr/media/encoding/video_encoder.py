@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from sdr2hdr.cores import available_cores
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.media.av_log import captured_av_log
 from sdr2hdr.media.encoding.encoders import EncoderSpec
@@ -41,8 +41,8 @@ is the user's that are not; libav is asked and not we, since it knows quotes and
 
 
 def thread_count(options: EncodeOptions) -> int:
-    """Threads for the encoder: as told, or all there are."""
-    return options.threads or os.cpu_count() or 1
+    """Threads for the encoder: as told, or one for each core there is for us."""
+    return options.threads or available_cores()
 
 
 def user_params(options: EncodeOptions) -> dict[str, str]:
