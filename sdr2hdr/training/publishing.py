@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from sdr2hdr.training.anchor import ANCHOR_SIGNAL
 from sdr2hdr.training.graphics import WHITE_CD_M2
 from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.tone_curves import OPERATORS
+from sdr2hdr.whole_file import write_whole
 
 __all__ = ["Run", "degradation_texts", "publish", "write_weights"]
 
@@ -86,7 +86,7 @@ def publish(
         licence=recipe.card.licence,
         training_data=_training_data(recipe, run),
         training=TrainingRun(
-            machine=f"{run.device}, {run.threads} threads, {platform.machine()}",
+            machine=f"{run.device}, {_count(run.threads, 'thread')}, {platform.machine()}",
             hours=round(run.seconds / 3600.0, 3),
             steps=run.steps,
         ),
@@ -130,7 +130,7 @@ def write_weights(folder: Path, card: ModelCard, tensors: Mapping[str, torch.Ten
     )
     folder.mkdir(parents=True, exist_ok=True)
     weights, card_path = folder / f"{card.name}.safetensors", folder / f"{card.name}.json"
-    _write(weights, content)
+    write_whole(weights, content)
     write_card(card_path, dataclasses.replace(card, sha256=hashlib.sha256(content).hexdigest()))
     read_card(card_path)
     return weights
@@ -174,11 +174,9 @@ def _listed(weights: Mapping[str, float]) -> str:
 
 def _architecture(spec: NetworkSpec) -> str:
     family = {"irnet": "IRNet", "gpgmnet": "GPGMNet"}[spec.kind]
-    part = "blocks" if spec.kind == "irnet" else "modules"
-    return f"{family}, {spec.blocks} {part}, {spec.channels} channels, scale {spec.scale}"
+    part = "block" if spec.kind == "irnet" else "module"
+    return f"{family}, {_count(spec.blocks, part)}, {spec.channels} channels, scale {spec.scale}"
 
 
-def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+def _count(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

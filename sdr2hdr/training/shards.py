@@ -28,6 +28,7 @@ from sdr2hdr.heap import keep_large_blocks
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import DataRecipe
 from sdr2hdr.training.scenes import Scene
+from sdr2hdr.training.stored_pairs import open_pairs, store_pairs, to_floats, to_integers
 from sdr2hdr.training.synthesis import (
     Pair,
     PairFiles,
@@ -38,7 +39,6 @@ from sdr2hdr.training.synthesis import (
 
 __all__ = ["PairPlan", "Shards", "Window", "make_shard"]
 
-_TOP = 65535.0
 _NICENESS = 19
 
 
@@ -108,8 +108,6 @@ class Window:
 def make_shard(source: PairSource, plan: PairPlan, index: int, folder: Path) -> None:
     """Make one shard and put it into the cache, whole or not at all.
 
-    Files `sdr.npy` and `hdr.npy`: (pairs, 3, H, W), uint16, 65535 for 1.0.
-
     Raises:
         InputError: A picture cannot be read.
         OutputError: The folder cannot be written to.
@@ -120,29 +118,14 @@ def make_shard(source: PairSource, plan: PairPlan, index: int, folder: Path) -> 
     hdr = np.empty((count, 3, height, width), np.uint16)
     for place in range(count):
         pair = source.draw(generator(plan.seed, "shard", index, place))
-        sdr[place] = _to_integers(pair.sdr)
-        hdr[place] = _to_integers(pair.hdr)
+        sdr[place] = to_integers(pair.sdr)
+        hdr[place] = to_integers(pair.hdr)
     try:
-        _put(sdr, hdr, _shard_folder(folder, index))
+        store_pairs(sdr, hdr, _shard_folder(folder, index))
     except OSError as error:
         raise OutputError(
             f"Training pairs cannot be written to {folder}: {error.strerror} (--cache)."
         ) from error
-
-
-def _put(sdr: np.ndarray, hdr: np.ndarray, target: Path) -> None:
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    unfinished.mkdir(parents=True)
-    np.save(unfinished / "sdr.npy", sdr)
-    np.save(unfinished / "hdr.npy", hdr)
-    if target.exists():
-        shutil.rmtree(target)
-    unfinished.rename(target)
-
-
-def _to_integers(picture: torch.Tensor) -> np.ndarray:
-    scaled = (picture[0].clamp(0.0, 1.0) * _TOP).round_().to(torch.int32)
-    return scaled.numpy().astype(np.uint16)
 
 
 def _shard_folder(folder: Path, index: int) -> Path:
@@ -206,7 +189,7 @@ class Shards:
         maps = [self._maps[window.first + shard] for shard, _ in chosen]
         sdr = np.stack([pair[0][place] for pair, (_, place) in zip(maps, chosen, strict=True)])
         hdr = np.stack([pair[1][place] for pair, (_, place) in zip(maps, chosen, strict=True)])
-        return _to_floats(sdr), _to_floats(hdr)
+        return to_floats(sdr), to_floats(hdr)
 
     def _require(self, window: Window, waiting: Callable[[], None] | None) -> None:
         self._wanted[0], self._wanted[1] = window.first, window.end + self._ahead
@@ -222,10 +205,7 @@ class Shards:
                 time.sleep(0.1)
                 if waiting is not None:
                     waiting()
-            self._maps[index] = (
-                np.load(folder / "sdr.npy", mmap_mode="r"),
-                np.load(folder / "hdr.npy", mmap_mode="r"),
-            )
+            self._maps[index] = open_pairs(folder)
         self._keep_producing()
 
     def _keep_producing(self) -> None:
@@ -243,10 +223,6 @@ class Shards:
                 f"The process that makes training pairs ended with code {self._process.exitcode}; "
                 "its own message is above."
             )
-
-
-def _to_floats(integers: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(integers.astype(np.float32)).div_(_TOP)
 
 
 def _claim(folder: Path) -> None:

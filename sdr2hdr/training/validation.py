@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.rendering import draw_down_conversion, render
 from sdr2hdr.training.scenes import Scene
+from sdr2hdr.training.stored_pairs import open_pairs, store_pairs, to_floats, to_integers
 from sdr2hdr.training.synthesis import Pair, SceneStore
 from sdr2hdr.training.tone_curves import OPERATORS
 from sdr2hdr.training.views import Light, look_straight
@@ -52,7 +51,6 @@ Method = Callable[[torch.Tensor], torch.Tensor]
 CURVES: dict[str, Method] = {"bt2408": bt2408, "bt2446a": bt2446a}
 """What every network is compared with; at scales above 1 they see the bicubically enlarged SDR."""
 
-_TOP = 65535.0
 _SEED = 20_446
 """Validation frames are the same for every recipe and run."""
 
@@ -81,9 +79,7 @@ class FrameSet:
 
     def __iter__(self) -> Iterator[Frame]:
         for (name, group), *stacks in zip(self._names, self._sdr, self._hdr, strict=True):
-            sdr, hdr = (
-                torch.from_numpy(stack.astype(np.float32))[None].div_(_TOP) for stack in stacks
-            )
+            sdr, hdr = (to_floats(stack[None]) for stack in stacks)
             yield Frame(name, group, Pair(sdr, hdr))
 
 
@@ -144,9 +140,7 @@ def make_frame_set(
     place = folder / f"validation_{fingerprint}"
     if not place.is_dir():
         _make_frames(scenes, recipe, scale, place)
-    return FrameSet(
-        names, np.load(place / "sdr.npy", mmap_mode="r"), np.load(place / "hdr.npy", mmap_mode="r")
-    )
+    return FrameSet(names, *open_pairs(place))
 
 
 def show_scene(
@@ -184,18 +178,9 @@ def _make_frames(scenes: Sequence[Scene], recipe: Recipe, scale: int, place: Pat
             degradation = CLEAN
             if (index + number) % 3 == 0:
                 degradation = Degradation(codec=CodecLoss("h264", int(rng.integers(*CRF_RANGE))))
-            sdr.append(_to_integers(degrade(shown.sdr, degradation, scale, rng)))
-            hdr.append(_to_integers(shown.hdr))
-    unfinished = place.with_name(f"{place.name}.{os.getpid()}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    np.save(unfinished / "sdr.npy", np.stack(sdr))
-    np.save(unfinished / "hdr.npy", np.stack(hdr))
-    unfinished.rename(place)
-
-
-def _to_integers(picture: torch.Tensor) -> np.ndarray:
-    return (picture[0].clamp(0.0, 1.0) * _TOP).round().to(torch.int32).numpy().astype(np.uint16)
+            sdr.append(to_integers(degrade(shown.sdr, degradation, scale, rng)))
+            hdr.append(to_integers(shown.hdr))
+    store_pairs(np.stack(sdr), np.stack(hdr), place)
 
 
 def frames_of_pairs(

@@ -24,24 +24,19 @@ _REFERENCE_BYTES = 12
 _NAME = b"Toc\0"
 
 
-def name_chapter_track(path: Path) -> bool:
-    """Add a chapter reference to the first video track.
+def name_chapter_track(path: Path) -> None:
+    """Add a chapter reference to the first video track, if there is one to add and room for it.
 
     Args:
         path: A file that libavformat has just finished, with chapters and a timecode.
-
-    Returns:
-        Whether there was one to add and room for it.
     """
     with path.open("r+b") as file:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             (movie,) = find_box(data, [b"moov"])
             patched = _with_reference(data[movie.start : movie.end])
-        if patched is None:
-            return False
-        file.seek(movie.start)
-        file.write(patched)
-    return True
+        if patched is not None:
+            file.seek(movie.start)
+            file.write(patched)
 
 
 def _with_reference(moov: bytes) -> bytes | None:

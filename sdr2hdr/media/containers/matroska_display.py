@@ -25,15 +25,12 @@ __all__ = ["write_display_size"]
 _DISPLAYED = frozenset({matroska.DISPLAY_WIDTH, matroska.DISPLAY_HEIGHT, matroska.DISPLAY_UNIT})
 
 
-def write_display_size(path: Path, sample_aspect_ratio: Fraction) -> bool:
-    """Describe non-square pixels in the first video track.
+def write_display_size(path: Path, sample_aspect_ratio: Fraction) -> None:
+    """Describe non-square pixels in the first video track, if there is room for it.
 
     Args:
         path: A file that libavformat has just finished.
         sample_aspect_ratio: Width to height of a pixel.
-
-    Returns:
-        Whether there was room for it.
     """
     found: list[bytes | None] = []
 
@@ -45,7 +42,7 @@ def write_display_size(path: Path, sample_aspect_ratio: Fraction) -> bool:
         found.append(_rewritten_entry(head, element, sample_aspect_ratio))
         return found[0] or raw
 
-    return rewrite_tracks(path, described) and any(found)
+    rewrite_tracks(path, described)
 
 
 def display_size(width_px: int, height_px: int, sample_aspect_ratio: Fraction) -> tuple[int, int]:

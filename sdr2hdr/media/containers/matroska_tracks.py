@@ -46,16 +46,14 @@ def is_video(data: bytes | mmap, entry: Element) -> bool:
     return uint_in(data, entry, matroska.TRACK_TYPE, 0) == matroska.VIDEO_TRACK
 
 
-def rewrite_tracks(path: Path, rewritten: Callable[[bytes, Element], bytes]) -> bool:
+def rewrite_tracks(path: Path, rewritten: Callable[[bytes, Element], bytes]) -> None:
     """Put other bytes in the place of what describes the tracks, with a new checksum.
 
     Args:
         path: A file that libavformat has just finished.
         rewritten: Given the beginning of the file and an element in it, of the tracks, gives what
-            is to stand there.
-
-    Returns:
-        Whether all of it has the length of what was there; else the file stays as it is.
+            is to stand there. If all of it has not the length of what was there, the file stays as
+            it is.
     """
     with path.open("r+b") as file:
         head = file.read(_HEAD_BYTES)
@@ -64,8 +62,6 @@ def rewrite_tracks(path: Path, rewritten: Callable[[bytes, Element], bytes]) -> 
         content = b"".join(rewritten(head, e) for e in children if e.identifier != CRC_32)
         if children[0].identifier == CRC_32:
             content = checksum_element(content) + content
-        if len(content) != tracks.end - tracks.content:
-            return False
-        file.seek(tracks.content)
-        file.write(content)
-    return True
+        if len(content) == tracks.end - tracks.content:
+            file.seek(tracks.content)
+            file.write(content)
