@@ -9,8 +9,7 @@ import zlib
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 import av
 import av.error
@@ -30,6 +29,7 @@ from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.mastering import BT2020_1000, P3_D65_1000, MasteringDisplay
 from sdr2hdr.media.targets import frame_path, frame_pattern
 from sdr2hdr.media.writing.sequence_names import FIRST_FRAME_NUMBER, name_pictures, refuse_pictures
+from sdr2hdr.media.writing.writer import Writer
 from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.signal import HDR_DISPLAY
 
@@ -45,7 +45,7 @@ _BT2020, _PQ, _RGB, _FULL_RANGE = 9, 16, 0, 2
 """Rec. ITU-T H.273 (07/2021), Tables 2 to 4; libav's code of full range."""
 
 
-class ImageSequenceWriter:
+class ImageSequenceWriter(Writer):
     """Writes each frame as a file of its own; a context manager like `SegmentWriter`.
 
     PNG and TIFF hold 16-bit full-range R'G'B' in BT.2020 primaries and PQ; PNG says so (`cICP`)
@@ -93,17 +93,6 @@ class ImageSequenceWriter:
         self._frames = 0
         self._bytes = 0
         self._is_whole = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.abort()
 
     def write(self, batch: RgbBatch) -> None:
         """Write the frames of a batch.

@@ -7,8 +7,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import av.error
@@ -31,6 +29,7 @@ from sdr2hdr.media.source import SourceInfo
 from sdr2hdr.media.writing.output_clock import OutputClock
 from sdr2hdr.media.writing.planned_frames import PlannedFrames
 from sdr2hdr.media.writing.segment_file import SegmentReader
+from sdr2hdr.media.writing.writer import Writer
 from sdr2hdr.media.writing.writing_errors import writing_errors_told
 from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.options import EncodeOptions
@@ -38,7 +37,7 @@ from sdr2hdr.options import EncodeOptions
 __all__ = ["MergeWriter"]
 
 
-class MergeWriter:
+class MergeWriter(Writer):
     """Copies segments, in order, and the other streams along; a context manager.
 
     The bytes of the file follow from the frames, not from where the film was cut, as far as the
@@ -94,17 +93,6 @@ class MergeWriter:
         except BaseException:
             self._resources.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.abort()
 
     @property
     def written_bytes(self) -> int:
@@ -173,7 +161,7 @@ class MergeWriter:
         return tuple(notices)
 
     def abort(self) -> None:
-        """Stop and remove the file, unless it is finished; may be called at any time."""
+        """See `Writer`."""
         self._resources.close()
 
     def _check_encoding(self, path: Path, segment: SegmentReader) -> None:

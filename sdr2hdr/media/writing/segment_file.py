@@ -39,6 +39,7 @@ from sdr2hdr.media.encoding.encoders import EncoderSpec, choose_encoder
 from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.encoding.video_encoder import VideoEncoder
 from sdr2hdr.media.writing.output_clock import OutputClock
+from sdr2hdr.media.writing.writer import Writer
 from sdr2hdr.media.writing.writing_errors import writing_errors_told
 from sdr2hdr.options import EncodeOptions
 
@@ -80,7 +81,7 @@ def segment_suffix(encode: EncodeOptions, target: Path) -> str:
     return f".{_format(choose_encoder(encode, target))}"
 
 
-class SegmentWriter:
+class SegmentWriter(Writer):
     """Encodes frames that follow one another into a file of their own; a context manager.
 
     Each segment has an encoder of its own and begins with a key frame, so that it depends on its
@@ -127,17 +128,6 @@ class SegmentWriter:
         except BaseException:
             self._resources.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.abort()
 
     @property
     def written_bytes(self) -> int:
@@ -193,7 +183,7 @@ class SegmentWriter:
         )
 
     def abort(self) -> None:
-        """Stop and remove the file, unless it is finished; may be called at any time."""
+        """See `Writer`."""
         self._resources.close()
 
     def _show(self, time: FrameTime) -> None:

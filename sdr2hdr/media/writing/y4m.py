@@ -8,8 +8,7 @@ given to the encoder that reads the stream; `signalling_hint` says how.
 from __future__ import annotations
 
 from fractions import Fraction
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import torch
 
@@ -17,6 +16,7 @@ from sdr2hdr.errors import Notice, OutputError
 from sdr2hdr.frames import CodedBatch
 from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.mastering import P3_D65_1000
+from sdr2hdr.media.writing.writer import Writer
 from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.signal import HDR10_SIGNAL
 
@@ -32,7 +32,7 @@ def signalling_hint(video: OutputVideo) -> str:
     )
 
 
-class Y4mWriter:
+class Y4mWriter(Writer):
     """Writes batches as YUV4MPEG2, 10-bit 4:2:0; a context manager like `SegmentWriter`.
 
     Only the pictures are written: no sound, no times. Frames are expected at an even rate; where
@@ -63,17 +63,6 @@ class Y4mWriter:
         self._furthest_off_seconds = Fraction(0)
         self._frames = 0
         self._bytes = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.abort()
 
     def write(self, batch: CodedBatch) -> None:
         """Write the frames of a batch.

@@ -1,0 +1,28 @@
+"""What all that writes an output has in common: it is finished, or nothing of it stays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+__all__ = ["Writer"]
+
+
+class Writer(ABC):
+    """Writes an output; a context that aborts it where it ends."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Stop, and remove what was written unless it is finished; may be called at any time."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.abort()
