@@ -312,12 +312,13 @@ def _decoded_levels(path: Path, expectation: Expectation, report: _Report) -> No
         report.add("decodable", "picture", "no frame", "frames that can be decoded")
         return
     levels = meter.levels()
-    for name, decoded, stored in (
-        ("MaxCLL", levels.max_cll, expectation.max_cll),
-        ("MaxFALL", levels.max_fall, expectation.max_fall),
+    for name, exact, robust, stored in (
+        ("MaxCLL", levels.max_cll, levels.robust_max_cll, expectation.max_cll),
+        ("MaxFALL", levels.max_fall, levels.robust_max_fall, expectation.max_fall),
     ):
         allowed = max(LEVEL_TOLERANCE * stored, LEVEL_TOLERANCE_CD_M2)
-        if decoded > stored + allowed:
-            found = f"{name} of {meter.frames} decoded frames is {decoded} cd/m2"
+        # A few samples ring in every lossy file: those beside a bright edge.
+        if robust > stored + allowed:
+            found = f"{name} of {meter.frames} decoded frames is {exact} cd/m2 (robust {robust})"
             expected = f"at most {stored} + {allowed:.3g} cd/m2"
             report.add("decoded-levels", "picture", found, expected, "warning")
