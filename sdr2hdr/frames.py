@@ -84,6 +84,10 @@ class Rectangle:
         """Columns, px."""
         return self.right - self.left
 
+    def shifted(self, px: int) -> Rectangle:
+        """As large a part, so far down and to the right."""
+        return Rectangle(self.top + px, self.left + px, self.bottom + px, self.right + px)
+
     def scaled(self, scale: int) -> Rectangle:
         """The same part of a picture that is `scale` times as large along each side."""
         return Rectangle(

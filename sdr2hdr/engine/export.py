@@ -12,7 +12,9 @@ from torch import nn
 
 from sdr2hdr.curves import CURVES, curve_names, load_curve
 from sdr2hdr.engine.curve_program import EnlargedCurve
+from sdr2hdr.engine.engine import margin_px
 from sdr2hdr.engine.onnx_graph import module_to_onnx
+from sdr2hdr.engine.whole_program import WholeProgram
 from sdr2hdr.errors import ModelError, OutputError, Sdr2HdrError
 from sdr2hdr.networks.card import Form, ModelCard
 from sdr2hdr.networks.registry import NETWORKS, is_network, resolve_exactly
@@ -114,7 +116,9 @@ def _method(model: str, weights_dir: Path | None) -> tuple[nn.Module, dict[str, 
     if card.form is not Form.DIRECT:
         enlarged = card.scale if card.form is Form.RESIDUAL_BT2446A else 1
         curve = EnlargedCurve(load_curve("bt2446a"), enlarged)
-    return _WholeMethod(network, curve, card.form).eval(), _card_metadata(card)
+    program = network.program()
+    whole = WholeProgram(program, margin_px(program))
+    return _WholeMethod(whole, curve, card.form).eval(), _card_metadata(card)
 
 
 def _metadata(model: str, scale: int, licence: str) -> dict[str, str]:

@@ -107,8 +107,10 @@ def band_moments(band: torch.Tensor) -> Moments:
     Args:
         band: (N, C, h, w), floating, not empty.
     """
-    if band.is_cuda or not band[:1].is_contiguous(memory_format=torch.channels_last):
+    if band.is_cuda or band.stride(1) != 1:
         return moments(band)
+    # A map's margin lies between its rows.
+    band = band.contiguous(memory_format=torch.channels_last)
     _, channels, height_px, width_px = band.shape
     sums_dtype = torch.float64 if band.dtype == torch.float64 else torch.float32
     # Averages that a training would keep; it insists on them.

@@ -4,6 +4,11 @@ Tiles that fit a core's cache are several times as fast as whole frames. A tile 
 stage's maps with as much around it as its result depends on, clipped to the frame; what was
 computed from too little is cut off again. At the frame's own border nothing is cut, so there the
 convolutions' zero padding is the very padding of the whole frame.
+
+What a network makes of that padding is seen: it has learned from views cut out of larger pictures,
+and a white frame comes out up to 70 codes of 10 bits darker along its border. So a frame may be
+given a margin, in which its outermost samples are repeated, and of which nothing is left in the
+result or in the statistics.
 """
 
 from __future__ import annotations
@@ -13,8 +18,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from threading import Lock
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 
 from sdr2hdr.engine.frame_statistics import (
     ChannelStatistics,
@@ -27,7 +34,7 @@ from sdr2hdr.engine.tile_workers import TileWorkers
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.networks.stages import INPUT, OUTPUT, Program, Sides, Stage
 
-__all__ = ["MapBuffers", "Tile", "VectorFilter", "run_program", "tiles"]
+__all__ = ["MapBuffers", "Tile", "VectorFilter", "reach_px", "run_program", "tiles"]
 
 VectorFilter = Callable[[str, torch.Tensor], torch.Tensor]
 """Takes a whole-frame vector's name and value, (N, K), and gives the value to go on with."""
@@ -57,7 +64,14 @@ class Tile:
         ).scaled(scale)
 
 
-def tiles(height_px: int, width_px: int, tile_px: int, halo_px: int) -> Iterator[Tile]:
+def tiles(
+    height_px: int,
+    width_px: int,
+    tile_px: int,
+    halo_px: int,
+    margin_px: int = 0,
+    wanted_px: int = 0,
+) -> Iterator[Tile]:
     """Cut a frame into tiles, row by row.
 
     Tiles are as equal as whole numbers allow, so that a frame gives few different shapes.
@@ -65,41 +79,73 @@ def tiles(height_px: int, width_px: int, tile_px: int, halo_px: int) -> Iterator
     Args:
         height_px: Of the frame, 1 or more.
         width_px: Of the frame, 1 or more.
-        tile_px: Longest side of a core, 1 or more.
+        tile_px: Longest side of a core, without what it has of the margin; 1 or more.
         halo_px: Width of what is needed around a core, 0 or more.
+        margin_px: Width of the margin around the frame, in which tiles' coordinates begin.
+        wanted_px: How much of the margin the cores are to cover too, at most all.
 
     Raises:
         ValueError: An argument is out of range.
     """
-    if min(height_px, width_px, tile_px) < 1 or halo_px < 0:
+    if min(height_px, width_px, tile_px) < 1 or halo_px < 0 or not 0 <= wanted_px <= margin_px:
         raise ValueError(
             f"Tiles of {tile_px} px with a halo of {halo_px} px for a frame of "
-            f"{width_px}x{height_px}; expected 1 or more, a halo of 0 or more."
+            f"{width_px}x{height_px} and {wanted_px} px of its margin of {margin_px}; "
+            "expected 1 or more, a halo of 0 or more."
         )
-    for top, bottom in _cuts(height_px, tile_px):
-        for left, right in _cuts(width_px, tile_px):
+    whole = Rectangle(0, 0, height_px + 2 * margin_px, width_px + 2 * margin_px)
+    for top, bottom in _cuts(height_px, tile_px, margin_px, wanted_px):
+        for left, right in _cuts(width_px, tile_px, margin_px, wanted_px):
             source = Rectangle(
                 max(top - halo_px, 0),
                 max(left - halo_px, 0),
-                min(bottom + halo_px, height_px),
-                min(right + halo_px, width_px),
+                min(bottom + halo_px, whole.bottom),
+                min(right + halo_px, whole.right),
             )
             yield Tile(
                 core=Rectangle(top, left, bottom, right),
                 source=source,
                 sides=Sides(
                     top=source.top == 0,
-                    bottom=source.bottom == height_px,
+                    bottom=source.bottom == whole.bottom,
                     left=source.left == 0,
-                    right=source.right == width_px,
+                    right=source.right == whole.right,
                 ),
             )
 
 
-def _cuts(length_px: int, tile_px: int) -> list[tuple[int, int]]:
+def _cuts(length_px: int, tile_px: int, margin_px: int, wanted_px: int) -> list[tuple[int, int]]:
     count = -(-length_px // tile_px)
-    edges = [length_px * i // count for i in range(count + 1)]
+    edges = [margin_px + length_px * i // count for i in range(count + 1)]
+    edges[0] -= wanted_px
+    edges[-1] += wanted_px
     return list(pairwise(edges))
+
+
+def reach_px(program: Program) -> int:
+    """How far around a sample what its result depends on lies, statistics apart; input px."""
+    return _reaches_px(program)[0]
+
+
+def _reaches_px(program: Program) -> tuple[int, list[int]]:
+    """What `reach_px` gives, and how much around a frame each step's result is needed."""
+    needed = {OUTPUT: 0}
+    wanted: list[int] = []
+    for step in reversed(program):
+        own = 0
+        if isinstance(step, Stage):
+            own = 0 if step.output is None else needed.pop(step.output, 0)
+            for name in step.maps:
+                needed[name] = max(needed.get(name, 0), own + step.halo_px)
+        wanted.append(own)
+    return needed.get(INPUT, 0), wanted[::-1]
+
+
+def _inner(extended: torch.Tensor, margin_px: int) -> torch.Tensor:
+    """A map without its margin."""
+    height_px, width_px = extended.shape[2:]
+    inner = Rectangle(margin_px, margin_px, height_px - margin_px, width_px - margin_px)
+    return _part(extended, inner)
 
 
 class MapBuffers:
@@ -159,6 +205,7 @@ def run_program(
     workers: TileWorkers,
     smooth: VectorFilter | None = None,
     output: torch.Tensor | None = None,
+    margin_px: int = 0,
 ) -> torch.Tensor:
     """Compute a program on whole frames, its stages tile by tile.
 
@@ -173,19 +220,25 @@ def run_program(
             frame is computed with. None is the raw value.
         output: Where to put the result, of its shape, on the device of `pixels`; None is a new
             tensor.
+        margin_px: How wide a margin of repeated samples the frame is given while it is computed;
+            with as many as its `reach_px` no zero padding is left. Steps that see the whole frame
+            see it without.
 
     Returns:
         (N, 3, H x scale, W x scale), dtype of `pixels`, not clipped; `output` if it was given.
     """
-    maps = {INPUT: pixels}
+    extended = F.pad(pixels, (margin_px,) * 4, mode="replicate") if margin_px else pixels
+    maps = {INPUT: extended}
     vectors: dict[str, torch.Tensor] = {}
+    _, wanted_px = _reaches_px(program)
     for index, step in enumerate(program):
         if not isinstance(step, Stage):
             vector = step.module(pixels)
             vectors[step.vector] = vector if smooth is None else smooth(step.vector, vector)
             continue
         own = output if step.output == OUTPUT else None
-        result, vector = _run_stage(step, maps, vectors, tile_px, buffers, workers, own)
+        margin = _Margin(margin_px, min(wanted_px[index], margin_px))
+        result, vector = _run_stage(step, maps, vectors, tile_px, buffers, workers, own, margin)
         if step.summary is not None and vector is not None:
             name = step.summary.vector
             vectors[name] = vector if smooth is None else smooth(name, vector)
@@ -209,6 +262,13 @@ def _maps_needed(program: Program) -> set[str]:
     return needed
 
 
+class _Margin(NamedTuple):
+    """Of a frame's maps: how wide it is, and how much of it a stage computes; px."""
+
+    whole_px: int
+    wanted_px: int
+
+
 def _run_stage(
     stage: Stage,
     maps: dict[str, torch.Tensor],
@@ -217,10 +277,14 @@ def _run_stage(
     buffers: MapBuffers,
     workers: TileWorkers,
     output: torch.Tensor | None,
+    margin: _Margin,
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     """Compute the stage's map and its summary's vector; None for what it does not have."""
     pixels = maps[INPUT]
     frames, _, height_px, width_px = pixels.shape
+    # Results have no margin, maps between stages do.
+    is_result = stage.output == OUTPUT
+    cut_px = margin.whole_px if is_result else 0
     conditions = [vectors[name] for name in stage.vectors]
     allocation = Lock()
 
@@ -237,23 +301,27 @@ def _run_stage(
             with allocation:
                 # Only a result tells how many channels the map has.
                 if output is None:
-                    size_px = (height_px * stage.scale, width_px * stage.scale)
-                    shape = (frames, result.shape[1], *size_px)
-                    output = (
-                        pixels.new_empty(shape)
-                        if stage.output == OUTPUT
-                        else buffers.take(shape, like=pixels)
+                    shape = (
+                        frames,
+                        result.shape[1],
+                        (height_px - 2 * cut_px) * stage.scale,
+                        (width_px - 2 * cut_px) * stage.scale,
                     )
-            _part(output, tile.core.scaled(stage.scale)).copy_(result)
+                    output = (
+                        pixels.new_empty(shape) if is_result else buffers.take(shape, like=pixels)
+                    )
+            place = tile.core.shifted(-cut_px).scaled(stage.scale)
+            _part(output, place).copy_(result)
         # A map that is kept is measured when it is whole.
         return moments(result) if stage.output is None else None
 
-    cuts = tiles(height_px, width_px, tile_px, stage.halo_px)
+    around_px = 2 * margin.whole_px
+    cuts = tiles(height_px - around_px, width_px - around_px, tile_px, stage.halo_px, *margin)
     parts = workers.map(compute, cuts)
     if stage.summary is None:
         return output, None
     if output is not None:
-        parts = workers.map(band_moments, bands(output))
+        parts = workers.map(band_moments, bands(_inner(output, margin.whole_px)))
     statistics = ChannelStatistics.of(part for part in parts if part is not None)
     return output, stage.summary.module(
         statistics.mean.to(pixels.dtype), statistics.standard_deviation.to(pixels.dtype)
