@@ -25,7 +25,8 @@ from sdr2hdr.media.copying.metadata import stream_tags
 from sdr2hdr.media.copying.shown_before import ShownBefore
 from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan, converted_cue
 from sdr2hdr.media.copying.subtitles import MOV_TEXT_HEADER, mov_text_is_empty
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
+from sdr2hdr.media.reading.later_streams import stream_under_way
 from sdr2hdr.media.reading.spliced_clock import SplicedClock, streams_with
 
 __all__ = ["StreamCopier"]
@@ -223,6 +224,7 @@ class StreamCopier:
 
     def _template(self, planned: PlannedStream, stream: Stream) -> Stream:
         """What the output's stream is modelled on."""
+        stream = self._resources.enter_context(stream_under_way(self._path, stream))
         if (
             not isinstance(stream, AudioStream)
             or planned.priming_seconds <= 0
@@ -239,7 +241,7 @@ class StreamCopier:
         codec = codec_name(stream)
         name, mimetype = _COVERS.get(codec, (f"cover.{codec}", f"image/{codec}"))
         with open_input(self._path) as source:
-            packets = source.demux(source.streams[stream.index])
+            packets = demuxed(source, [source.streams[stream.index]])
             picture = next((bytes(packet) for packet in packets if packet.size), b"")
         tags = stream.metadata
         attachment = output.add_attachment(

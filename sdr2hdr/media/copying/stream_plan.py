@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Literal
@@ -31,7 +32,8 @@ from sdr2hdr.media.copying.subtitles import (
 from sdr2hdr.media.copying.timecode import advance_timecode
 from sdr2hdr.media.encoding.encoder_opening import require_encoder
 from sdr2hdr.media.encoding.encoders import choose_encoder
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
+from sdr2hdr.media.reading.later_streams import stream_under_way
 from sdr2hdr.media.source import SourceInfo, StreamInfo
 from sdr2hdr.options import EncodeOptions, TimeRange
 
@@ -172,17 +174,12 @@ def plan_streams(
         samples = sample_packets(source, candidates)
         has_chapters = bool(source.chapters())
         timecode = _timecode(source)
+        decide = partial(_decide, info.path, samples, has_chapters, timecode)
         for entry in info.streams:
             if entry.index == info.video.index:
                 planned.append(PlannedStream(entry, "convert", encoder.codec, ""))
                 continue
-            stream = streams.get(entry.index)
-            if stream is None:
-                decision = _Decision("drop", reason="the stream appears only later in the file")
-            else:
-                decision = _decide(
-                    stream, samples[entry.index], container_format, has_chapters, timecode
-                )
+            decision = decide(streams.get(entry.index), container_format)
             priming = Fraction(0)
             if decision.action == "copy" and time_range.start_seconds is None:
                 priming = _priming(samples[entry.index], info.start_seconds)
@@ -198,10 +195,7 @@ def plan_streams(
             for suffix, other in CONTAINERS.items()
             if problems
             and other != container_format
-            and not any(
-                _decide(stream, samples[stream.index], other, has_chapters, timecode).problem
-                for stream in candidates
-            )
+            and not any(decide(stream, other).problem for stream in candidates)
         ]
     planned, lossy = _without_lossy_subtitles(info, planned, container_format)
     if lossy and not problems:
@@ -263,13 +257,16 @@ def _container_format(target: Path) -> str:
 
 
 def _decide(
-    stream: Stream,
-    packets: list[Packet],
-    container_format: str,
+    path: Path,
+    samples: Mapping[int, list[Packet]],
     has_chapters: bool,
     timecode: str | None,
+    stream: Stream | None,
+    container_format: str,
 ) -> _Decision:
-    codec = codec_name(stream)
+    if stream is None:
+        return _Decision("drop", reason="the stream appears only later in the file")
+    codec, packets = codec_name(stream), samples[stream.index]
     if is_cover_art(stream):
         return _decide_cover_art(stream, packets, container_format)
     if stream.type == "video":
@@ -282,9 +279,11 @@ def _decide(
     conversion = _SUBTITLE_CONVERSIONS.get((codec, container_format))
     if stream.type == "subtitle" and conversion is not None:
         return _Decision("convert-subtitle", conversion)
-    reason = refusal(stream, packets, container_format)
+    with stream_under_way(path, stream) as known:
+        reason = refusal(known, packets, container_format)
+        unsaid = order_left_unsaid(known, container_format)
     if reason is None:
-        return _Decision("copy", codec, order_left_unsaid(stream, container_format))
+        return _Decision("copy", codec, unsaid)
     reason = _refusal_text(_NAMES[container_format], codec, stream.type, reason)
     if stream.type in ("audio", "subtitle", "attachment"):
         return _Decision("drop", reason=reason, problem=reason)
@@ -326,7 +325,7 @@ def _without_lossy_subtitles(
         for stream in source.streams:
             if stream.index not in lost:
                 stream.discard = Discard.all
-        for packet in source.demux([source.streams[index] for index in indexes]):
+        for packet in demuxed(source, [source.streams[index] for index in indexes]):
             if packet.size:
                 cue = converted_cue(bytes(packet), container_format)
                 if cue is not None and cue.lost:

@@ -20,7 +20,7 @@ from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.containers.cut_short import cut_short
 from sdr2hdr.media.hdr10.hdr_frames import open_hdr
 from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.reading.probe import MICROSECONDS, first_start_seconds
 from sdr2hdr.media.reading.streams import choose_video, describe_streams
 from sdr2hdr.media.reading.timing import has_variable_rate
@@ -97,7 +97,7 @@ def _first_frame(
 ) -> tuple[bytes, VideoFrame]:
     first = b""
     try:
-        for number, packet in enumerate(container.demux(stream)):
+        for number, packet in enumerate(demuxed(container, [stream])):
             first = first or bytes(packet)
             for frame in packet.decode():
                 return first, frame

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import av.error
 from av.sidedata.sidedata import Type
 
+from sdr2hdr.media.opening import demuxed
 from sdr2hdr.media.signalling.colour_facts import ColourTags
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def look_at_first_frames(
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
     try:
-        yield from container.demux(stream)
+        yield from demuxed(container, [stream])
     except av.error.FFmpegError:
         return
 

@@ -14,6 +14,7 @@ from sdr2hdr.media.pixel_formats import PixelLayout, pixel_layout
 from sdr2hdr.media.reading.debanding import deband_notice
 from sdr2hdr.media.reading.deinterlace import deinterlace_notice
 from sdr2hdr.media.reading.first_frames import FirstFrames, look_at_first_frames
+from sdr2hdr.media.reading.later_streams import later_streams_notices
 from sdr2hdr.media.reading.spliced_clock import starts_anywhere
 from sdr2hdr.media.reading.streams import choose_video, describe_streams, is_cover_art
 from sdr2hdr.media.reading.timing import has_variable_rate
@@ -62,6 +63,7 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
         if container.duration is not None:
             duration = container.duration / MICROSECONDS
         cut = cut_short(path)
+        later = later_streams_notices(path, container)
         return SourceInfo(
             path=path,
             container=container.format.name,
@@ -73,7 +75,7 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
             chapters=_chapters(container),
             video=video,
             cut_short=cut,
-            notices=(*dropped, *_cut_notices(cut), *notices, *video.colour.notices),
+            notices=(*dropped, *later, *_cut_notices(cut), *notices, *video.colour.notices),
         )
 
 
