@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,26 @@ def test_mp4_counts_what_is_missing(tmp_path: Path):
     count, damage = count_frames(path)
     assert 5 < count < FRAMES
     assert damage.frames_lost == FRAMES - count
+
+
+def test_a_frame_of_dv_that_is_cut_short_is_one_lost(tmp_path: Path):
+    """Its decoder does not call that invalid data."""
+    dv = Clip(
+        codec="dvvideo",
+        pixel_format="yuv411p",
+        width_px=720,
+        height_px=480,
+        pts=range(3),
+        time_base=Fraction(1001, 30_000),
+        rate=Fraction(30_000, 1001),
+    )
+    data = write_clip(tmp_path / "whole.avi", dv).read_bytes()
+    path = tmp_path / "cut.avi"
+    path.write_bytes(data[: len(data) - 60_000])
+    count, damage = count_frames(path)
+    assert (count, damage.packets_failed) == (2, 1)
+    with pytest.raises(InputError, match="a packet cannot be decoded"):
+        count_frames(path, strict=True)
 
 
 def test_matroska_is_told_and_refused_under_strict(tmp_path: Path):
