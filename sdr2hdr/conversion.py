@@ -72,6 +72,7 @@ class Conversion:
             variable_rate=video.variable_rate,
             sample_aspect_ratio=video.sample_aspect_ratio,
             rotation_degrees=video.rotation_degrees,
+            is_mirrored=video.is_mirrored,
             mastering=mastering_display(self.options.encode.mastering),
             crop_right_px=(even(video.width_px) - video.width_px) * scale,
             crop_bottom_px=(even(video.height_px) - video.height_px) * scale,
@@ -221,6 +222,9 @@ def pictures_only_notices(
         text = (
             f"{what} says nothing of turns: players turn the source by {turn} degrees to the left."
         )
+        notices.append(Notice("warning", text))
+    if kind != "container" and info.video.is_mirrored:
+        text = f"{what} says nothing of mirrors: players swap left and right of the source."
         notices.append(Notice("warning", text))
     if kind == "sequence" and aspect != 1:
         text = (

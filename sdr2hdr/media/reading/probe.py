@@ -127,6 +127,7 @@ def _video_info(
         pixel_format=first.pixel_format,
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         rotation_degrees=first.rotation_degrees,
+        is_mirrored=first.is_mirrored,
         field_order=_field_order(codec, context.field_order, first),
         time_base=stream.time_base,
         average_rate=rate,
@@ -250,10 +251,6 @@ def _picture_notices(first: FirstFrames, layout: PixelLayout) -> list[Notice]:
     notices = []
     if layout.has_alpha:
         notices.append(Notice("warning", f"The alpha channel of {first.pixel_format} is dropped."))
-    if first.is_mirrored:
-        notices.append(
-            Notice("warning", "The display matrix mirrors the picture; only its turn is kept.")
-        )
     return notices
 
 

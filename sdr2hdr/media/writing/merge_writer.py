@@ -278,8 +278,8 @@ class MergeWriter:
         else:
             context.framerate = Fraction(0, 1)
         stream.time_base = self._clock.time_base
-        if self._video.rotation_degrees:
-            stream.set_display_rotation(self._video.rotation_degrees)
+        if self._video.rotation_degrees or self._video.is_mirrored:
+            stream.set_display_rotation(self._video.rotation_degrees, hflip=self._video.is_mirrored)
         stream.disposition = self._copier.stream_disposition(index)
         tags = stream_tags(self._copier.stream_metadata(index), container_format, is_changed=True)
         stream.metadata.clear()
