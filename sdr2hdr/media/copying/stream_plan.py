@@ -22,7 +22,9 @@ from sdr2hdr.media.containers.container_trial import (
     refusal,
     sample_packets,
 )
+from sdr2hdr.media.copying.linear_pcm import plain_pcm
 from sdr2hdr.media.copying.metadata import tags_without_a_place
+from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, refusal_text, way_out
 from sdr2hdr.media.copying.subtitles import (
     ConvertedCue,
     mov_text_is_empty,
@@ -47,10 +49,15 @@ CONTAINERS: Mapping[str, str] = {
 }
 """libavformat's muxer by the extension of the target."""
 
-_NAMES: Mapping[str, str] = {"matroska": "Matroska", "mp4": "MP4", "mov": "MOV"}
-
 StreamAction = Literal[
-    "convert", "copy", "convert-subtitle", "attach", "timecode-to-tag", "chapters", "drop"
+    "convert",
+    "copy",
+    "convert-subtitle",
+    "convert-audio",
+    "attach",
+    "timecode-to-tag",
+    "chapters",
+    "drop",
 ]
 """What becomes of a stream: "attach" makes cover art an attachment, as Matroska wants it."""
 
@@ -87,6 +94,7 @@ class PlannedStream:
             "convert": "converted to HDR10",
             "copy": "copied",
             "convert-subtitle": f"converted to {self.codec}",
+            "convert-audio": f"converted to {self.codec}",
             "attach": "copied as an attachment",
             "timecode-to-tag": "kept as a timecode tag",
             "chapters": "kept as chapters",
@@ -205,7 +213,7 @@ def plan_streams(
         raise OutputError(
             f"{target.suffix} cannot hold everything in {info.path.name}: "
             + "; ".join(problems)
-            + f". {_way_out(others)}, or pass --drop-unsupported."
+            + f". {way_out(others)}, or pass --drop-unsupported."
         )
     unplaced = () if container_format == "matroska" else tags_without_a_place(info.metadata)
     keeps_cover = any(item.action == "copy" and item.source.is_cover_art for item in planned)
@@ -214,7 +222,7 @@ def plan_streams(
         notices.append(
             Notice(
                 "warning",
-                f"{_NAMES[container_format]} holds either cover art or the tags "
+                f"{CONTAINER_NAMES[container_format]} holds either cover art or the tags "
                 f"{', '.join(unplaced)}: the tags are dropped.",
             )
         )
@@ -233,12 +241,6 @@ def plan_streams(
         timecode=_timecode_at(timecode, info, time_range),
         free_tags=bool(unplaced) and not keeps_cover,
     )
-
-
-def _way_out(others: list[str]) -> str:
-    if others:
-        return f"Choose another container, such as {others[0]}"
-    return "No container here does; give these streams another codec first (sound: FLAC)"
 
 
 def _container_format(target: Path) -> str:
@@ -284,23 +286,13 @@ def _decide(
         unsaid = order_left_unsaid(known, container_format)
     if reason is None:
         return _Decision("copy", codec, unsaid)
-    reason = _refusal_text(_NAMES[container_format], codec, stream.type, reason)
+    plain = plain_pcm(stream)
+    if plain is not None:
+        return _Decision("convert-audio", plain, unsaid)
+    reason = refusal_text(CONTAINER_NAMES[container_format], codec, stream.type, reason)
     if stream.type in ("audio", "subtitle", "attachment"):
         return _Decision("drop", reason=reason, problem=reason)
     return _Decision("drop", reason=reason)
-
-
-def _refusal_text(container: str, codec: str, kind: str, said: str) -> str:
-    """A muxer's refusal in plain words; what it said only where that tells more."""
-    if kind == "attachment":
-        return f"{container} holds no attachments"
-    if "codec context" in said:
-        return f"the FFmpeg build here cannot copy {kind} of this kind (teletext, for one)"
-    what = f"{kind} of this kind" if codec == "unknown" else f"{codec} {kind}"
-    if "channel layout" in said:
-        return f"{container} must say which channel is which, and this {what} does not ({said})"
-    says_no_more = any(words in said for words in ("find tag", "support", "only", "Only"))
-    return f"{what} is not written into {container}" + ("" if says_no_more else f" ({said})")
 
 
 def _decide_cover_art(stream: Stream, packets: list[Packet], container_format: str) -> _Decision:
@@ -310,7 +302,9 @@ def _decide_cover_art(stream: Stream, packets: list[Packet], container_format: s
     reason = refusal(stream, packets, container_format) if packets else "it holds no picture"
     if reason is None:
         return _Decision("copy", codec)
-    return _Decision("drop", reason=f"{_NAMES[container_format]} holds no cover art ({reason})")
+    return _Decision(
+        "drop", reason=f"{CONTAINER_NAMES[container_format]} holds no cover art ({reason})"
+    )
 
 
 def _without_lossy_subtitles(
@@ -362,7 +356,7 @@ def _notices(planned: list[PlannedStream], lossy: list[str]) -> list[Notice]:
         Notice("warning", f"Stream {item.line}.")
         for item in planned
         if (item.action == "drop" and (item.source.kind != "video" or item.source.is_cover_art))
-        or (item.action == "copy" and item.reason)
+        or (item.action in ("copy", "convert-audio") and item.reason)
     ]
     notices += [Notice("warning", f"Stream {problem}.") for problem in lossy]
     return notices

@@ -162,6 +162,11 @@ class MergeWriter:
         notices: list[Notice] = []
         if self._copier.damage is not None:
             notices.append(Notice("warning", f"{self._copier.damage}."))
+        if self._copier.undecodable:
+            text = (
+                f"{self._copier.undecodable} packets of sound cannot be decoded and are left out."
+            )
+            notices.append(Notice("warning", text))
         if self._copier.repaired:
             notices.append(
                 Notice(
