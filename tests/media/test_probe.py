@@ -139,6 +139,12 @@ class TestRefusals:
         with pytest.raises(InputError, match=r"No frame .*h264.* can be decoded"):
             probe(path, DEFAULTS)
 
+    def test_what_is_known_by_name_alone_is_not_called_damaged(self, tmp_path):
+        clip = Clip("libwebp_anim", "bgra", muxer="webp")
+        path = write_clip(tmp_path / "a.webp", clip)
+        with pytest.raises(InputError, match=r"No frame .*of a kind that .* cannot decode"):
+            probe(path, DEFAULTS)
+
     def test_unreadable_file(self, tmp_path, monkeypatch):
         path = write_clip(tmp_path / "a.mp4", H264)
 

@@ -93,7 +93,8 @@ def _video_info(
             pixel_layout(context.pix_fmt)
         raise InputError(
             f"No frame of {name.lower()} ({codec}) can be decoded: the file is cut short, "
-            "damaged or encrypted; expected at least one frame."
+            "damaged, encrypted, or of a kind that the FFmpeg build here cannot decode (animated "
+            "WebP, for one); expected at least one frame."
         )
     layout = pixel_layout(first.pixel_format)
     rate = _rate(container, stream)
