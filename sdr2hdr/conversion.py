@@ -72,6 +72,7 @@ class Conversion:
             variable_rate=video.variable_rate,
             sample_aspect_ratio=video.sample_aspect_ratio,
             rotation_degrees=video.rotation_degrees,
+            is_mirrored=video.is_mirrored,
             mastering=mastering_display(self.options.encode.mastering),
             crop_right_px=(even(video.width_px) - video.width_px) * scale,
             crop_bottom_px=(even(video.height_px) - video.height_px) * scale,
@@ -217,10 +218,11 @@ def pictures_only_notices(
         notices.append(Notice("notice", text))
     what = "A sequence of pictures" if kind == "sequence" else "Y4M"
     turn, aspect = info.video.rotation_degrees, info.video.sample_aspect_ratio
-    if kind != "container" and turn:
-        text = (
-            f"{what} says nothing of turns: players turn the source by {turn} degrees to the left."
-        )
+    if kind == "pipe" and turn:
+        text = f"Y4M says nothing of turns: players turn the source by {turn} degrees to the left."
+        notices.append(Notice("warning", text))
+    if kind == "pipe" and info.video.is_mirrored:
+        text = "Y4M says nothing of mirrors: players swap left and right of the source."
         notices.append(Notice("warning", text))
     if kind == "sequence" and aspect != 1:
         text = (

@@ -45,6 +45,8 @@ def video_summary(video: VideoInfo) -> str:
         parts.append(f"pixel aspect {video.sample_aspect_ratio}")
     if video.rotation_degrees:
         parts.append(f"rotated {video.rotation_degrees} degrees")
+    if video.is_mirrored:
+        parts.append("mirrored")
     if video.field_order in ("top", "bottom"):
         parts.append(f"interlaced, {video.field_order} field first")
     if video.frame_count is not None:
@@ -85,6 +87,7 @@ def source_content(info: SourceInfo) -> dict[str, object]:
             "bit_depth": video.colour.signal.bit_depth,
             "sample_aspect_ratio": str(video.sample_aspect_ratio),
             "rotation_degrees": video.rotation_degrees,
+            "is_mirrored": video.is_mirrored,
             "field_order": video.field_order,
             "time_base": str(video.time_base),
             "average_rate": None if rate is None else str(rate),

@@ -38,7 +38,7 @@ LEVEL_TOLERANCE_CD_M2 = 2.0
 PROMISE = "what this program promised before it wrote"
 CODECS_THAT_SPEAK = ("hevc", "av1")
 KINDS_WITHOUT_COUNT = ("attachment",)
-COPIED_ACTIONS = ("copy", "convert-subtitle", "attach")
+COPIED_ACTIONS = ("copy", "convert-audio", "convert-subtitle", "attach")
 FIRST_TIMES = 3
 
 

@@ -1,11 +1,11 @@
-"""Open a media file, with libavformat's errors in plain words."""
+"""Open a media file, with libavformat's errors in plain words, and read its packets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
@@ -16,25 +16,31 @@ from sdr2hdr.media.targets import names_sequence
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
 
-__all__ = ["open_input"]
+__all__ = ["demuxed", "open_input"]
 
 TEXT_DEMUXERS = frozenset({"tty", "lrc", "srt", "ass", "webvtt", "ffmetadata", "concat", "hls"})
 """Demuxers that take plain text for media, or text that names other files."""
 
 
 @contextmanager
-def open_input(path: Path) -> Iterator[InputContainer]:
+def open_input(path: Path, from_byte: int = 0) -> Iterator[InputContainer]:
     """Open a local file for demuxing, and close it afterwards.
 
     Metadata that is not UTF-8 is shown with replacement characters. Frames are cropped to the pixel
     as their stream says (Rec. ITU-T H.264, 7.4.2.1.1); libavcodec alone would leave as many columns
     at the left as the processor's alignment asks for, other ones on another processor.
 
+    Args:
+        path: The file.
+        from_byte: Where to begin, for formats without a header.
+
     Raises:
         InputError: No such file, not a regular readable file, empty, or not a media file.
     """
-    container = _opened(path)
+    container = _opened(path, from_byte)
     try:
         for stream in container.streams.video:
             if stream.codec_context is not None:
@@ -44,12 +50,24 @@ def open_input(path: Path) -> Iterator[InputContainer]:
         container.close()
 
 
-def _opened(path: Path) -> InputContainer:
+def demuxed(container: InputContainer, streams: Iterable[Stream]) -> Iterator[Packet[Any]]:
+    """The packets of some streams in the file's order, then those that flush their decoders.
+
+    Transport and program streams may take up further streams on the way. They are not among
+    `container.streams`, and not read; `later_streams` looks for them.
+    """
+    # PyAV 18 counts them when it flushes, behind all that are known, and has no object for them.
+    with suppress(IndexError):
+        yield from container.demux(list(streams))
+
+
+def _opened(path: Path, from_byte: int) -> InputContainer:
     _check_file(path)
+    skipped = {"skip_initial_bytes": str(from_byte)} if from_byte else {}
     try:
         # The scheme keeps a name such as "a:b.mp4" or "%03d.png" from being anything but a file.
         container = av.open(
-            f"file:{path}", mode="r", metadata_errors="replace", container_options={}
+            f"file:{path}", mode="r", metadata_errors="replace", container_options=skipped
         )
     except av.error.FFmpegError as error:
         raise InputError(_reason(path, error)) from error

@@ -74,6 +74,7 @@ class VideoInfo:
         pixel_format: The decoder's name for it.
         sample_aspect_ratio: Width to height of a pixel; 1 where the file does not say.
         rotation_degrees: Counter-clockwise turn a player applies: 0, 90, 180 or 270.
+        is_mirrored: Whether a player swaps left and right behind that.
         field_order: "progressive", "top", "bottom" or "unknown".
         average_rate: Frames a second on average, None if the file does not say.
         variable_rate: Whether frame durations differ; None if it cannot be told cheaply.
@@ -90,6 +91,7 @@ class VideoInfo:
     pixel_format: str
     sample_aspect_ratio: Fraction
     rotation_degrees: int
+    is_mirrored: bool
     field_order: Literal["progressive", "top", "bottom", "unknown"]
     time_base: Fraction
     average_rate: Fraction | None

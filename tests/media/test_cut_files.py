@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from source_clips import Clip, write_clip
 
 from sdr2hdr.errors import InputError
+from sdr2hdr.media.containers.cut_short import cut_short
 from sdr2hdr.media.containers.ebml import elements_in
 from sdr2hdr.media.containers.matroska_elements import CLUSTER, SEGMENT
 from sdr2hdr.media.reading.damage import Damage
@@ -63,6 +66,58 @@ def test_mp4_counts_what_is_missing(tmp_path: Path):
     count, damage = count_frames(path)
     assert 5 < count < FRAMES
     assert damage.frames_lost == FRAMES - count
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pixel_format"),
+    [("avi", "mjpeg", "yuvj420p"), ("mxf", "mpeg2video", "yuv420p")],
+)
+def test_avi_and_mxf_say_what_is_missing(
+    tmp_path: Path, suffix: str, codec: str, pixel_format: str
+):
+    clip = Clip(codec=codec, pixel_format=pixel_format, pts=tuple(range(FRAMES)))
+    data = write_clip(tmp_path / f"whole.{suffix}", clip).read_bytes()
+    assert cut_short(tmp_path / f"whole.{suffix}") == ""
+    path = tmp_path / f"cut.{suffix}"
+    path.write_bytes(data[: len(data) // 2])
+    said = re.search(r"its last (\d+) bytes are missing", cut_short(path))
+    assert said is not None
+    # The footer of an MXF is not counted, nor the index in it.
+    assert int(said[1]) == pytest.approx(len(data) - len(data) // 2, abs=5000)
+    _, damage = count_frames(path)
+    assert damage
+    with pytest.raises(InputError, match="damaged"):
+        count_frames(path, strict=True)
+
+
+def test_an_avi_whose_writer_never_came_back_says_nothing(tmp_path: Path):
+    clip = Clip(codec="mjpeg", pixel_format="yuvj420p", pts=tuple(range(FRAMES)))
+    data = bytearray(write_clip(tmp_path / "whole.avi", clip).read_bytes())
+    path = tmp_path / "cut.avi"
+    for size in (0, 0xFFFFFFFF, len(data)):
+        data[4:8] = struct.pack("<I", size)
+        path.write_bytes(data)
+        assert cut_short(path) == ""
+
+
+def test_a_frame_of_dv_that_is_cut_short_is_one_lost(tmp_path: Path):
+    """Its decoder does not call that invalid data."""
+    dv = Clip(
+        codec="dvvideo",
+        pixel_format="yuv411p",
+        width_px=720,
+        height_px=480,
+        pts=range(3),
+        time_base=Fraction(1001, 30_000),
+        rate=Fraction(30_000, 1001),
+    )
+    data = write_clip(tmp_path / "whole.avi", dv).read_bytes()
+    path = tmp_path / "cut.avi"
+    path.write_bytes(data[: len(data) - 60_000])
+    count, damage = count_frames(path)
+    assert (count, damage.packets_failed) == (2, 1)
+    with pytest.raises(InputError, match="a packet cannot be decoded"):
+        count_frames(path, strict=True)
 
 
 def test_matroska_is_told_and_refused_under_strict(tmp_path: Path):

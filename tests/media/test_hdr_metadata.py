@@ -14,6 +14,7 @@ from rich_sources import FAST, Source, convert_grey, find_box, make_source
 
 from sdr2hdr.delivery.retag import retag
 from sdr2hdr.media.mastering import BT2020_1000, MASTERING_DISPLAYS, P3_D65_1000, MasteringDisplay
+from sdr2hdr.media.reading.first_frames import display_turn
 
 SAMPLE_ENTRY = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hvc1")
 VIDEO = (0x18538067, 0x1654AE6B, 0xAE, 0xE0)
@@ -111,13 +112,15 @@ def test_each_key_frame_carries_the_mastering_display(tmp_path: Path, source: Pa
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
-@pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_rotation(tmp_path: Path, source: Path, suffix: str, rotation: int):
+@pytest.mark.parametrize(
+    ("rotation", "is_mirrored"),
+    [(90, False), (180, False), (270, False), (0, True), (90, True), (180, True), (270, True)],
+)
+def test_rotation(tmp_path: Path, source: Path, suffix: str, rotation: int, is_mirrored: bool):
     target = tmp_path / f"out{suffix}"
-    convert_grey(source, target, rotation_degrees=rotation)
+    convert_grey(source, target, rotation_degrees=rotation, is_mirrored=is_mirrored)
     with av.open(str(target)) as container:
-        frame = next(container.decode(video=0))
-        assert frame.rotation % 360 == rotation
+        assert display_turn(next(container.decode(video=0))) == (rotation, is_mirrored)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])

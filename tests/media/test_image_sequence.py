@@ -110,11 +110,16 @@ def test_exr_holds_light_in_cd_m2(tmp_path: Path):
     assert exr_white_cd_m2(path) == 1.0
 
 
+@pytest.mark.parametrize("is_mirrored", [False, True])
 @pytest.mark.parametrize("suffix", [".png", ".exr"])
-def test_padding_is_cut_off_and_turned_pictures_stand_upright(tmp_path: Path, suffix: str):
-    video = replace(VIDEO, crop_right_px=1, crop_bottom_px=2, rotation_degrees=90)
+def test_padding_is_cut_off_and_turned_pictures_stand_upright(
+    tmp_path: Path, suffix: str, is_mirrored: bool
+):
+    turn = {"rotation_degrees": 90, "is_mirrored": is_mirrored}
+    video = replace(VIDEO, crop_right_px=1, crop_bottom_px=2, **turn)
     made = write(tmp_path / f"shot_%d{suffix}", video)
     upright = torch.rot90(made.pixels[0, :, : HEIGHT - 2, : WIDTH - 1], 1, dims=(1, 2))
+    upright = upright.flip(2) if is_mirrored else upright
     path = tmp_path / f"shot_1{suffix}"
     if suffix == ".png":
         assert np.array_equal(packed(path, "rgb48be", ">u2").astype(int), codes(upright))

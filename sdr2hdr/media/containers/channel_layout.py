@@ -9,7 +9,7 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.stream import Stream
 
-__all__ = ["layout_name", "order_left_unsaid"]
+__all__ = ["has_usual_order", "layout_name", "order_left_unsaid"]
 
 _OWN_ORDER = re.compile(r"\d+ channels \((.+)\)")
 """What libav calls a layout whose channels do not come in the order of their WAVE mask."""
@@ -26,6 +26,13 @@ def layout_name(context: AudioCodecContext) -> str:
     layout = context.layout
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
     return layout.name
+
+
+def has_usual_order(context: AudioCodecContext) -> bool:
+    """Whether it is known which channel is which, and they come in the order of their WAVE mask."""
+    name = layout_name(context)
+    # libav says so of channels that it only counts, and of those in an order of their own.
+    return " channels" not in name or name in ("1 channels", "2 channels")
 
 
 def order_left_unsaid(stream: Stream, container_format: str) -> str:

@@ -19,6 +19,7 @@ from av.stream import Stream
 
 from sdr2hdr.media.av_log import captured_av_log
 from sdr2hdr.media.containers.channel_layout import layout_name
+from sdr2hdr.media.opening import demuxed
 
 __all__ = [
     "add_copied_stream",
@@ -90,7 +91,7 @@ def sample_packets(source: InputContainer, streams: Sequence[Stream]) -> Mapping
         return samples
     read_bytes = 0
     try:
-        for packet in source.demux(list(streams)):
+        for packet in demuxed(source, streams):
             if packet.size:
                 read_bytes += packet.size
                 if len(samples[packet.stream.index]) < _SAMPLES_PER_STREAM:

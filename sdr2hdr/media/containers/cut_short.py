@@ -6,12 +6,14 @@ from pathlib import Path
 
 from sdr2hdr.media.containers.ebml import ebml_body
 from sdr2hdr.media.containers.isobmff import missing_box_bytes
+from sdr2hdr.media.containers.mxf import missing_mxf_bytes
+from sdr2hdr.media.containers.riff import missing_riff_bytes
 
 __all__ = ["cut_short"]
 
 
 def cut_short(path: Path) -> str:
-    """What the end of a Matroska, MP4 or MOV file lacks, in words.
+    """What the end of a Matroska, MP4, MOV, AVI or MXF file lacks, in words.
 
     Demuxers end without a word where such a file does.
 
@@ -22,5 +24,10 @@ def cut_short(path: Path) -> str:
     body = ebml_body(path)
     if body is not None and body.is_unfinished:
         return "its writer never finished it"
-    missing = missing_box_bytes(path) if body is None else body.missing
+    if body is not None:
+        missing = body.missing
+    else:
+        missing = missing_box_bytes(path) or missing_riff_bytes(path)
+        if not missing and (least := missing_mxf_bytes(path)):
+            return f"at least its last {least} bytes are missing"
     return f"its last {missing} bytes are missing" if missing else ""

@@ -21,11 +21,13 @@ from av.stream import Discard, Disposition, Stream
 from sdr2hdr.media.containers.codec_delay import delayed_stream
 from sdr2hdr.media.containers.container_trial import add_copied_stream, codec_name, is_cover_art
 from sdr2hdr.media.containers.matroska_languages import full_languages, language_with_room
+from sdr2hdr.media.copying.linear_pcm import add_plain_pcm, plain_samples
 from sdr2hdr.media.copying.metadata import stream_tags
 from sdr2hdr.media.copying.shown_before import ShownBefore
 from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan, converted_cue
 from sdr2hdr.media.copying.subtitles import MOV_TEXT_HEADER, mov_text_is_empty
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
+from sdr2hdr.media.reading.later_streams import stream_under_way
 from sdr2hdr.media.reading.spliced_clock import SplicedClock, streams_with
 
 __all__ = ["StreamCopier"]
@@ -54,6 +56,7 @@ class StreamCopier:
         counts: Packets written, by stream index of the source.
         repaired: Packets whose decoding time had to be moved, because it did not increase, by more
             than a millisecond.
+        undecodable: Packets of sound that could not be made plain and are left out.
         damage: What ended reading early, None if nothing did.
 
     Raises:
@@ -68,11 +71,13 @@ class StreamCopier:
         self._full_languages = full_languages(path, self._source)
         self._targets: dict[int, tuple[OutputContainer, Stream]] = {}
         self._converting: set[int] = set()
+        self._unwrapping: dict[int, int] = {}
         self._last_dts: dict[int, int] = {}
         self._packets: Generator[Packet] | None = None
         self._pending: Packet | None = None
         self.counts: Counter[int] = Counter()
         self.repaired = 0
+        self.undecodable = 0
         self.damage: str | None = None
 
     def __enter__(self) -> Self:
@@ -134,7 +139,7 @@ class StreamCopier:
 
     def add_stream(self, planned: PlannedStream, output: OutputContainer) -> None:
         """Add a stream to the output if the plan keeps it as one."""
-        if planned.action not in ("copy", "attach", "convert-subtitle"):
+        if planned.action not in ("copy", "attach", "convert-audio", "convert-subtitle"):
             return
         stream = self._source.streams[planned.source.index]
         if planned.action == "attach":
@@ -142,6 +147,9 @@ class StreamCopier:
             return
         if planned.action == "copy":
             target = add_copied_stream(output, self._template(planned, stream))
+        elif planned.action == "convert-audio":
+            target, channels = add_plain_pcm(output, planned.codec, stream)
+            self._unwrapping[stream.index] = channels
         elif planned.codec == "mov_text":
             target = output.add_stream("mov_text")
             target.codec_context.subtitle_header = MOV_TEXT_HEADER
@@ -223,6 +231,7 @@ class StreamCopier:
 
     def _template(self, planned: PlannedStream, stream: Stream) -> Stream:
         """What the output's stream is modelled on."""
+        stream = self._resources.enter_context(stream_under_way(self._path, stream))
         if (
             not isinstance(stream, AudioStream)
             or planned.priming_seconds <= 0
@@ -239,7 +248,7 @@ class StreamCopier:
         codec = codec_name(stream)
         name, mimetype = _COVERS.get(codec, (f"cover.{codec}", f"image/{codec}"))
         with open_input(self._path) as source:
-            packets = source.demux(source.streams[stream.index])
+            packets = demuxed(source, [source.streams[stream.index]])
             picture = next((bytes(packet) for packet in packets if packet.size), b"")
         tags = stream.metadata
         attachment = output.add_attachment(
@@ -281,7 +290,7 @@ class StreamCopier:
                         yield from shown.released()
                 yield packet
         except (av.error.FFmpegError, OSError) as error:
-            self.damage = f"{self._path.name} cannot be read to its end: {error}"
+            self.damage = f"{self._path.name} cannot be read to its end: {error.strerror}"
         if shown is not None:
             yield from shown.released()
 
@@ -305,6 +314,12 @@ class StreamCopier:
             if cue is None:
                 return
             packet = _with_bytes(packet, cue.data)
+        elif index in self._unwrapping:
+            samples = plain_samples(packet, self._unwrapping[index])
+            if not samples:
+                self.undecodable += 1
+                return
+            packet = _with_bytes(packet, samples)
         elif codec_name(packet.stream) == "mov_text" and mov_text_is_empty(bytes(packet)):
             return  # The muxer writes its own gaps between texts.
         packet.stream = target

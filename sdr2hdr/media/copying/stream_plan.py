@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,9 @@ from sdr2hdr.media.containers.container_trial import (
     refusal,
     sample_packets,
 )
+from sdr2hdr.media.copying.linear_pcm import plain_pcm
 from sdr2hdr.media.copying.metadata import tags_without_a_place
+from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, refusal_text, way_out
 from sdr2hdr.media.copying.subtitles import (
     ConvertedCue,
     mov_text_is_empty,
@@ -31,7 +34,8 @@ from sdr2hdr.media.copying.subtitles import (
 from sdr2hdr.media.copying.timecode import advance_timecode
 from sdr2hdr.media.encoding.encoder_opening import require_encoder
 from sdr2hdr.media.encoding.encoders import choose_encoder
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
+from sdr2hdr.media.reading.later_streams import stream_under_way
 from sdr2hdr.media.source import SourceInfo, StreamInfo
 from sdr2hdr.options import EncodeOptions, TimeRange
 
@@ -45,10 +49,15 @@ CONTAINERS: Mapping[str, str] = {
 }
 """libavformat's muxer by the extension of the target."""
 
-_NAMES: Mapping[str, str] = {"matroska": "Matroska", "mp4": "MP4", "mov": "MOV"}
-
 StreamAction = Literal[
-    "convert", "copy", "convert-subtitle", "attach", "timecode-to-tag", "chapters", "drop"
+    "convert",
+    "copy",
+    "convert-subtitle",
+    "convert-audio",
+    "attach",
+    "timecode-to-tag",
+    "chapters",
+    "drop",
 ]
 """What becomes of a stream: "attach" makes cover art an attachment, as Matroska wants it."""
 
@@ -85,6 +94,7 @@ class PlannedStream:
             "convert": "converted to HDR10",
             "copy": "copied",
             "convert-subtitle": f"converted to {self.codec}",
+            "convert-audio": f"converted to {self.codec}",
             "attach": "copied as an attachment",
             "timecode-to-tag": "kept as a timecode tag",
             "chapters": "kept as chapters",
@@ -172,17 +182,12 @@ def plan_streams(
         samples = sample_packets(source, candidates)
         has_chapters = bool(source.chapters())
         timecode = _timecode(source)
+        decide = partial(_decide, info.path, samples, has_chapters, timecode)
         for entry in info.streams:
             if entry.index == info.video.index:
                 planned.append(PlannedStream(entry, "convert", encoder.codec, ""))
                 continue
-            stream = streams.get(entry.index)
-            if stream is None:
-                decision = _Decision("drop", reason="the stream appears only later in the file")
-            else:
-                decision = _decide(
-                    stream, samples[entry.index], container_format, has_chapters, timecode
-                )
+            decision = decide(streams.get(entry.index), container_format)
             priming = Fraction(0)
             if decision.action == "copy" and time_range.start_seconds is None:
                 priming = _priming(samples[entry.index], info.start_seconds)
@@ -198,10 +203,7 @@ def plan_streams(
             for suffix, other in CONTAINERS.items()
             if problems
             and other != container_format
-            and not any(
-                _decide(stream, samples[stream.index], other, has_chapters, timecode).problem
-                for stream in candidates
-            )
+            and not any(decide(stream, other).problem for stream in candidates)
         ]
     planned, lossy = _without_lossy_subtitles(info, planned, container_format)
     if lossy and not problems:
@@ -211,7 +213,7 @@ def plan_streams(
         raise OutputError(
             f"{target.suffix} cannot hold everything in {info.path.name}: "
             + "; ".join(problems)
-            + f". {_way_out(others)}, or pass --drop-unsupported."
+            + f". {way_out(others)}, or pass --drop-unsupported."
         )
     unplaced = () if container_format == "matroska" else tags_without_a_place(info.metadata)
     keeps_cover = any(item.action == "copy" and item.source.is_cover_art for item in planned)
@@ -220,7 +222,7 @@ def plan_streams(
         notices.append(
             Notice(
                 "warning",
-                f"{_NAMES[container_format]} holds either cover art or the tags "
+                f"{CONTAINER_NAMES[container_format]} holds either cover art or the tags "
                 f"{', '.join(unplaced)}: the tags are dropped.",
             )
         )
@@ -241,12 +243,6 @@ def plan_streams(
     )
 
 
-def _way_out(others: list[str]) -> str:
-    if others:
-        return f"Choose another container, such as {others[0]}"
-    return "No container here does; give these streams another codec first (sound: FLAC)"
-
-
 def _container_format(target: Path) -> str:
     suffix = target.suffix.lower()
     if suffix == ".webm":
@@ -263,13 +259,16 @@ def _container_format(target: Path) -> str:
 
 
 def _decide(
-    stream: Stream,
-    packets: list[Packet],
-    container_format: str,
+    path: Path,
+    samples: Mapping[int, list[Packet]],
     has_chapters: bool,
     timecode: str | None,
+    stream: Stream | None,
+    container_format: str,
 ) -> _Decision:
-    codec = codec_name(stream)
+    if stream is None:
+        return _Decision("drop", reason="the stream appears only later in the file")
+    codec, packets = codec_name(stream), samples[stream.index]
     if is_cover_art(stream):
         return _decide_cover_art(stream, packets, container_format)
     if stream.type == "video":
@@ -282,26 +281,18 @@ def _decide(
     conversion = _SUBTITLE_CONVERSIONS.get((codec, container_format))
     if stream.type == "subtitle" and conversion is not None:
         return _Decision("convert-subtitle", conversion)
-    reason = refusal(stream, packets, container_format)
+    with stream_under_way(path, stream) as known:
+        reason = refusal(known, packets, container_format)
+        unsaid = order_left_unsaid(known, container_format)
     if reason is None:
-        return _Decision("copy", codec, order_left_unsaid(stream, container_format))
-    reason = _refusal_text(_NAMES[container_format], codec, stream.type, reason)
+        return _Decision("copy", codec, unsaid)
+    plain = plain_pcm(stream)
+    if plain is not None:
+        return _Decision("convert-audio", plain, unsaid)
+    reason = refusal_text(CONTAINER_NAMES[container_format], codec, stream.type, reason)
     if stream.type in ("audio", "subtitle", "attachment"):
         return _Decision("drop", reason=reason, problem=reason)
     return _Decision("drop", reason=reason)
-
-
-def _refusal_text(container: str, codec: str, kind: str, said: str) -> str:
-    """A muxer's refusal in plain words; what it said only where that tells more."""
-    if kind == "attachment":
-        return f"{container} holds no attachments"
-    if "codec context" in said:
-        return f"the FFmpeg build here cannot copy {kind} of this kind (teletext, for one)"
-    what = f"{kind} of this kind" if codec == "unknown" else f"{codec} {kind}"
-    if "channel layout" in said:
-        return f"{container} must say which channel is which, and this {what} does not ({said})"
-    says_no_more = any(words in said for words in ("find tag", "support", "only", "Only"))
-    return f"{what} is not written into {container}" + ("" if says_no_more else f" ({said})")
 
 
 def _decide_cover_art(stream: Stream, packets: list[Packet], container_format: str) -> _Decision:
@@ -311,7 +302,9 @@ def _decide_cover_art(stream: Stream, packets: list[Packet], container_format: s
     reason = refusal(stream, packets, container_format) if packets else "it holds no picture"
     if reason is None:
         return _Decision("copy", codec)
-    return _Decision("drop", reason=f"{_NAMES[container_format]} holds no cover art ({reason})")
+    return _Decision(
+        "drop", reason=f"{CONTAINER_NAMES[container_format]} holds no cover art ({reason})"
+    )
 
 
 def _without_lossy_subtitles(
@@ -326,7 +319,7 @@ def _without_lossy_subtitles(
         for stream in source.streams:
             if stream.index not in lost:
                 stream.discard = Discard.all
-        for packet in source.demux([source.streams[index] for index in indexes]):
+        for packet in demuxed(source, [source.streams[index] for index in indexes]):
             if packet.size:
                 cue = converted_cue(bytes(packet), container_format)
                 if cue is not None and cue.lost:
@@ -363,7 +356,7 @@ def _notices(planned: list[PlannedStream], lossy: list[str]) -> list[Notice]:
         Notice("warning", f"Stream {item.line}.")
         for item in planned
         if (item.action == "drop" and (item.source.kind != "video" or item.source.is_cover_art))
-        or (item.action == "copy" and item.reason)
+        or (item.action in ("copy", "convert-audio") and item.reason)
     ]
     notices += [Notice("warning", f"Stream {problem}.") for problem in lossy]
     return notices

@@ -25,6 +25,7 @@ class OutputVideo:
         signal: What the codes mean: `encoders.output_signal` of the options and the target.
         sample_aspect_ratio: Width to height of a pixel.
         rotation_degrees: Counter-clockwise turn a player applies: 0, 90, 180 or 270.
+        is_mirrored: Whether a player swaps left and right behind that.
         mastering: The display to name; None takes that of the encoding options.
         crop_right_px: Columns of padding at the right that a player should not show.
         crop_bottom_px: Rows of padding at the bottom that a player should not show.
@@ -42,6 +43,7 @@ class OutputVideo:
     signal: CodedSignal = HDR10_SIGNAL
     sample_aspect_ratio: Fraction = Fraction(1)
     rotation_degrees: int = 0
+    is_mirrored: bool = False
     mastering: MasteringDisplay | None = None
     crop_right_px: int = 0
     crop_bottom_px: int = 0

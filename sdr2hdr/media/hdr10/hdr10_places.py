@@ -25,7 +25,7 @@ from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.containers.ebml import CRC_32, elements_in, elements_named, find_element
 from sdr2hdr.media.containers.isobmff import boxes_of_sample_entry, sample_entries, track_box
 from sdr2hdr.media.containers.matroska_tracks import is_video, track_entries
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.reading.streams import choose_video
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def find_level_places(path: Path) -> LevelPlaces:
             for other in container.streams:
                 if other is not stream:
                     other.discard = Discard.all
-            for packet in container.demux(stream):
+            for packet in demuxed(container, [stream]):
                 if not packet.size:
                     continue
                 found = _frame_places(data, packet, codec, extradata)

@@ -17,7 +17,7 @@ from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
 from sdr2hdr.media.bitstreams.bitstream import header_colour
 from sdr2hdr.media.containers.exr_header import exr_white_cd_m2
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.pixel_formats import PixelLayout, pixel_layout
 from sdr2hdr.media.planes import frame_planes
 from sdr2hdr.media.reading.still_images import read_linear_picture
@@ -157,7 +157,7 @@ class _Decoder:
 
     def _decoded(self) -> Iterator[VideoFrame]:
         is_first = True
-        for packet in self._container.demux(self._stream):
+        for packet in demuxed(self._container, [self._stream]):
             if is_first and packet.size:
                 context = self._stream.codec_context
                 header = header_colour(self._codec, context.extradata, bytes(packet))

@@ -15,7 +15,7 @@ import torch
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
 from sdr2hdr.media.hdr10.hdr_frames import open_hdr
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import frame_planes
 from sdr2hdr.media.reading.streams import choose_video
@@ -82,7 +82,7 @@ def _unseen_frames(
 ) -> Iterator[VideoFrame]:
     """Frames from where the container stands that have not been given yet."""
     try:
-        for packet in islice(container.demux(stream), MOST_PACKETS):
+        for packet in islice(demuxed(container, [stream]), MOST_PACKETS):
             for frame in packet.decode():
                 if frame.pts is None or frame.pts not in seen:
                     seen.add(frame.pts)

@@ -21,7 +21,7 @@ from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.hdr10.container_facts import ContainerFacts, read_container_facts
 from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.hdr10.stream_facts import StreamFacts, read_stream_facts
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.reading.streams import choose_video
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _first_frame(
     first: VideoFrame | None = None
     keys: list[bytes] = []
     try:
-        for number, packet in enumerate(container.demux(stream)):
+        for number, packet in enumerate(demuxed(container, [stream])):
             if packet.size and (packet.is_keyframe or not keys):
                 keys.append(bytes(packet))
             if first is None:

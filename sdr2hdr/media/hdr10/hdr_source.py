@@ -20,7 +20,8 @@ from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.containers.cut_short import cut_short
 from sdr2hdr.media.hdr10.hdr_frames import open_hdr
 from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
+from sdr2hdr.media.reading.first_frames import display_turn
 from sdr2hdr.media.reading.probe import MICROSECONDS, first_start_seconds
 from sdr2hdr.media.reading.streams import choose_video, describe_streams
 from sdr2hdr.media.reading.timing import has_variable_rate
@@ -97,7 +98,7 @@ def _first_frame(
 ) -> tuple[bytes, VideoFrame]:
     first = b""
     try:
-        for number, packet in enumerate(container.demux(stream)):
+        for number, packet in enumerate(demuxed(container, [stream])):
             first = first or bytes(packet)
             for frame in packet.decode():
                 return first, frame
@@ -113,6 +114,7 @@ def _video_info(
 ) -> VideoInfo:
     if stream.time_base is None:
         raise InputError("The video stream has no time base; expected timestamps.")
+    rotation_degrees, is_mirrored = display_turn(frame)
     return VideoInfo(
         index=stream.index,
         ordinal=ordinal,
@@ -122,7 +124,8 @@ def _video_info(
         height_px=frame.height,
         pixel_format=frame.format.name,
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
-        rotation_degrees=round(frame.rotation / 90) * 90 % 360,
+        rotation_degrees=rotation_degrees,
+        is_mirrored=is_mirrored,
         field_order="unknown",
         time_base=stream.time_base,
         average_rate=stream.average_rate or stream.guessed_rate or None,

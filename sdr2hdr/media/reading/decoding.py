@@ -238,14 +238,15 @@ class Decoder:
                 self._expected.add(packet.pts)
             try:
                 frames = packet.decode()
-            except (av.error.InvalidDataError, av.error.PatchWelcomeError):
-                frames = []
-                self._counter.packet_failed(self._seconds(packet.pts))
             except av.error.EOFError:
                 # The decoder has been flushed already.
                 frames = []
-            except av.error.FFmpegError as error:
+            except av.error.MemoryError as error:
                 raise InputError(f"Decoding fails: {error.strerror}.") from error
+            except av.error.FFmpegError:
+                # Each decoder has numbers of its own for damage: DV's says -1, which is EPERM too.
+                frames = []
+                self._counter.packet_failed(self._seconds(packet.pts))
             for frame in frames:
                 if self._is_of_what_follows(frame):
                     return

@@ -15,7 +15,7 @@ import av.error
 
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.ebml import CRC_32, VOID, ebml_body, elements_in
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -94,7 +94,7 @@ def _read_on(container: InputContainer, seconds: float) -> tuple[float, int | No
     end, position = 0.0, None
     with suppress(av.error.FFmpegError, OSError):
         container.seek(round(seconds * _MICROSECONDS), backward=True)
-        for packet in container.demux():
+        for packet in demuxed(container, container.streams):
             if packet.pts is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                 position = packet.pos

@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import atan2, degrees
 from typing import TYPE_CHECKING
 
 import av.error
 from av.sidedata.sidedata import Type
 
+from sdr2hdr.media.opening import demuxed
 from sdr2hdr.media.signalling.colour_facts import ColourTags
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["FirstFrames", "look_at_first_frames"]
+__all__ = ["FirstFrames", "display_turn", "look_at_first_frames"]
 
 FRAMES_LOOKED_AT = 6
 MOST_PACKETS = 1000
@@ -44,7 +46,7 @@ class FirstFrames:
         pixel_format: FFmpeg's name of it.
         pts: Of the first frame, in ticks of the stream's time base.
         rotation_degrees: Counter-clockwise, 0, 90, 180 or 270.
-        is_mirrored: The display matrix mirrors, which no rotation expresses.
+        is_mirrored: The display matrix swaps left and right behind that.
         earlier: Times of packets, in ticks, that come before `pts` and gave neither a frame nor an
             error: they lean on pictures that the file does not have.
         interlaced_count: How many of the frames are flagged as interlaced.
@@ -95,7 +97,7 @@ def look_at_first_frames(
             break
     if first is None:
         return None, header
-    rotation, is_mirrored = _turn(first)
+    rotation, is_mirrored = display_turn(first)
     pts = first.pts if first.pts is not None else first.dts
     findings = FirstFrames(
         count=count,
@@ -120,7 +122,7 @@ def look_at_first_frames(
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
     try:
-        yield from container.demux(stream)
+        yield from demuxed(container, [stream])
     except av.error.FFmpegError:
         return
 
@@ -133,11 +135,20 @@ def _side_data(frame: VideoFrame) -> Iterator:
         return
 
 
-def _turn(frame: VideoFrame) -> tuple[int, bool]:
-    """Rotation to the nearest quarter turn, and whether the display matrix mirrors too."""
-    mirrored = False
+def display_turn(frame: VideoFrame) -> tuple[int, bool]:
+    """What a player does with a picture by its display matrix.
+
+    The matrix: ISO/IEC 14496-12:2022, 8.3.2; of it a and b say where the picture's horizontal axis
+    goes, c and d where its vertical one does.
+
+    Returns:
+        Counter-clockwise degrees, to the nearest quarter turn, and whether left and right are
+        swapped behind it.
+    """
     for data in _side_data(frame):
         if data.type is Type.DISPLAYMATRIX and data.buffer_size >= 36:
             a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
-            mirrored = a * d - b * c < 0
-    return round(frame.rotation / 90) * 90 % 360, mirrored
+            is_mirrored = a * d - b * c < 0
+            turn_degrees = -degrees(atan2(b, -a if is_mirrored else a))
+            return round(turn_degrees / 90) * 90 % 360, is_mirrored
+    return 0, False

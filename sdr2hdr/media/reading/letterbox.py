@@ -10,7 +10,7 @@ import av.error
 import numpy as np
 
 from sdr2hdr.frames import CodedBatch, Rectangle
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import Planes, frame_planes
 from sdr2hdr.media.reading.blackness import RINGING_PX, is_black_outside, is_bright, not_black
@@ -254,7 +254,7 @@ def _frames_from(
     """Frames from the key frame before a time on; what cannot be decoded is passed over."""
     try:
         container.seek(target, stream=stream)
-        for packet in islice(container.demux(stream), MOST_PACKETS_PER_SAMPLE):
+        for packet in islice(demuxed(container, [stream]), MOST_PACKETS_PER_SAMPLE):
             try:
                 yield from packet.decode()
             except (av.error.FFmpegError, ValueError):

@@ -13,7 +13,7 @@ import av.error
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import PresentationTimes
 from sdr2hdr.media.containers.container_trial import codec_name, is_cover_art
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.reading.streams import choose_video
 
 __all__ = ["FileContent", "FoundStream", "scan_packets"]
@@ -66,7 +66,7 @@ def scan_packets(path: Path) -> FileContent:
         tick = stream.time_base or Fraction(1)
         media = [each for each in container.streams if each.type != "attachment"]
         try:
-            for packet in container.demux(media):
+            for packet in demuxed(container, media):
                 if packet.size == 0:
                     continue
                 counts[packet.stream.index] += 1

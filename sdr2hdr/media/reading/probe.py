@@ -14,6 +14,7 @@ from sdr2hdr.media.pixel_formats import PixelLayout, pixel_layout
 from sdr2hdr.media.reading.debanding import deband_notice
 from sdr2hdr.media.reading.deinterlace import deinterlace_notice
 from sdr2hdr.media.reading.first_frames import FirstFrames, look_at_first_frames
+from sdr2hdr.media.reading.later_streams import later_streams_notices
 from sdr2hdr.media.reading.spliced_clock import starts_anywhere
 from sdr2hdr.media.reading.streams import choose_video, describe_streams, is_cover_art
 from sdr2hdr.media.reading.timing import has_variable_rate
@@ -62,6 +63,7 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
         if container.duration is not None:
             duration = container.duration / MICROSECONDS
         cut = cut_short(path)
+        later = later_streams_notices(path, container)
         return SourceInfo(
             path=path,
             container=container.format.name,
@@ -73,7 +75,7 @@ def probe(path: Path, options: ReadOptions) -> SourceInfo:
             chapters=_chapters(container),
             video=video,
             cut_short=cut,
-            notices=(*dropped, *_cut_notices(cut), *notices, *video.colour.notices),
+            notices=(*dropped, *later, *_cut_notices(cut), *notices, *video.colour.notices),
         )
 
 
@@ -91,7 +93,8 @@ def _video_info(
             pixel_layout(context.pix_fmt)
         raise InputError(
             f"No frame of {name.lower()} ({codec}) can be decoded: the file is cut short, "
-            "damaged or encrypted; expected at least one frame."
+            "damaged, encrypted, or of a kind that the FFmpeg build here cannot decode (animated "
+            "WebP, for one); expected at least one frame."
         )
     layout = pixel_layout(first.pixel_format)
     rate = _rate(container, stream)
@@ -125,6 +128,7 @@ def _video_info(
         pixel_format=first.pixel_format,
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         rotation_degrees=first.rotation_degrees,
+        is_mirrored=first.is_mirrored,
         field_order=_field_order(codec, context.field_order, first),
         time_base=stream.time_base,
         average_rate=rate,
@@ -248,10 +252,6 @@ def _picture_notices(first: FirstFrames, layout: PixelLayout) -> list[Notice]:
     notices = []
     if layout.has_alpha:
         notices.append(Notice("warning", f"The alpha channel of {first.pixel_format} is dropped."))
-    if first.is_mirrored:
-        notices.append(
-            Notice("warning", "The display matrix mirrors the picture; only its turn is kept.")
-        )
     return notices
 
 

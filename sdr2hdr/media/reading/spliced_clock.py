@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from av.packet import Packet
 
 from sdr2hdr.errors import Notice
+from sdr2hdr.media.opening import demuxed
 from sdr2hdr.media.reading.streams import is_cover_art
 from sdr2hdr.media.reading.timestamps import LARGEST_STEP_BACK_SECONDS
 
@@ -86,7 +87,7 @@ class SplicedClock:
     def demuxed(self, wanted: Iterable[Stream]) -> Iterator[Packet[Any]]:
         """Read on, and give the packets of some streams, moved; also those that flush decoders."""
         indices = {stream.index for stream in wanted}
-        for packet in self._container.demux(streams_with(self._container, wanted)):
+        for packet in demuxed(self._container, streams_with(self._container, wanted)):
             yield from (each for each in self.placed(packet) if each.stream.index in indices)
 
     def placed(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:

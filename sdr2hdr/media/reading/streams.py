@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-__all__ = ["choose_video", "describe_streams", "real_videos"]
+__all__ = ["choose_video", "describe_streams", "has_form", "real_videos", "stream_summary"]
 
 
 def describe_streams(container: InputContainer) -> tuple[StreamInfo, ...]:
@@ -38,7 +38,7 @@ def _described(stream: Stream) -> StreamInfo:
         title=stream.metadata.get("title"),
         dispositions=tuple(name for name in dispositions if name),
         is_cover_art=is_cover_art(stream),
-        summary=_summary(stream, kind, codec),
+        summary=stream_summary(stream),
     )
 
 
@@ -56,7 +56,21 @@ def _codec_name(stream: Stream) -> str:
     return str(name) if name else "unknown"
 
 
-def _summary(stream: Stream, kind: StreamKind, codec: str) -> str:
+def has_form(stream: Stream) -> bool:
+    """Whether a stream is picture, sound or subtitle of which more than its codec is known.
+
+    It is not of one that begins behind what libavformat looks at when it opens a file.
+    """
+    if stream.type == "video":
+        return bool(stream.codec_context and cast("VideoStream", stream).width)
+    if stream.type == "audio":
+        return bool(stream.codec_context and cast("AudioStream", stream).sample_rate)
+    return stream.type == "subtitle"
+
+
+def stream_summary(stream: Stream) -> str:
+    """What a stream holds, in a few words: codec, and size and rate or sampling."""
+    kind, codec = stream.type, _codec_name(stream)
     if stream.codec_context is None:
         return f"{kind}, {codec}" if kind != "attachment" else f"attachment, {codec}"
     if kind == "video":
@@ -68,7 +82,7 @@ def _summary(stream: Stream, kind: StreamKind, codec: str) -> str:
         if rate:
             words.append(f"{float(rate):.6g} fps")
         return ", ".join(words)
-    if kind == "audio":
+    if kind == "audio" and has_form(stream):
         audio = cast("AudioStream", stream)
         return f"{codec}, {audio.sample_rate} Hz, {layout_name(audio.codec_context)}"
     return codec
@@ -128,10 +142,7 @@ def _area(video: VideoStream) -> int:
 def _drop_notice(videos: Sequence[VideoStream], dropped: list[int], taken: int) -> list[Notice]:
     if not dropped:
         return []
-    named = "; ".join(
-        f"{index} ({_summary(videos[index], 'video', _codec_name(videos[index]))})"
-        for index in dropped
-    )
+    named = "; ".join(f"{index} ({stream_summary(videos[index])})" for index in dropped)
     word = "stream" if len(dropped) == 1 else "streams"
     return [
         Notice(

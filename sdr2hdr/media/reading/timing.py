@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import av.error
 
 from sdr2hdr.errors import InputError
-from sdr2hdr.media.opening import open_input
+from sdr2hdr.media.opening import demuxed, open_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +72,7 @@ def _first_times(path: Path, index: int) -> tuple[list[int], bool]:
     seen_all = False
     try:
         with open_input(path) as container:
-            for packet in islice(container.demux(container.streams[index]), PACKETS_LOOKED_AT):
+            for packet in islice(demuxed(container, [container.streams[index]]), PACKETS_LOOKED_AT):
                 if packet.pts is not None:
                     times.append(packet.pts)
                 # The packet that flushes the decoder ends the stream.

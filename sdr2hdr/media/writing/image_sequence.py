@@ -113,6 +113,7 @@ class ImageSequenceWriter(Writer):
             )
         shown = batch.pixels[:, :, : height - video.crop_bottom_px, : width - video.crop_right_px]
         shown = torch.rot90(shown, video.rotation_degrees // 90, dims=(2, 3))
+        shown = shown.flip(3) if video.is_mirrored else shown
         for pixels in shown:
             number = FIRST_FRAME_NUMBER + self._frames
             data = self._picture(pixels)

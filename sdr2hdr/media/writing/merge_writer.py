@@ -150,6 +150,11 @@ class MergeWriter(Writer):
         notices: list[Notice] = []
         if self._copier.damage is not None:
             notices.append(Notice("warning", f"{self._copier.damage}."))
+        if self._copier.undecodable:
+            text = (
+                f"{self._copier.undecodable} packets of sound cannot be decoded and are left out."
+            )
+            notices.append(Notice("warning", text))
         if self._copier.repaired:
             notices.append(
                 Notice(
@@ -266,8 +271,8 @@ class MergeWriter(Writer):
         else:
             context.framerate = Fraction(0, 1)
         stream.time_base = self._clock.time_base
-        if self._video.rotation_degrees:
-            stream.set_display_rotation(self._video.rotation_degrees)
+        if self._video.rotation_degrees or self._video.is_mirrored:
+            stream.set_display_rotation(self._video.rotation_degrees, hflip=self._video.is_mirrored)
         stream.disposition = self._copier.stream_disposition(index)
         tags = stream_tags(self._copier.stream_metadata(index), container_format, is_changed=True)
         stream.metadata.clear()

@@ -1,0 +1,120 @@
+"""PCM that is wrapped for a disc or a line arrives as plain PCM, sample for sample."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from sdr2hdr import ConvertOptions, convert
+from sdr2hdr.media.copying.linear_pcm import plain_samples
+from sdr2hdr.media.copying.stream_plan import plan_streams
+from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
+
+FAST = EncodeOptions(preset="ultrafast")
+RATE = 48_000
+SAMPLES_PER_FRAME = 480
+FRAMES = 10
+"""Of video, and ten times as many of sound: 0.4 s of one, 1 s of the other."""
+
+
+def source(path: Path, codec: str, sample_format: str) -> Path:
+    """Pictures, and noise in all bits that the codec keeps."""
+    random = np.random.default_rng(5)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mpeg2video", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream(codec, rate=RATE, layout="stereo")
+        sound.codec_context.format = sample_format
+        for number in range(FRAMES):
+            picture = av.VideoFrame.from_ndarray(
+                np.full((72, 64), 40 + 10 * number, np.uint8), format="yuv420p"
+            )
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            container.mux(video.encode(picture))
+        container.mux(video.encode())
+        for number in range(10 * FRAMES):
+            shape = (1, 2 * SAMPLES_PER_FRAME)
+            codes = random.integers(-(1 << 31), 1 << 31, shape, dtype=np.int64) >> 8 << 8
+            samples = codes >> 16 if sample_format == "s16" else codes
+            dtype = np.int16 if sample_format == "s16" else np.int32
+            frame = av.AudioFrame.from_ndarray(
+                samples.astype(dtype), format=sample_format, layout="stereo"
+            )
+            frame.sample_rate, frame.pts = RATE, number * SAMPLES_PER_FRAME
+            frame.time_base = Fraction(1, RATE)
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    return path
+
+
+def samples_of(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        found = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    return np.concatenate(found, axis=1)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+@pytest.mark.parametrize(
+    ("container", "codec", "sample_format", "plain"),
+    [
+        ("m2ts", "pcm_bluray", "s16", "pcm_s16le"),
+        ("m2ts", "pcm_bluray", "s32", "pcm_s24le"),
+        ("vob", "pcm_dvd", "s16", "pcm_s16le"),
+    ],
+)
+def test_every_sample_arrives(
+    tmp_path: Path, suffix: str, container: str, codec: str, sample_format: str, plain: str
+):
+    path = source(tmp_path / f"in.{container}", codec, sample_format)
+    out = tmp_path / f"out{suffix}"
+    convert(path, out, ConvertOptions("bt2408", encode=FAST))
+    with av.open(str(out)) as written:
+        assert written.streams.audio[0].codec_context.name == plain
+        assert written.streams.audio[0].layout.nb_channels == 2
+    expected = samples_of(path)
+    assert expected.shape[1] > 40_000
+    assert np.array_equal(samples_of(out), expected)
+
+
+def test_g711_is_made_plain_only_where_it_cannot_stay(tmp_path: Path):
+    path = source(tmp_path / "in.avi", "pcm_mulaw", "s16")
+    info = probe(path, ReadOptions())
+    actions = {
+        suffix: plan_streams(info, tmp_path / f"out{suffix}", FAST, TimeRange()).streams[1]
+        for suffix in (".mkv", ".mov")
+    }
+    assert (actions[".mov"].action, actions[".mov"].codec) == ("copy", "pcm_mulaw")
+    assert actions[".mkv"].line.endswith("converted to pcm_s16le")
+    out = tmp_path / "out.mkv"
+    convert(path, out, ConvertOptions("bt2408", encode=FAST))
+    assert np.array_equal(samples_of(out), samples_of(path))
+
+
+def test_a_part_holds_the_sound_of_the_part(tmp_path: Path):
+    path, out = source(tmp_path / "in.m2ts", "pcm_bluray", "s16"), tmp_path / "out.mkv"
+    read = ReadOptions(time_range=TimeRange(0.2, 0.3))
+    convert(path, out, ConvertOptions("bt2408", encode=FAST, read=read))
+    whole, part = samples_of(path), samples_of(out)
+    # Packets are kept whole; each has 480 samples of two channels.
+    start = next(
+        place
+        for place in range(0, whole.shape[1], 2)
+        if np.array_equal(whole[:, place : place + part.shape[1]], part)
+    )
+    assert start / 2 / RATE == pytest.approx(0.2, abs=0.011)
+    assert part.shape[1] / 2 / RATE == pytest.approx(0.1, abs=0.021)
+
+
+@pytest.mark.parametrize("channels", [1, 6])
+def test_another_number_of_channels_is_not_taken_apart_wrongly(tmp_path: Path, channels: int):
+    path = source(tmp_path / "in.m2ts", "pcm_bluray", "s16")
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        # A header of four bytes comes before the samples.
+        assert len(plain_samples(packets[0], 2)) == packets[0].size - 4
+        assert plain_samples(packets[1], channels) == b""
