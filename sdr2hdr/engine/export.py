@@ -146,7 +146,7 @@ def _card_metadata(card: ModelCard) -> dict[str, str]:
 
 def _check(model: str, graph: bytes, method: nn.Module) -> None:
     """Compare the graph in ONNX Runtime with the module in torch, at sizes not exported with."""
-    import onnxruntime
+    from sdr2hdr.engine.onnx_runtime import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
