@@ -18,7 +18,7 @@ from sdr2hdr.networks.card import Form, ModelCard
 from sdr2hdr.networks.registry import NETWORKS, is_network, resolve_exactly
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.version import __version__
-from sdr2hdr.whole_file import is_taken, write_whole
+from sdr2hdr.whole_file import is_no_file, is_taken, write_whole
 
 __all__ = ["CLOSENESS", "export_onnx"]
 
@@ -53,6 +53,10 @@ def export_onnx(
         WeightsError: Its weights are missing or corrupted.
     """
     try:
+        if is_no_file(target):
+            raise OutputError(
+                f"{target} is a device or a pipe, which no file replaces; name another output."
+            )
         if is_taken(target) and not overwrite:
             raise OutputError(f"{target} exists already; --overwrite replaces it.")
         if not target.parent.is_dir():
