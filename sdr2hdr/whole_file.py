@@ -7,7 +7,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["is_taken", "set_usual_permissions", "write_whole"]
+__all__ = ["is_no_file", "is_taken", "set_usual_permissions", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -31,6 +31,17 @@ def write_whole(path: Path, content: bytes) -> None:
 def is_taken(target: Path) -> bool:
     """Whether something has a name; a link counts, whether or not what it names is there now."""
     return target.exists() or target.is_symlink()
+
+
+def is_no_file(target: Path) -> bool:
+    """Whether a name is that of a device, a pipe or a socket, which no file may replace.
+
+    The whole system has need of `/dev/null`, and whoever may write to its folder could replace it.
+    `/dev/stdout` is a link to what a process has open: it counts even where that is a file.
+    """
+    if target.is_symlink() and Path("/proc") in target.readlink().parents:
+        return True
+    return target.exists() and not target.is_file() and not target.is_dir()
 
 
 def set_usual_permissions(path: Path) -> None:

@@ -220,6 +220,34 @@ def test_outputs_that_are_refused(clip: Path, tmp_path: Path, capfd: pytest.Capt
     assert (code, "name another" in err) == (5, True), err
 
 
+def test_no_file_takes_the_place_of_a_device_or_a_pipe(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """As of `/dev/null`, which whoever is the system's owner, in a container, could replace."""
+    output = tmp_path / "out.mkv"
+    commands = {
+        "pipe.mkv": ("convert", clip, "{}", *QUICK),
+        "pipe.json": ("plan", clip, "-o", "{}"),
+        "pipe.csv": ("convert", clip, output, *QUICK, "--light-log", "{}"),
+        "pipe.mp4": ("retag", clip, "{}"),
+        "pipe.onnx": ("export", "bt2446a", "{}"),
+        "pipe.md": ("exam", "--markdown", "{}"),
+    }
+    for name, command in commands.items():
+        pipe = tmp_path / name
+        os.mkfifo(pipe)
+        filled = [pipe if part == "{}" else part for part in command]
+        code, _, err = call(capfd, *filled, "--overwrite")
+        assert (code, "a device or a pipe" in err) == (5, True), (name, err)
+        assert pipe.is_fifo()
+    assert not output.exists()
+    # Where standard output is a file, its name leads to one.
+    link = tmp_path / "stdout"
+    link.symlink_to(f"/proc/self/fd/{os.open(clip, os.O_RDONLY)}")
+    code, _, err = call(capfd, "plan", clip, "-o", link, "--overwrite")
+    assert (code, link.is_symlink()) == (5, True), err
+
+
 def test_overwrite_replaces_only_with_a_whole_file(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):

@@ -126,6 +126,11 @@ def test_libraries_stay_in_their_homes(library: str):
     assert users <= HOMES[library]
 
 
+def test_onnx_runtime_is_taken_from_where_its_telemetry_is_off():
+    users = [path.name for path in sources() if "onnxruntime" in imported_modules(path)]
+    assert users == ["onnx_runtime.py"]
+
+
 def test_help_imports_nothing_heavy():
     """That of the program and of each command, one after another: `--help` is to feel instant."""
     code = (

@@ -11,6 +11,8 @@ from sdr2hdr.bench.request import MethodRequest
 from sdr2hdr.engine import load_engine
 from sdr2hdr.engine.smaller_tiles import run_with_smaller_tiles
 from sdr2hdr.engine.tile_choice import store_tuned_tile
+from sdr2hdr.engine.user_cache import CACHE_VARIABLE
+from sdr2hdr.errors import OutputError
 from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.signal import BT709_DISPLAY
@@ -66,8 +68,19 @@ class OurFrames:
         self._engine = self._engine.with_tiles(tile_px)
 
     def keep_tile(self, tile_px: int) -> None:
-        """Let the engine take this tile from now on, for this model on this machine."""
-        store_tuned_tile(self._engine.name, self._engine.placement, tile_px)
+        """Let the engine take this tile from now on, for this model on this machine.
+
+        Raises:
+            OutputError: There is no room for it in the user's cache.
+        """
+        try:
+            store_tuned_tile(self._engine.name, self._engine.placement, tile_px)
+        except OSError as error:
+            raise OutputError(
+                f"The tile of {tile_px} px that --tune found cannot be kept in the user's cache: "
+                f"{error.strerror} ({error.filename}); {CACHE_VARIABLE} names another folder, and "
+                f"--tile {tile_px} times it without --tune."
+            ) from error
 
 
 class ReferenceFrames:
@@ -96,6 +109,9 @@ def tune(request: MethodRequest, tiles_px: list[int]) -> dict[int, float]:
 
     Returns:
         Seconds a frame, by tile size.
+
+    Raises:
+        OutputError: The fastest cannot be kept.
     """
     frames = OurFrames(request)
     found = {}

@@ -20,7 +20,7 @@ from sdr2hdr.delivery.target_file import is_same_file, publish, unfinished_file
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.frames import Timeline
 from sdr2hdr.quality.light_levels import FrameLight, LightLevels
-from sdr2hdr.whole_file import is_taken
+from sdr2hdr.whole_file import is_no_file, is_taken
 
 __all__ = ["LightLog", "LightLogRow", "check_log_is_new", "check_log_place"]
 
@@ -127,8 +127,8 @@ def check_log_place(path: Path, kept: Sequence[Path] = ()) -> None:
 
     Raises:
         UsageError: It ends neither in .csv nor in .json.
-        OutputError: It is one of those files, a folder, or in a folder that does not exist or
-            cannot be written to.
+        OutputError: It is one of those files, a folder, a device, or in a folder that does not
+            exist or cannot be written to.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(
@@ -146,6 +146,8 @@ def check_log_place(path: Path, kept: Sequence[Path] = ()) -> None:
             raise _cannot_write(path, f"the folder {path.parent} does not exist")
         if path.is_dir():
             raise _cannot_write(path, "it is a folder")
+        if is_no_file(path):
+            raise _cannot_write(path, "it is a device or a pipe")
     except OSError as error:
         raise _cannot_write(path, str(error.strerror)) from error
     if not os.access(path.parent, os.W_OK):

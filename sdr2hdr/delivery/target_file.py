@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdr2hdr.errors import OutputError
-from sdr2hdr.whole_file import is_taken, set_usual_permissions
+from sdr2hdr.whole_file import is_no_file, is_taken, set_usual_permissions
 
 __all__ = [
     "abandoned_files",
@@ -46,7 +46,7 @@ def check_target(source: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def check_can_be_a_file(target: Path) -> None:
-    """Refuse a name whose folder is missing or not writable, or which is a folder's.
+    """Refuse a name whose folder is missing or not writable, or which is no file's.
 
     Raises:
         OutputError: It is one of these.
@@ -56,6 +56,11 @@ def check_can_be_a_file(target: Path) -> None:
         raise OutputError(f"The folder {folder} does not exist; create it or name another output.")
     if target.is_dir():
         raise OutputError(f"{target} is a folder; expected the name of a file to write.")
+    if is_no_file(target):
+        raise OutputError(
+            f"{target} is a device or a pipe, which no file replaces; expected the name of a file "
+            "to write."
+        )
     if not os.access(folder, os.W_OK):
         raise OutputError(f"The folder {folder} is not writable; name another output.")
 

@@ -20,7 +20,7 @@ from sdr2hdr.networks.card import Form, ModelCard
 from sdr2hdr.networks.registry import NETWORKS, is_network, resolve_exactly
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.version import __version__
-from sdr2hdr.whole_file import is_taken, write_whole
+from sdr2hdr.whole_file import is_no_file, is_taken, write_whole
 
 __all__ = ["CLOSENESS", "export_onnx"]
 
@@ -55,6 +55,10 @@ def export_onnx(
         WeightsError: Its weights are missing or corrupted.
     """
     try:
+        if is_no_file(target):
+            raise OutputError(
+                f"{target} is a device or a pipe, which no file replaces; name another output."
+            )
         if is_taken(target) and not overwrite:
             raise OutputError(f"{target} exists already; --overwrite replaces it.")
         if not target.parent.is_dir():
@@ -150,7 +154,7 @@ def _card_metadata(card: ModelCard) -> dict[str, str]:
 
 def _check(model: str, graph: bytes, method: nn.Module) -> None:
     """Compare the graph in ONNX Runtime with the module in torch, at sizes not exported with."""
-    import onnxruntime
+    from sdr2hdr.engine.onnx_runtime import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

@@ -41,17 +41,26 @@ class GraphCache:
     """A folder of graphs, each after the digest of its bytes, so that damage is found."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Use `folder`, made when first written to; None is the user's."""
-        self.folder = folder or cache_folder()
+        """Use `folder`, made when first written to; None is the user's, if there can be one."""
+        self._folder = folder
+
+    @property
+    def folder(self) -> Path:
+        """Where the graphs lie.
+
+        Raises:
+            OSError: It is the user's, who has none.
+        """
+        return self._folder or cache_folder()
 
     def get(self, key: str, make: Callable[[], bytes]) -> bytes:
         """Give the graph of that key, made and kept if there is none or it is damaged.
 
         A cache that cannot be written costs time, not the conversion.
         """
-        path = self.folder / f"{key}.graph"
+        name = f"{key}.graph"
         try:
-            kept = path.read_bytes()
+            kept = (self.folder / name).read_bytes()
         except OSError:
             kept = b""
         digest, graph = kept[:_DIGEST_BYTES], kept[_DIGEST_BYTES:]
@@ -60,7 +69,7 @@ class GraphCache:
         graph = make()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, hashlib.sha256(graph).digest() + graph)
+            write_whole(self.folder / name, hashlib.sha256(graph).digest() + graph)
         except OSError:
             return graph
         return graph

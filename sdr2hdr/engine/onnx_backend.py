@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import nn
 
 from sdr2hdr.engine.graph_cache import GraphCache, module_key
 from sdr2hdr.engine.onnx_graph import module_to_onnx
+from sdr2hdr.engine.onnx_runtime import onnxruntime
 from sdr2hdr.engine.placement import Placement
 from sdr2hdr.errors import BackendUnavailableError
 from sdr2hdr.networks.stages import INPUT, OUTPUT, FrameStep, Program, Stage
@@ -175,22 +175,24 @@ def _providers(device: torch.device) -> list[str | tuple[str, dict[str, str]]]:
         "CPUExecutionProvider",
     ]
     if _has_tensorrt():
+        tensorrt = ("TensorrtExecutionProvider", {"device_id": index} | _kept_engines())
+        providers.insert(0, tensorrt)
+    return providers
+
+
+def _kept_engines() -> dict[str, str]:
+    """TensorRT's options that keep its engines; none where no folder takes them."""
+    try:
         folder = GraphCache().folder / "tensorrt"
         folder.mkdir(parents=True, exist_ok=True)
-        providers.insert(
-            0,
-            (
-                "TensorrtExecutionProvider",
-                {
-                    "device_id": index,
-                    "trt_engine_cache_enable": "1",
-                    "trt_engine_cache_path": str(folder),
-                    "trt_timing_cache_enable": "1",
-                    "trt_timing_cache_path": str(folder),
-                },
-            ),
-        )
-    return providers
+    except OSError:
+        return {}
+    return {
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(folder),
+    }
 
 
 def _has_tensorrt() -> bool:

@@ -113,6 +113,6 @@ def _device(asked: str, backend: Literal["torch", "onnx"]) -> torch.device:
 
 
 def _onnx_runtime_has_cuda() -> bool:
-    import onnxruntime
+    from sdr2hdr.engine.onnx_runtime import onnxruntime
 
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()

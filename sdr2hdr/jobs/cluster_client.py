@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sdr2hdr.cores import available_cores
@@ -15,12 +16,29 @@ from sdr2hdr.options import JobOptions
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["cluster_client"]
+__all__ = ["check_cluster", "cluster_client"]
 
 CONNECT_SECONDS = 10
 """Long enough for a scheduler in another building, short enough to notice a wrong address."""
 
 WORKER_MODULE = "sdr2hdr.jobs.cluster_worker"
+
+
+def check_cluster(job: JobOptions, stop: StopRequest) -> None:
+    """Refuse a cluster that cannot be reached, before a film is looked through for it.
+
+    Args:
+        job: Which scheduler, if any; processes of this machine are not started.
+        stop: As for `cluster_client`.
+
+    Raises:
+        BackendUnavailableError: As `cluster_client`.
+    """
+    if job.workers is not None:
+        _refuse_without_dask()
+    elif job.cluster is not None:
+        with cluster_client(job, None, stop):
+            pass
 
 
 @contextmanager
@@ -37,13 +55,8 @@ def cluster_client(job: JobOptions, threads: int | None, stop: StopRequest) -> I
             processes do not start.
         StoppedError: The user wants an end, of which local workers that start have died.
     """
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise BackendUnavailableError(
-            "dask.distributed is not installed; expected it for --cluster and --workers. Install "
-            "it with: pip install 'sdr2hdr[cluster]'"
-        ) from error
+    _refuse_without_dask()
+    from distributed import Client, LocalCluster
 
     class ClosingClient(Client):
         """Closes itself when it cannot start, because nobody else gets hold of it then.
@@ -93,6 +106,16 @@ def cluster_client(job: JobOptions, threads: int | None, stop: StopRequest) -> I
         ) from error
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
+
+
+def _refuse_without_dask() -> None:
+    try:
+        import_module("distributed")
+    except ImportError as error:
+        raise BackendUnavailableError(
+            "dask.distributed is not installed; expected it for --cluster and --workers. Install "
+            "it with: pip install 'sdr2hdr[cluster]'"
+        ) from error
 
 
 def _cause(error: BaseException) -> BaseException:

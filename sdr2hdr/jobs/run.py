@@ -16,6 +16,7 @@ from pathlib import Path
 from sdr2hdr.conversion import Conversion, letterbox_correction
 from sdr2hdr.engine.tile_choice import SMALLEST_TILE_PX
 from sdr2hdr.errors import (
+    BackendUnavailableError,
     DiskFullError,
     FrameMemoryError,
     Notice,
@@ -24,6 +25,7 @@ from sdr2hdr.errors import (
     UsageError,
 )
 from sdr2hdr.jobs.cluster import cluster_executor
+from sdr2hdr.jobs.cluster_client import check_cluster
 from sdr2hdr.jobs.disk import full_disk_told
 from sdr2hdr.jobs.ending import close_folder, ended_before, sequence_ended_before
 from sdr2hdr.jobs.job_log import check_job_log, make_way_for_log
@@ -169,6 +171,7 @@ def _own_plan(run: JobRun, job: JobOptions) -> Plan:
             f"({'; '.join(changes)}): starting over."
         )
         run.listener.notice(Notice("warning", text))
+    check_cluster(job, run.stop)
     run.folder.clear()
     run.folder.make()
     _check_encoder(run)
@@ -331,7 +334,8 @@ def _kept_if_useful(folder: WorkFolder) -> Iterator[None]:
     """Remove the work folder after an error if nothing in it spares any work."""
     try:
         yield
-    except DiskFullError:
+    except (DiskFullError, BackendUnavailableError):
+        # Of a film, the plan alone is worth keeping until there is room, or a cluster.
         raise
     except Sdr2HdrError:
         if not folder.count_finished():

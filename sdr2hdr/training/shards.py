@@ -13,9 +13,11 @@ import math
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -215,7 +217,8 @@ class Shards:
                 args=(self._plan, self._folder, self._wanted, self._errors, os.getpid()),
                 daemon=True,
             )
-            self._process.start()
+            with _interrupts_kept_from_new_processes():
+                self._process.start()
         elif not self._process.is_alive():
             if not self._errors.empty():
                 raise self._errors.get()
@@ -223,6 +226,23 @@ class Shards:
                 f"The process that makes training pairs ended with code {self._process.exitcode}; "
                 "its own message is above."
             )
+
+
+@contextmanager
+def _interrupts_kept_from_new_processes() -> Iterator[None]:
+    """Let processes that start here not hear Ctrl-C, which a terminal sends to all of a command.
+
+    This one ends them; by themselves they would end with a traceback. What comes meanwhile is heard
+    afterwards. Windows has no such mask.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _claim(folder: Path) -> None:

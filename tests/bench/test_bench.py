@@ -14,7 +14,7 @@ from sdr2hdr.bench.frame_bench import FrameBench, bench_frames, method_request
 from sdr2hdr.bench.machine import peak_rss_bytes, processor_name
 from sdr2hdr.bench.request import MethodRequest
 from sdr2hdr.bench.tuning import tune_tiles
-from sdr2hdr.errors import ModelError, UsageError, WeightsError
+from sdr2hdr.errors import ModelError, OutputError, UsageError, WeightsError
 from sdr2hdr.networks.registry import resolve_exactly
 
 CLIP = Path(__file__).parents[1] / "data" / "flower_960x540.mp4"
@@ -114,6 +114,16 @@ def test_tuning_keeps_the_fastest_tile_for_the_engine():
     best = min(seconds, key=lambda tile_px: seconds[tile_px])
     bench = bench_frames(method_request(small("irnet1")), 1, reference=False)
     assert bench.how["tile_px"] == best
+
+
+def test_a_tile_that_cannot_be_kept_is_no_fault_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    taken = tmp_path / "file"
+    taken.write_text("not a folder")
+    monkeypatch.setenv("SDR2HDR_CACHE", str(taken / "cache"))
+    with pytest.raises(OutputError, match=r"cannot be kept .*SDR2HDR_CACHE names another"):
+        tune_tiles(method_request(small("irnet1", tile_px=None)), (32,))
 
 
 def run_bench(*arguments: str) -> subprocess.CompletedProcess[str]:

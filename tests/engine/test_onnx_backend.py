@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +16,8 @@ from known_network import MAP_ROUNDING_CODES
 from sdr2hdr.engine import load_engine, onnx_backend
 from sdr2hdr.engine.graph_cache import GraphCache, module_key
 from sdr2hdr.engine.onnx_backend import prepare_for_onnx
-from sdr2hdr.engine.placement import resolve_placement
+from sdr2hdr.engine.placement import Placement, resolve_placement
+from sdr2hdr.engine.tile_choice import tuned_tile
 from sdr2hdr.engine.tile_workers import TileWorkers
 from sdr2hdr.engine.tiling import MapBuffers, run_program
 from sdr2hdr.engine.user_cache import cache_folder
@@ -125,6 +129,29 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     cache = GraphCache(tmp_path / "file" / "cache")
     assert cache.get("key", lambda: b"graph") == b"graph"
+
+
+def test_a_user_without_a_home_does_without_a_cache(monkeypatch: pytest.MonkeyPatch):
+    """As a container or a scheduler runs programs, under a number without an account."""
+    for name in ("SDR2HDR_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "home", homeless)
+        assert GraphCache().get("key", lambda: b"graph") == b"graph"
+        assert tuned_tile("irnet2", Placement("torch", torch.device("cpu"), "fp32", 2)) is None
+
+
+def homeless() -> Path:
+    """As `Path.home` for a user of whom the system knows nothing."""
+    raise RuntimeError("Could not determine home directory.")
+
+
+def test_onnx_runtime_tells_nobody_that_it_runs(tmp_path: Path):
+    code = "from sdr2hdr.engine.onnx_runtime import onnxruntime; print(onnxruntime.__version__)"
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": "", "TMPDIR": str(tmp_path)}
+    environment = {name: value for name, value in os.environ.items() if "TELEMETRY" not in name}
+    subprocess.run([sys.executable, "-c", code], env=environment | home, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_unfinished_is_left_in_the_cache(folder):

@@ -232,6 +232,33 @@ def test_what_cannot_be_reached_is_said(source: Path, tmp_path: Path, monkeypatc
         run.convert(pictures, JobOptions(workers=2))
 
 
+@pytest.mark.parametrize("job", [JobOptions(cluster="nonsense://here"), JobOptions(workers=2)])
+def test_no_film_is_looked_through_for_a_cluster_that_is_not_there(
+    job: JobOptions, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def look_through(*arguments: object) -> None:
+        raise AssertionError("The film is looked through.")
+
+    monkeypatch.setattr(run, "make_plan", look_through)
+    if job.workers is not None:
+        monkeypatch.setitem(sys.modules, "distributed", None)
+    target = tmp_path / "out.mkv"
+    with pytest.raises(BackendUnavailableError):
+        run.convert(prepare(source, target, TWO_THREADS), job)
+    assert not WorkFolder.of(target, None).path.exists()
+
+
+def test_a_plan_outlives_a_cluster_without_fit_workers(
+    source: Path, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+):
+    target = tmp_path / "out.mkv"
+    with monkeypatch.context() as patch:
+        patch.setattr(settings, "_processor", lambda device: "another one")
+        with pytest.raises(BackendUnavailableError):
+            run.convert(prepare(source, target, TWO_THREADS), JobOptions(cluster=scheduler))
+        assert WorkFolder.of(target, None).plan() is not None
+
+
 def test_a_wrong_address_is_said_in_one_line(source: Path, tmp_path: Path):
     command = [sys.executable, "-m", "sdr2hdr", "convert", source, tmp_path / "out.mkv"]
     done = subprocess.run(

@@ -3,6 +3,10 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
+import shutil
+import signal
+import sys
 from pathlib import Path
 
 import av
@@ -39,7 +43,7 @@ from sdr2hdr.training.recipe import (
 )
 from sdr2hdr.training.scenes import Manifest, find_scenes, split_scenes
 from sdr2hdr.training.schedule import Budget, learning_rate
-from sdr2hdr.training.shards import PairPlan, Window, make_shard
+from sdr2hdr.training.shards import PairPlan, Shards, Window, make_shard
 from sdr2hdr.training.synthesis import (
     PairFiles,
     RealPairs,
@@ -352,6 +356,23 @@ def test_shards_depend_on_plan_and_index_alone(data, tmp_path):
     np.testing.assert_array_equal(first, np.load(tmp_path / "b" / "shard_000003" / "hdr.npy"))
     assert (first != np.load(tmp_path / "a" / "shard_000004" / "hdr.npy")).any()
     assert plan.fingerprint() != dataclasses.replace(plan, seed=5).fingerprint()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to no single process")
+def test_the_process_that_makes_pairs_hears_no_ctrl_c(data, tmp_path, capfd):
+    """A terminal sends it to all processes of the command; this one ended with a traceback."""
+    plan = PairPlan(job(data, tmp_path).training, (), SMALL.data, 1, seed=4)
+    with Shards(plan, tmp_path / "shards", batch=2) as shards:
+        shards.batch(0)
+        process = shards._process
+        os.kill(process.pid, signal.SIGINT)
+        for shard in (tmp_path / "shards").glob("*/shard_000000"):
+            shutil.rmtree(shard)
+        shards._maps.clear()
+        shards.batch(0)
+        assert process.is_alive()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert capfd.readouterr().err == ""
 
 
 def test_a_scene_that_cannot_be_read_is_named_by_the_training(tmp_path, capfd):
