@@ -227,8 +227,7 @@ def run_program(
     Returns:
         (N, 3, H x scale, W x scale), dtype of `pixels`, not clipped; `output` if it was given.
     """
-    extended = F.pad(pixels, (margin_px,) * 4, mode="replicate") if margin_px else pixels
-    maps = {INPUT: extended}
+    maps = {INPUT: pixels}
     vectors: dict[str, torch.Tensor] = {}
     _, wanted_px = _reaches_px(program)
     for index, step in enumerate(program):
@@ -282,15 +281,20 @@ def _run_stage(
     """Compute the stage's map and its summary's vector; None for what it does not have."""
     pixels = maps[INPUT]
     frames, _, height_px, width_px = pixels.shape
-    # Results have no margin, maps between stages do.
+    # Maps between stages have the margin; the input and the result do not.
     is_result = stage.output == OUTPUT
-    cut_px = margin.whole_px if is_result else 0
+    kept_px = 0 if is_result else margin.whole_px
     conditions = [vectors[name] for name in stage.vectors]
     allocation = Lock()
 
     def compute(tile: Tile) -> Moments | None:
         nonlocal output
-        cut = [_part(maps[name], tile.source) for name in stage.maps]
+        cut = [
+            _repeated_part(pixels, tile.source, margin.whole_px)
+            if name == INPUT
+            else _part(maps[name], tile.source)
+            for name in stage.maps
+        ]
         cut = [
             part if stage.copies_maps else part.contiguous(memory_format=buffers.memory_format)
             for part in cut
@@ -304,19 +308,18 @@ def _run_stage(
                     shape = (
                         frames,
                         result.shape[1],
-                        (height_px - 2 * cut_px) * stage.scale,
-                        (width_px - 2 * cut_px) * stage.scale,
+                        (height_px + 2 * kept_px) * stage.scale,
+                        (width_px + 2 * kept_px) * stage.scale,
                     )
                     output = (
                         pixels.new_empty(shape) if is_result else buffers.take(shape, like=pixels)
                     )
-            place = tile.core.shifted(-cut_px).scaled(stage.scale)
+            place = tile.core.shifted(kept_px - margin.whole_px).scaled(stage.scale)
             _part(output, place).copy_(result)
         # A map that is kept is measured when it is whole.
         return moments(result) if stage.output is None else None
 
-    around_px = 2 * margin.whole_px
-    cuts = tiles(height_px - around_px, width_px - around_px, tile_px, stage.halo_px, *margin)
+    cuts = tiles(height_px, width_px, tile_px, stage.halo_px, *margin)
     parts = workers.map(compute, cuts)
     if stage.summary is None:
         return output, None
@@ -330,3 +333,23 @@ def _run_stage(
 
 def _part(picture: torch.Tensor, rectangle: Rectangle) -> torch.Tensor:
     return picture[..., rectangle.top : rectangle.bottom, rectangle.left : rectangle.right]
+
+
+def _repeated_part(frame: torch.Tensor, rectangle: Rectangle, margin_px: int) -> torch.Tensor:
+    """A part of a frame with a margin, in which the frame's outermost samples are repeated."""
+    height_px, width_px = frame.shape[2:]
+    wanted = rectangle.shifted(-margin_px)
+    there = Rectangle(
+        max(wanted.top, 0),
+        max(wanted.left, 0),
+        min(wanted.bottom, height_px),
+        min(wanted.right, width_px),
+    )
+    missing_px = (
+        there.left - wanted.left,
+        wanted.right - there.right,
+        there.top - wanted.top,
+        wanted.bottom - there.bottom,
+    )
+    part = _part(frame, there)
+    return F.pad(part, missing_px, mode="replicate") if any(missing_px) else part
