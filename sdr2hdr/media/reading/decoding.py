@@ -32,6 +32,9 @@ __all__ = ["Decoder"]
 FIRST_STEP_BACK_SECONDS = Fraction(1, 4)
 """How far before a wanted time to seek at first: an index by decoding time runs ahead of it."""
 
+DECODED_BY_SLICES = frozenset({"dvvideo"})
+"""Decoders that refuse a broken frame, and by threads of whole frames only while they are flushed:
+PyAV 18 then drops the frames before it."""
 MOST_READ_ERRORS = 50
 """Demuxer errors in a row after which a file is taken as ended."""
 
@@ -145,7 +148,8 @@ class Decoder:
         except InputError:
             self._resources.close()
             raise
-        self._stream.thread_type = "AUTO"
+        codec = self._stream.codec_context.codec.canonical_name
+        self._stream.thread_type = "SLICE" if codec in DECODED_BY_SLICES else "AUTO"
         self._stream.thread_count = self._options.threads or 0
         self._clock = SplicedClock(self._container, self._stream.index)
         self._has_moved = False
