@@ -43,7 +43,6 @@ _WORKING_MAPS = 12
 stages. IRNet-2, IRNet-5 x4 and GPGMNet x4 in bf16 and fp32, on two threads, took at most 105 MB a
 thread in tiles of 128 px, 209 MB in 240 and 296 MB in 320."""
 
-
 MARGIN_PX = 8
 """A network's frame is given a margin as wide as the network reaches, or this if that is less.
 White and grey by GPGMNet x2 and x4 and IRNet-5 x2, which reach 13 to 40 px: the four outermost

@@ -7,8 +7,8 @@ from functools import cache
 import pytest
 import torch
 from torch import nn
-from whole_frame import run_whole
 
+from sdr2hdr.engine.whole_program import WholeProgram
 from sdr2hdr.networks.collapse import collapse
 from sdr2hdr.networks.collapsed_gpgmnet import CollapsedPyramid, FrozenStructure
 from sdr2hdr.networks.convolution_chain import ConvolutionChain
@@ -60,7 +60,7 @@ def program(network: GPGMNet) -> Program:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_collapsed_is_trained(network: GPGMNet, program: Program, size: tuple[int, int]) -> None:
     pixels = torch.rand(2, 3, *size, dtype=torch.float64)
-    assert_same(run_whole(program, pixels), network(pixels))
+    assert_same(WholeProgram(program, 0)(pixels), network(pixels))
 
 
 def test_the_network_is_left_as_it_is(network: GPGMNet) -> None:

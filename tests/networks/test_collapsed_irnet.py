@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from whole_frame import run_whole
 
 from sdr2hdr.engine.placement import Placement
 from sdr2hdr.engine.tile_workers import TileWorkers
 from sdr2hdr.engine.tiling import MapBuffers, run_program
 from sdr2hdr.engine.torch_backend import prepare_for_torch
+from sdr2hdr.engine.whole_program import WholeProgram
 from sdr2hdr.networks.collapse import collapse
 from sdr2hdr.networks.convolution_sum import LinearPair
 from sdr2hdr.networks.irnet import IRNet
@@ -40,7 +40,7 @@ def random_pixels(frames: int, *size_px: int) -> torch.Tensor:
 def test_collapsed_is_trained(network, size_px):
     pixels = random_pixels(2, *size_px)
     trained = network(pixels)
-    collapsed = run_whole(collapse(network), pixels)
+    collapsed = WholeProgram(collapse(network), 0)(pixels)
     assert collapsed.shape == trained.shape
     assert (collapsed - trained).abs().max() < 1e-12 * max(1.0, float(trained.abs().max()))
 
@@ -48,7 +48,7 @@ def test_collapsed_is_trained(network, size_px):
 def test_the_borders_are_not_hidden_by_the_interior(network):
     """Each side and corner by itself, against the same pixels further inside a larger frame."""
     pixels = random_pixels(1, 20, 22)
-    trained, collapsed = network(pixels), run_whole(collapse(network), pixels)
+    trained, collapsed = network(pixels), WholeProgram(collapse(network), 0)(pixels)
     edge = 5 * network.scale
     scale = max(1.0, float(trained.abs().max()))
     for part in (
@@ -94,7 +94,7 @@ def test_the_fast_layers_give_the_same(network):
     single = Placement("torch", torch.device("cpu"), "fp32", 1)
     program = collapse(network.float())
     pixels = random_pixels(2, 29, 43).float()
-    expected = run_whole(program, pixels)
+    expected = WholeProgram(program, 0)(pixels)
     fast = run_program(
         prepare_for_torch(program, single), pixels, 16, MapBuffers(torch.float32), TileWorkers(1)
     )

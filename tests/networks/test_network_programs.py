@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from whole_frame import run_whole
 
+from sdr2hdr.engine.whole_program import WholeProgram
 from sdr2hdr.networks.gpgmnet import GPGMNet
 from sdr2hdr.networks.irnet import IRNet
 from sdr2hdr.networks.network import Network
@@ -80,7 +80,7 @@ def test_program_is_the_network(network: Network, size: tuple[int, int]) -> None
     pixels = torch.rand(2, 3, *size, dtype=torch.float64)
     with torch.no_grad():
         expected = network(pixels)
-    found = run_whole(network.program(), pixels)
+    found = WholeProgram(network.program(), 0)(pixels)
     assert found.shape == (2, 3, size[0] * network.scale, size[1] * network.scale)
     assert (found - expected).abs().max() <= 1e-12 * max(1.0, float(expected.abs().max()))
 
