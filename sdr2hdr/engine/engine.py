@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -309,7 +310,8 @@ def load_engine(
     Args:
         model: Name of a curve or of a network.
         scale: Magnification, 1 or more.
-        options: Where and how precisely; "auto" is resolved here.
+        options: Where and how precisely; "auto" is resolved here, for a network that gives the
+            picture itself to nothing less than fp32 on a CPU.
         tile_px: Longest side of a tile; None is what was tuned or suits the cache.
 
     Raises:
@@ -341,6 +343,9 @@ def load_engine(
         )
     spec = resolve(model, scale)
     network, card = load_network(spec.name, options.weights_dir)
+    if card.form is Form.DIRECT and (options.precision, placement.precision) == ("auto", "bf16"):
+        # bfloat16's 8 bits are enough for a correction of a curve, not for the picture itself.
+        placement = replace(placement, precision="fp32")
     program = _preparation(placement)(collapse(network), placement)
     given: Program | None = None
     if card.form is not Form.DIRECT:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sdr2hdr.bench.random_weights import write_random_weights
 from sdr2hdr.colour import to_coded
 from sdr2hdr.engine import load_engine, placement
 from sdr2hdr.engine.placement import resolve_placement
@@ -113,3 +114,13 @@ def test_auto_precision_follows_the_processor(has_bf16, backend, precision, monk
     found = resolve_placement(EngineOptions(device="cpu", backend=backend))
     assert found.precision == precision
     assert found.backend == ("onnx" if backend == "onnx" else "torch")
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("auto", "fp32"), ("bf16", "bf16")])
+def test_a_network_that_gives_the_picture_itself_is_fp32_unless_asked(
+    precision, expected, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(placement, "computes_bf16", lambda device: True)
+    write_random_weights("irnet2", tmp_path)
+    options = EngineOptions(device="cpu", precision=precision, weights_dir=tmp_path)
+    assert load_engine("irnet2", 1, options).precision == expected
