@@ -14,10 +14,11 @@ _SLICE_SAMPLES = 1 << 16
 """Measured at once: half a megabyte as float64, which stays in a core's cache. A whole tile's eight
 take a third longer."""
 
-_BAND_PX = 1 << 13
-"""Of a band on a CPU, at most, if a row is not longer: 4 rows at 1080p. So many values added up in
+_BAND_PX = 1 << 14
+"""Of a band on a CPU, at most, if a row is not longer: 8 rows at 1080p. So many values added up in
 float32 by one thread are right to 5e-6, those of bfloat16 maps to 1e-5, and a frame's bands
-together to more; longer bands are no faster."""
+together to more. Two threads measure a map of 64 channels at 1080p in 52 ms by bands of 4 rows, in
+39 ms by 8, in 32 ms by 17, which are right to 1.2e-5 only."""
 
 _CUDA_BAND_PX = 1 << 19
 """The same on CUDA, where a band takes some launches and 64 channels a quarter of a gigabyte."""
@@ -36,21 +37,6 @@ class Moments:
     count: int
     mean: torch.Tensor
     squares: torch.Tensor
-
-    def merged(self, other: Moments) -> Moments:
-        """Those of both parts together.
-
-        Source:
-            Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
-            variances", COMPSTAT 1982, equation 2.1.
-        """
-        count = self.count + other.count
-        shift = other.mean - self.mean
-        return Moments(
-            count,
-            self.mean + shift * (other.count / count),
-            self.squares + other.squares + shift.square() * (self.count * other.count / count),
-        )
 
 
 def moments(part: torch.Tensor) -> Moments:
@@ -116,12 +102,11 @@ def band_moments(band: torch.Tensor) -> Moments:
     # Averages that a training would keep; it insists on them.
     means, variances = band.new_zeros(2, channels, dtype=sums_dtype)
     measured = [
-        torch.stack(torch.batch_norm_update_stats(frame, means, variances, 0.0))
-        for frame in band.split(1)
+        torch.batch_norm_update_stats(frame, means, variances, 0.0) for frame in band.split(1)
     ]
-    mean, variance = torch.stack(measured, dim=1).double()
+    mean, variance = (torch.stack(of_frames).double() for of_frames in zip(*measured, strict=True))
     count = height_px * width_px
-    return Moments(count, mean, variance * count)
+    return Moments(count, mean, variance.mul_(count))
 
 
 @dataclass(frozen=True)
@@ -138,17 +123,23 @@ class ChannelStatistics:
 
     @staticmethod
     def of(parts: Iterable[Moments]) -> ChannelStatistics:
-        """Merge parts in their order, in float64.
+        """Merge parts, in float64.
 
-        How a map is cut changes the result by float64's rounding, and the same cuts in the same
-        order give the same bits.
+        The squares around the whole's mean are those around each part's own, and the parts' means'
+        around the whole's. How a map is cut changes the result by float64's rounding, and the same
+        cuts in the same order give the same bits.
 
         Raises:
             ValueError: There are no parts.
         """
-        whole: Moments | None = None
-        for part in parts:
-            whole = part if whole is None else whole.merged(part)
-        if whole is None:
+        found = tuple(parts)
+        if not found:
             raise ValueError("Statistics of no parts were asked for; expected one or more.")
-        return ChannelStatistics(whole.mean, (whole.squares / whole.count).sqrt())
+        means, squares = (
+            torch.stack([getattr(part, name) for part in found]) for name in ("mean", "squares")
+        )
+        counts = means.new_tensor([part.count for part in found])[:, None, None]
+        count = counts.sum()
+        mean = (means * counts).sum(0) / count
+        around = squares.sum(0) + ((means - mean).square() * counts).sum(0)
+        return ChannelStatistics(mean, (around / count).sqrt())

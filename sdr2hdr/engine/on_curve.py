@@ -45,4 +45,4 @@ class _OnCurve(nn.Module):
         self.curve = curve
 
     def forward(self, pixels: torch.Tensor, *others: torch.Tensor, **about: Sides) -> torch.Tensor:
-        return self.network(pixels, *others, **about).add_(self.curve(pixels))
+        return self.curve(pixels).add_(self.network(pixels, *others, **about))

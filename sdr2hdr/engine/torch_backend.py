@@ -29,10 +29,9 @@ MAP_DTYPES = {"fp32": torch.float16, "bf16": torch.bfloat16, "fp16": torch.float
 def prepare_for_torch(program: Program, placement: Placement) -> Program:
     """Copy a program to where it is computed.
 
-    In half precision only convolutions are computed in half, and not those of the last stage that
-    give the PQ signal itself, whose codes half precision could not tell apart (`GIVES_OUTPUT`). On
-    CUDA, and where torch has no fast layers, all of the last stage is fp32, and autocast does the
-    rest.
+    In half precision only convolutions are computed in half, and not those that carry the picture
+    to the output, whose codes half precision could not tell apart (`GIVES_OUTPUT`). On CUDA, and
+    where torch has no fast layers, all of the last stage is fp32, and autocast does the rest.
 
     Args:
         program: Modules in eval mode, float32; left as they are.

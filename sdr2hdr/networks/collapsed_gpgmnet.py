@@ -242,7 +242,7 @@ class Modulation(nn.Module):
 class CollapsedReconstruction(nn.Module):
     """All after the modules; takes the input and the last features."""
 
-    gives_output = ("rest", "enlarged")
+    gives_output = ("enlarged",)
 
     def __init__(self, network: GPGMNet) -> None:
         super().__init__()
@@ -262,8 +262,8 @@ class CollapsedReconstruction(nn.Module):
     ) -> torch.Tensor:
         """Map (N, 3, H, W) and (N, C, H, W) to (N, 3, H x scale, W x scale)."""
         gathered = self.second(F.relu(self.first(features)))
-        result = self.rest.unshuffled(gathered.to(pixels.dtype), sides)
-        return F.pixel_shuffle(result + self.enlarged(pixels), self.rest.scale)
+        result = self.enlarged(pixels).add_(self.rest.unshuffled(gathered, sides))
+        return F.pixel_shuffle(result, self.rest.scale)
 
 
 class BicubicPhases(nn.Module):

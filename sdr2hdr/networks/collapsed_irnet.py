@@ -162,7 +162,7 @@ class _Block(nn.Module):
 class _Reconstruction(nn.Module):
     """All after the blocks; takes the input, the n blocks' maps, then their n gates."""
 
-    gives_output = ("pair", "skip")
+    gives_output = ("skip",)
 
     def __init__(self, network: IRNet) -> None:
         super().__init__()
@@ -220,7 +220,7 @@ class _Reconstruction(nn.Module):
         count = len(previous) // 2
         fused = self.fused(self.beside([*previous[:count], extended]), previous[count:])
         if self.skip is not None:
-            return self.pair(fused, sides).add_(self.skip(extended))
+            return self.skip(extended).add_(self.pair(fused, sides))
         assert self.body is not None
         features = self.body([fused, extended])
         if self.refine is not None:

@@ -137,8 +137,9 @@ class ConvolutionChain(nn.Module):
         """What is to be added along an edge or at a corner, one sample deep."""
         strip = _margin(_margin(features, row, self.depth_px, 2), column, self.depth_px, 3)
         halo = (self.halo_px if row == 1 else 0, self.halo_px if column == 1 else 0)
-        weight = self.get_buffer(f"edge_{row}{column}_weight")
-        return F.conv2d(strip, weight, self.get_buffer(f"edge_{row}{column}_bias"), padding=halo)
+        weight, bias = (self.get_buffer(f"edge_{row}{column}_{of}") for of in ("weight", "bias"))
+        # Where a backend computes the one convolution in half, the few samples here stay precise.
+        return F.conv2d(strip.to(weight.dtype), weight, bias, padding=halo)
 
     def _added_by_padding(self, result: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Add all borders without writing into a tensor, which ONNX cannot express well."""

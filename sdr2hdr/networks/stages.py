@@ -33,8 +33,9 @@ OUTPUT = "output"
 
 
 GIVES_OUTPUT = "gives_output"
-"""Name of an attribute in which the module of a last stage may list those of its children whose
-results are added up to the output: rounding them would round the picture's codes."""
+"""Name of an attribute in which the module of a last stage may list those of its children that go
+straight from the picture to the output: rounding them would round the picture's codes. What else is
+added to these is a correction of some hundredths, and half precision enough for it."""
 
 
 class Sides(NamedTuple):

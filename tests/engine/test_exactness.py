@@ -125,7 +125,10 @@ def test_bf16_leaves_a_ramp_of_grey_smooth(name: str):
         buffers = MapBuffers(MAP_DTYPES[placement.precision], torch.channels_last)
         results.append(run_program(program, ramp, WHOLE_PX, buffers, TileWorkers(2)))
     steps = codes(results[1] - results[0]).diff(dim=3).abs()
-    assert 0 < steps.max() < 0.5
+    # Half a code for rounded features; and the correction itself is rounded, on both sides of a
+    # step by up to half a unit in its last place.
+    rounded = 2 * 2**-9 * LARGEST_CORRECTION * 1023
+    assert 0 < steps.max() < 0.5 + rounded
 
 
 def codes(signal: torch.Tensor) -> torch.Tensor:
