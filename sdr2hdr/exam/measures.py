@@ -24,6 +24,7 @@ from sdr2hdr.exam.patterns import (
     saturated_ramps,
     title_card,
 )
+from sdr2hdr.exam.results import COMMON_GAINS_STOPS
 from sdr2hdr.exam.sets import ExamScene
 from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
 from sdr2hdr.quality.scores import score
@@ -31,7 +32,7 @@ from sdr2hdr.quality.summary import PSNR_CEILING_DB
 from sdr2hdr.signal import HDR10_SIGNAL, HDR_DISPLAY, Primaries
 from sdr2hdr.training.degradation import CLEAN, degrade
 from sdr2hdr.training.synthesis import SceneStore
-from sdr2hdr.training.validation import show_scene
+from sdr2hdr.training.validation import psnr_db, show_scene
 
 __all__ = [
     "Scores",
@@ -40,6 +41,7 @@ __all__ = [
     "compare",
     "crop_difference_codes",
     "pattern_facts",
+    "psnr_by_gain",
     "with_gain",
 ]
 
@@ -105,6 +107,11 @@ def best_gain_stops(reference_pq: torch.Tensor, answer_pq: torch.Tensor) -> floa
         middle = min(steps, key=error)
         reach /= 4.0
     return middle
+
+
+def psnr_by_gain(reference_pq: torch.Tensor, answer_pq: torch.Tensor) -> tuple[float, ...]:
+    """PSNR of PQ R'G'B' in dB after each of `COMMON_GAINS_STOPS`."""
+    return tuple(psnr_db(with_gain(answer_pq, stops), reference_pq) for stops in COMMON_GAINS_STOPS)
 
 
 def brightest_cd_m2(pq: torch.Tensor) -> float:

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from sdr2hdr.exam.frames import Part
 from sdr2hdr.exam.methods import MethodKind
 
-__all__ = ["ExamResult", "MethodResult", "Row", "Summary", "summarise"]
+__all__ = ["COMMON_GAINS_STOPS", "ExamResult", "MethodResult", "Row", "Summary", "summarise"]
+
+
+COMMON_GAINS_STOPS = tuple(fifths / 5 for fifths in range(-8, 9))
+"""Gains of which one is looked for that suits all real pairs: a user's `--exposure`."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Row:
         psnr_db: Of PQ R'G'B'.
         aligned_psnr_db: The same after the gain that suits this frame best; of real pairs only.
         gain_stops: That gain.
+        psnr_by_gain_db: After each of `COMMON_GAINS_STOPS`; of real pairs only.
         brightest_cd_m2: Of the frame's brightest pixels, where lamps or the sun are in view and
             the reference shows them at 800 cd/m2 or more.
     """
@@ -35,6 +40,7 @@ class Row:
     delta_e_itp: float
     aligned_psnr_db: float | None = None
     gain_stops: float | None = None
+    psnr_by_gain_db: tuple[float, ...] | None = None
     brightest_cd_m2: float | None = None
 
 
@@ -104,6 +110,13 @@ class MethodResult:
     def aligned_pairs_psnr_db(self) -> float:
         """Mean over the real pairs, each after the gain that suits it best."""
         return _mean(row.aligned_psnr_db for row in self.rows if row.aligned_psnr_db is not None)
+
+    def common_gain(self) -> tuple[float, float]:
+        """The one gain, in stops, that suits all real pairs together, and their mean PSNR then."""
+        found = [row.psnr_by_gain_db for row in self.rows if row.psnr_by_gain_db is not None]
+        means = [_mean(values) for values in zip(*found, strict=True)]
+        best = max(range(len(means)), key=means.__getitem__)
+        return COMMON_GAINS_STOPS[best], means[best]
 
     def ladder_loss_db(self, part: Part = "ladder") -> dict[str, float]:
         """For each quantiser, the mean PSNR lost against the clean picture.

@@ -19,6 +19,7 @@ from sdr2hdr.exam.measures import (
     compare,
     crop_difference_codes,
     pattern_facts,
+    psnr_by_gain,
     with_gain,
 )
 from sdr2hdr.exam.methods import ExamMethod
@@ -95,10 +96,11 @@ def _row(method: ExamMethod, frame: ExamFrame, lights: set[str]) -> Row:
     reference = frame.pair.hdr
     answer = method.answer(frame.pair.sdr)
     scores = compare(reference, answer)
-    aligned = gain = brightest = None
+    aligned = gain = by_gain = brightest = None
     if frame.part == "pair":
         gain = best_gain_stops(reference, answer)
         aligned = psnr_db(with_gain(answer, gain), reference)
+        by_gain = psnr_by_gain(reference, answer)
     is_lit = frame.part == "clean" and frame.scene in lights
     if is_lit and brightest_cd_m2(reference) >= HIGHLIGHT_CD_M2:
         brightest = brightest_cd_m2(answer)
@@ -111,5 +113,6 @@ def _row(method: ExamMethod, frame: ExamFrame, lights: set[str]) -> Row:
         scores.delta_e_itp,
         aligned,
         gain,
+        by_gain,
         brightest,
     )

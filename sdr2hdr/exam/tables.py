@@ -80,6 +80,7 @@ def result_content(result: ExamResult) -> dict[str, object]:
 
 
 def _method_content(result: ExamResult, method: MethodResult) -> dict[str, object]:
+    stops, gained_db = method.common_gain()
     content: dict[str, object] = {
         "name": method.name,
         "model": method.model,
@@ -89,6 +90,8 @@ def _method_content(result: ExamResult, method: MethodResult) -> dict[str, objec
         "by_operator": {name: _content(each) for name, each in method.by_operator().items()},
         "pairs": _content(method.part("pair")),
         "pairs_after_best_gain_psnr_db": round(method.aligned_pairs_psnr_db(), 4),
+        "pairs_common_gain_stops": stops,
+        "pairs_after_common_gain_psnr_db": round(gained_db, 4),
         "psnr_lost_db": _losses(method, "ladder"),
         "psnr_lost_on_pairs_db": _losses(method, "pair ladder"),
         "highlights_cd_m2": {k: round(v, 1) for k, v in method.highlights_cd_m2().items()},
@@ -113,11 +116,13 @@ def _content(summary: Summary) -> dict[str, object]:
 
 
 def _rounded(content: dict[str, object]) -> dict[str, object]:
-    return {
-        name: round(value, 4) if isinstance(value, float) else value
-        for name, value in content.items()
-        if value is not None
-    }
+    return {name: _four_digits(value) for name, value in content.items() if value is not None}
+
+
+def _four_digits(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_four_digits(each) for each in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _overview(methods: tuple[MethodResult, ...], where: str) -> Table:
@@ -178,6 +183,9 @@ def _pairs(methods: tuple[MethodResult, ...], where: str) -> Table:
     rows.append(
         ("PSNR after best gain", *(f"{method.aligned_pairs_psnr_db():.2f}" for method in methods))
     )
+    gains = [method.common_gain() for method in methods]
+    rows.append(("PSNR after one gain for all", *(f"{psnr:.2f}" for _, psnr in gains)))
+    rows.append(("that gain, stops", *(f"{stops:+.1f}" for stops, _ in gains)))
     title = f"Real pairs{where}: PSNR, Delta E ITP"
     return Table(title, ("pair", *(method.name for method in methods)), tuple(rows))
 

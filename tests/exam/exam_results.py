@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sdr2hdr.exam.results import ExamResult, MethodResult, Row
+from sdr2hdr.exam.results import COMMON_GAINS_STOPS, ExamResult, MethodResult, Row
 from sdr2hdr.networks.registry import resolve_exactly
 
 GOOD_FACTS = {
@@ -32,9 +32,14 @@ def rows(anchored_db: float, pair_db: float, lost_db: float) -> tuple[Row, ...]:
             Row(part, "room", f"qp{qp}", 40.0 - lost_db, 0.9, 10.0) for qp in (22, 27, 32, 37, 42)
         ]
     found += [
-        Row("pair", name, name, pair_db, 0.8, 20.0, pair_db + 2.0, 0.5) for name in ("one", "two")
+        Row("pair", name, name, pair_db, 0.8, 20.0, pair_db + 2.0, 0.5, by_gain)
+        for name, by_gain in (("one", _peaked(pair_db, -0.2)), ("two", _peaked(pair_db, -1.0)))
     ]
     return tuple(found)
+
+
+def _peaked(psnr_db: float, best_stops: float) -> tuple[float, ...]:
+    return tuple(psnr_db - (stops - best_stops) ** 2 for stops in COMMON_GAINS_STOPS)
 
 
 def exam_result(

@@ -14,9 +14,11 @@ from sdr2hdr.exam.measures import (
     compare,
     crop_difference_codes,
     pattern_facts,
+    psnr_by_gain,
     with_gain,
 )
 from sdr2hdr.exam.methods import ExamMethod, exam_methods
+from sdr2hdr.exam.results import COMMON_GAINS_STOPS
 from sdr2hdr.networks.gpgmnet import bicubic_upscale
 from sdr2hdr.networks.registry import build, resolve_exactly
 from sdr2hdr.training.publishing import Run, publish
@@ -40,6 +42,9 @@ def test_a_known_gain_is_found():
     reference = pq_inverse_eotf(light * 2.0**-0.7)
     assert best_gain_stops(reference, answer) == pytest.approx(-0.7, abs=0.01)
     assert compare(reference, with_gain(answer, -0.7)).psnr_db > 70.0
+    by_gain = dict(zip(COMMON_GAINS_STOPS, psnr_by_gain(reference, answer), strict=True))
+    assert max(by_gain, key=by_gain.__getitem__) in (-0.8, -0.6)
+    assert by_gain[0.0] == pytest.approx(compare(reference, answer).psnr_db)
 
 
 def test_equal_pictures_have_the_highest_scores():

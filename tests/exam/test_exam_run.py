@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from exam_results import exam_result
 
 from sdr2hdr.cli import run
 from sdr2hdr.curves import load_curve
@@ -46,8 +47,17 @@ def test_every_method_answers_every_frame_and_always_alike(tiny_set):
     losses = list(curve.ladder_loss_db().values())
     assert losses == sorted(losses)
     assert curve.aligned_pairs_psnr_db() >= curve.part("pair").psnr_db
+    _, gained_db = curve.common_gain()
+    assert curve.part("pair").psnr_db <= gained_db <= curve.aligned_pairs_psnr_db() + 0.01
     assert set(curve.highlights_cd_m2()) == {"st_peters_square_night"}
     json.dumps(result_content(result))
+
+
+def test_one_gain_is_a_compromise():
+    """One pair wants 0.2 stops less, the other 1.0."""
+    stops, gained_db = exam_result(pair_db=31.0).methods[-1].common_gain()
+    assert stops == -0.6
+    assert gained_db == pytest.approx(31.0 - 0.4**2)
 
 
 def test_false_colour_names_the_light():
