@@ -9,7 +9,6 @@ from fractions import Fraction
 from itertools import pairwise
 from math import lcm
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import av.error
@@ -83,12 +82,7 @@ class StreamCopier:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:
