@@ -19,6 +19,7 @@ from sdr2hdr.media.reading.early_end import unread_seconds
 from sdr2hdr.media.reading.letterbox import detect_active_picture
 from sdr2hdr.quality.code_statistics import CodeStatistics
 from sdr2hdr.quality.light_levels import LightMeter, measure_coded
+from sdr2hdr.wording import how_many
 
 __all__ = ["CheckReport", "check_file"]
 
@@ -118,7 +119,7 @@ def _measure(path: Path, pictures: _Pictures, *, every: bool) -> None:
 
 
 def _judge_codes(codes: CodeStatistics, report: Reporter) -> None:
-    place = f"picture, {codes.frames} frames"
+    place = f"picture, {how_many(codes.frames, 'frame')}"
     if codes.forbidden:
         found = f"{codes.forbidden} samples of {codes.samples}"
         report.add("forbidden-codes", place, found, "none of 0-3 and 1020-1023 (at 10 bits)")
@@ -152,7 +153,7 @@ def _judge_levels(said: Signalling, light: LightMeter, report: Reporter, *, ever
         if is_too_low or is_too_high:
             report.add(
                 "light-measured",
-                f"picture, {light.frames} frames",
+                f"picture, {how_many(light.frames, 'frame')}",
                 f"{name} {exact} cd/m2 (robust {robust})",
                 f"the stored {stored} within {allowed:.3g} cd/m2",
             )
