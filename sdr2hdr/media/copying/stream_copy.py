@@ -23,8 +23,8 @@ from sdr2hdr.media.containers.matroska_languages import full_languages, language
 from sdr2hdr.media.copying.linear_pcm import add_plain_pcm, plain_samples
 from sdr2hdr.media.copying.metadata import stream_tags
 from sdr2hdr.media.copying.shown_before import ShownBefore
-from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan, converted_cue
-from sdr2hdr.media.copying.subtitles import MOV_TEXT_HEADER, mov_text_is_empty
+from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan
+from sdr2hdr.media.copying.subtitles import MOV_TEXT_HEADER, converted_cue, mov_text_is_empty
 from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.reading.later_streams import stream_under_way
 from sdr2hdr.media.reading.spliced_clock import SplicedClock, streams_with
