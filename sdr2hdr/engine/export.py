@@ -46,7 +46,7 @@ def export_onnx(
     Args:
         model: A curve's or a network's own name.
         target: File to write; it appears whole or not at all.
-        weights_dir: Folder to read weights from before the installed ones.
+        weights_dir: Folder to read weights from instead of the installed ones.
         overwrite: Replace an existing file.
 
     Raises:

@@ -47,6 +47,8 @@ __all__ = ["SegmentReader", "SegmentSummary", "SegmentWriter", "segment_suffix"]
 _FIRST_PTS_TAG = "sdr2hdr.first_pts"
 _FORMATS = {"prores": "mov", "dnxhd": "mov"}
 """libavformat's muxers by codec; MP4 for the others."""
+_CODED_FORMS = {"libdav1d": "av1", "libaom-av1": "av1"}
+"""Coded forms by the names of decoders that are not called like them."""
 _OBU_RECORD_HEADER_BYTES = 4
 """Of `av1C`, before its OBUs (AV1 Codec ISO Media File Format Binding 1.2, 2.3.3)."""
 
@@ -304,8 +306,8 @@ class SegmentReader:
             )
             self._stream = container.streams.video[0]
             self._container = container
-            self.codec = self._stream.codec_context.name
-            self.codec = _LIBAV_CODECS.get(self.codec, self.codec)
+            decoder = self._stream.codec_context.name
+            self.codec = _CODED_FORMS.get(decoder, decoder)
             record = bytes(self._stream.codec_context.extradata or b"")
             self._length_size = record_length_size(record) if self.codec == "hevc" else 0
             self.parameter_sets = _parameter_sets(self.codec, record)
@@ -354,10 +356,6 @@ class SegmentReader:
             f"The segment {self._path} cannot be read ({error}); expected a finished one. It has "
             "to be converted again: --no-resume does that for all."
         )
-
-
-_LIBAV_CODECS = {"libdav1d": "av1", "libaom-av1": "av1"}
-"""Coded forms by the names of decoders that are not called like them."""
 
 
 def _format(spec: EncoderSpec) -> str:
