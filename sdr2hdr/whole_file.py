@@ -1,4 +1,4 @@
-"""Files that appear under their name whole or not at all."""
+"""Files that appear under their name whole or not at all, and names that no file can have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["is_no_file", "is_taken", "set_usual_permissions", "write_whole"]
+from sdr2hdr.errors import OutputError
+
+__all__ = [
+    "check_can_be_a_file",
+    "check_is_new",
+    "is_taken",
+    "set_usual_permissions",
+    "write_whole",
+]
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -28,12 +36,57 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def check_can_be_a_file(
+    target: Path, *, kind: str = "", remedy: str = "name another output"
+) -> None:
+    """Refuse a name whose folder is missing or not writable, or which is no file's.
+
+    Args:
+        target: The name.
+        kind: What the file is, to begin the message with; "" where it is the output.
+        remedy: What to do about it, to end the message with.
+
+    Raises:
+        OutputError: It is one of these.
+    """
+    why = _why_no_file(target)
+    if why:
+        what = f"{kind} {target}" if kind else str(target)
+        raise OutputError(f"{what} cannot be written: {why}; {remedy}.")
+
+
+def check_is_new(target: Path, *, overwrite: bool) -> None:
+    """Refuse a name that is taken.
+
+    Raises:
+        OutputError: It is, without `overwrite`.
+    """
+    if is_taken(target) and not overwrite:
+        raise OutputError(f"{target} exists already; --overwrite replaces it.")
+
+
 def is_taken(target: Path) -> bool:
     """Whether something has a name; a link counts, whether or not what it names is there now."""
     return target.exists() or target.is_symlink()
 
 
-def is_no_file(target: Path) -> bool:
+def _why_no_file(target: Path) -> str:
+    """What keeps a file from having a name; "" if nothing does."""
+    folder = target.parent
+    try:
+        if not folder.is_dir():
+            return f"the folder {folder} does not exist"
+        if target.is_dir():
+            return "it is a folder"
+        if _is_no_file(target):
+            return "it is a device or a pipe, which no file replaces"
+        return "" if os.access(folder, os.W_OK) else f"the folder {folder} is not writable"
+    except OSError as error:
+        # A name that is too long for its file system, for one.
+        return str(error.strerror)
+
+
+def _is_no_file(target: Path) -> bool:
     """Whether a name is that of a device, a pipe or a socket, which no file may replace.
 
     The whole system has need of `/dev/null`, and whoever may write to its folder could replace it.

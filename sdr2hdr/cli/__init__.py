@@ -66,10 +66,10 @@ class LazyGroup(click.Group):
 def group() -> None:
     """Convert SDR video to HDR10 with neural networks or the ITU's curves.
 
-    Results go to standard output, messages to standard error. Exit codes: 0 done, 2 usage, 3 input,
-    4 input is HDR already, 5 output, 6 model or backend, 7 verification, 8 part of a batch or
-    job failed, 9 a gate was not met, 10 locked by another run, 129, 130
-    and 143 interrupted.
+    Results go to standard output, messages to standard error. Exit codes: 0 done, 1 a fault of
+    ours, 2 usage, 3 input, 4 input is HDR already, 5 output, 6 model or backend, 7 verification,
+    8 part of a batch or job failed, 9 a gate was not met, 10 locked by another run, 129, 130 and
+    143 interrupted.
     """
 
 

@@ -73,6 +73,7 @@ frame_options = combined(
         type=click.IntRange(1),
         default=DEFAULT_FRAMES,
         show_default=True,
+        metavar="N",
         help="How many are timed in each turn.",
     ),
     click.option(

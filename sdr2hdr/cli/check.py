@@ -11,6 +11,7 @@ import click
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.parameters import ANY_PATH, output_options
 from sdr2hdr.errors import InputError, PartialFailureError, VerificationError
+from sdr2hdr.wording import how_many
 
 if TYPE_CHECKING:
     from sdr2hdr.delivery.check import CheckReport
@@ -77,7 +78,7 @@ def show(console: Console, report: CheckReport) -> None:
     verdict = "passed" if report.passed else "failed"
     console.result(
         f"{report.path}: {verdict} {report.profile} "
-        f"({counts['error']} errors, {counts['warning']} warnings)"
+        f"({how_many(counts['error'], 'error')}, {how_many(counts['warning'], 'warning')})"
     )
     said = report.signalling
     console.result(
@@ -90,7 +91,7 @@ def show(console: Console, report: CheckReport) -> None:
         cll, fall = report.measured
         console.result(
             f"  {'measured':9} MaxCLL {cll}, MaxFALL {fall} cd/m2 in "
-            f"{report.frames_measured} decoded frames"
+            f"{how_many(report.frames_measured, 'decoded frame')}"
         )
     for finding in report.findings:
         console.result(f"  {finding}")

@@ -10,6 +10,7 @@ import click
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.parameters import ANY_PATH, output_options
 from sdr2hdr.errors import LockedError, OutputError
+from sdr2hdr.wording import how_many
 
 if TYPE_CHECKING:
     from sdr2hdr.jobs.leftovers import Leftover
@@ -88,5 +89,6 @@ def words(leftover: Leftover) -> str:
         return "an unfinished sequence of pictures"
     if leftover.kind == "lock":
         return "the lock of a killed run"
-    of_all = "" if leftover.segments is None else f" of {leftover.segments}"
-    return f"{leftover.finished_segments}{of_all} segments"
+    if leftover.segments is None:
+        return how_many(leftover.finished_segments, "segment")
+    return f"{leftover.finished_segments} of {how_many(leftover.segments, 'segment')}"

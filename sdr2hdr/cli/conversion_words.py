@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdr2hdr.cli.console import Console
+from sdr2hdr.wording import how_many
 
 if TYPE_CHECKING:
     from sdr2hdr.jobs.plan import Plan, Segment
@@ -76,7 +77,7 @@ def planned_line(plan: Plan, segments: list[Segment], path: Path) -> str:
     frames = sum(segment.frame_count for segment in segments)
     return (
         f"plan: {path}, segments {segments[0].index} to {segments[-1].index} of "
-        f"{len(plan.segments)}, {frames} frames"
+        f"{len(plan.segments)}, {how_many(frames, 'frame')}"
     )
 
 
@@ -96,7 +97,7 @@ def report(console: Console, source: Path, target: Path, summary: ConversionSumm
 
     own_frames = summary.frames - summary.resumed_frames
     frames_per_second = own_frames / max(summary.elapsed_seconds, 1e-9)
-    frames = "1 frame" if summary.frames == 1 else f"{summary.frames} frames"
+    frames = how_many(summary.frames, "frame")
     speed = f" ({frames_per_second:.2f} fps)"
     if not own_frames:
         frames, speed = f"{frames}, converted before,", ""
@@ -111,8 +112,8 @@ def report(console: Console, source: Path, target: Path, summary: ConversionSumm
         score = shot.score
         verdict = "imperceptible" if score.imperceptible else "perceptible"
         console.say(
-            f"{target}: shot from frame {shot.first_frame} on, {score.frames} frames: taken "
-            f"back to SDR, Delta E ITP to the source is {score.mean:.3f} on average, "
+            f"{target}: shot from frame {shot.first_frame} on, {how_many(score.frames, 'frame')}: "
+            f"taken back to SDR, Delta E ITP to the source is {score.mean:.3f} on average, "
             f"{score.p99:.3f} at the 99th percentile, {score.maximum:.3f} at most: {verdict}."
         )
     if console.json:

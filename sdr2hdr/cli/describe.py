@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sdr2hdr.wording import how_many
+
 if TYPE_CHECKING:
     from sdr2hdr.media.source import ColourReading, SourceInfo, VideoInfo
 
@@ -50,7 +52,7 @@ def video_summary(video: VideoInfo) -> str:
     if video.field_order in ("top", "bottom"):
         parts.append(f"interlaced, {video.field_order} field first")
     if video.frame_count is not None:
-        parts.append(f"{video.frame_count} frames")
+        parts.append(how_many(video.frame_count, "frame"))
     return ", ".join(parts)
 
 

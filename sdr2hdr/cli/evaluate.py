@@ -16,6 +16,7 @@ from sdr2hdr.cli.counting import counted
 from sdr2hdr.cli.parameters import ANY_PATH, POSITIVE_NUMBER, THREADS, output_options
 from sdr2hdr.cores import available_cores
 from sdr2hdr.errors import InputError, Notice
+from sdr2hdr.wording import how_many
 
 if TYPE_CHECKING:
     import torch
@@ -180,8 +181,8 @@ def paired_frames(
             longest = pairs + 1 + sum(1 for file in (reference, test) for _ in file.frames)
             counts = (pairs, longest) if reference_frame is None else (longest, pairs)
             raise InputError(
-                f"{reference.path} has {counts[0]} frames and {test.path} {counts[1]}; expected "
-                "as many, since frames are paired by their order."
+                f"{reference.path} has {how_many(counts[0], 'frame')} and {test.path} "
+                f"{counts[1]}; expected as many, since frames are paired by their order."
             )
         yield (
             pq_pixels(reference_frame, reference.path, linear_white),

@@ -13,9 +13,8 @@ import click
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.counting import counted
 from sdr2hdr.cli.parameters import THREADS, output_options, weights_option
-from sdr2hdr.delivery.target_file import check_can_be_a_file, check_is_new
 from sdr2hdr.errors import OutputError, UsageError
-from sdr2hdr.whole_file import write_whole
+from sdr2hdr.whole_file import check_can_be_a_file, check_is_new, write_whole
 
 if TYPE_CHECKING:
     from sdr2hdr.exam.results import ExamResult

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sdr2hdr.cli.console import Console
 from sdr2hdr.errors import Notice
 from sdr2hdr.jobs.listener import JobListener
+from sdr2hdr.wording import how_many
 
 if TYPE_CHECKING:
     from sdr2hdr.jobs.listener import SegmentNews
@@ -46,16 +47,15 @@ class ConsoleListener(JobListener):
     def planned(self, plan: Plan, resumed_segments: int) -> None:
         """See `JobListener`."""
         shots, segments = len(plan.shots), len(plan.segments)
-        counted = (
-            f"{plan.frame_count} frames, {shots} shot{'s' if shots != 1 else ''}, "
-            f"{segments} segment{'s' if segments != 1 else ''}"
-        )
         if resumed_segments:
             self._console.say(
                 f"{self._source}: going on; {resumed_segments} of {segments} segments are finished."
             )
         else:
-            self._console.detail(f"plan: {counted}")
+            self._console.detail(
+                f"plan: {how_many(plan.frame_count, 'frame')}, {how_many(shots, 'shot')}, "
+                f"{how_many(segments, 'segment')}"
+            )
         if self._console.json:
             self._console.event(
                 "planned",
@@ -95,7 +95,7 @@ class ConsoleListener(JobListener):
 
     def merging(self, segments: int) -> None:
         """See `JobListener`."""
-        self._console.detail(f"joining {segments} segments")
+        self._console.detail(f"joining {how_many(segments, 'segment')}")
         if self._console.json:
             self._console.event("merge", {"input": str(self._source), "segments": segments})
 

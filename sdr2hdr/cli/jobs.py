@@ -25,6 +25,7 @@ from sdr2hdr.errors import OutputError, PartialFailureError, Sdr2HdrError, Stopp
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.options import ConvertOptions, JobOptions
 from sdr2hdr.whole_file import is_taken
+from sdr2hdr.wording import how_many
 
 __all__ = ["run_jobs"]
 
@@ -54,7 +55,7 @@ def plan_jobs(
             )
         if len(paths) != 2:
             raise click.UsageError(
-                f"Found {len(paths)} path{'s' if len(paths) > 1 else ''}; expected one input and "
+                f"Found {how_many(len(paths), 'path')}; expected one input and "
                 "one output, or --out-dir and any number of inputs."
             )
         if str(paths[1]) == "-" and json:

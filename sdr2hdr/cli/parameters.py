@@ -283,7 +283,8 @@ engine_options = combined(
         type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
         default="auto",
         show_default=True,
-        help="Of the network's inside; auto is fp16 on CUDA, bf16 on a CPU that has it, else fp32. "
+        help="Of the network's inside; auto is fp16 on CUDA, bf16 on a CPU that has it if the "
+        "network corrects a curve, else fp32. "
         "Half precision moves single samples by up to 3 codes of 10 bits.",
     ),
     weights_option,

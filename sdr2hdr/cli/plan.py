@@ -24,6 +24,7 @@ from sdr2hdr.cli.parameters import (
     read_options,
 )
 from sdr2hdr.errors import OutputError
+from sdr2hdr.wording import how_many
 
 if TYPE_CHECKING:
     from sdr2hdr.jobs.plan import Plan, Segment
@@ -124,7 +125,7 @@ def plan_lines(plan: Plan) -> list[str]:
     seconds = float((plan.frame_pts[-1] - plan.frame_pts[0]) * plan.time_base)
     picture = plan.active_picture
     return [
-        f"{plan.frame_count} frames over {seconds:.3f} s",
+        f"{how_many(plan.frame_count, 'frame')} over {seconds:.3f} s",
         f"shots: {len(plan.shots)}, {cuts} of them after a cut; fades: {len(plan.fades)}",
         "letterbox: "
         + (

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.options import ConvertOptions, JobOptions
+from sdr2hdr.wording import how_many
 
 if TYPE_CHECKING:
     from sdr2hdr.conversion import Conversion
@@ -92,7 +93,7 @@ def convert_planned_segments(
     frames = sum(segment.frame_count for segment in segments)
     console.say(
         f"{conversion.target}: {len(segments)} of {len(plan.segments)} segments are finished, "
-        f"{frames} frames; `sdr2hdr merge` joins all when they are there."
+        f"{how_many(frames, 'frame')}; `sdr2hdr merge` joins all when they are there."
     )
     if console.json:
         console.event(

@@ -14,6 +14,7 @@ import click
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.job_options import light_log_option, overwrite_option
 from sdr2hdr.cli.parameters import ANY_PATH, drop_unsupported_option, output_options
+from sdr2hdr.wording import how_many
 
 if TYPE_CHECKING:
     from sdr2hdr.delivery.retag import RetagSummary
@@ -114,7 +115,8 @@ def show(console: Console, source: Path, summary: RetagSummary, *, robust: bool)
         return
     levels = summary.levels
     console.say(
-        f"{summary.target}: {summary.frames} frames, MaxCLL {max_cll}, MaxFALL {max_fall} cd/m2 "
+        f"{summary.target}: {how_many(summary.frames, 'frame')}, "
+        f"MaxCLL {max_cll}, MaxFALL {max_fall} cd/m2 "
         f"({'robust' if robust else 'exact'}; exact {levels.max_cll} and {levels.max_fall}, "
         f"robust {levels.robust_max_cll} and {levels.robust_max_fall})."
     )

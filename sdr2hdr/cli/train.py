@@ -59,7 +59,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     help="Begin with these weights (.safetensors), of MODEL or of its other scale; given several "
     "times, with their mean.",
 )
-@click.option("--cache", type=FOLDER, help="Folder of ready-made pairs; default OUT/cache.")
+@click.option("--cache", type=FOLDER, help="Folder of ready-made pairs. [default: OUT/cache]")
 @click.option("--threads", type=THREADS, metavar="N", help="Threads of the network.")
 @output_options
 def command(

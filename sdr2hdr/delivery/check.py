@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sdr2hdr.delivery.file_light import measure_inside_bars
 from sdr2hdr.delivery.findings import Finding, has_error
 from sdr2hdr.delivery.profiles import Profile
 from sdr2hdr.delivery.signalling_rules import Reporter, signalling_findings
@@ -14,11 +15,11 @@ from sdr2hdr.frames import Rectangle
 from sdr2hdr.media.hdr10.hdr_sample import all_frames, sample_frames
 from sdr2hdr.media.hdr10.hdr_signalling import Signalling, read_signalling
 from sdr2hdr.media.hdr10.hdr_source import probe_hdr
-from sdr2hdr.media.reading.blackness import is_black_outside
 from sdr2hdr.media.reading.early_end import unread_seconds
 from sdr2hdr.media.reading.letterbox import detect_active_picture
 from sdr2hdr.quality.code_statistics import CodeStatistics
-from sdr2hdr.quality.light_levels import LightMeter, measure_coded
+from sdr2hdr.quality.light_levels import LightMeter
+from sdr2hdr.wording import how_many
 
 __all__ = ["CheckReport", "check_file"]
 
@@ -112,13 +113,12 @@ def _measure(path: Path, pictures: _Pictures, *, every: bool) -> None:
     picture = detect_active_picture(probe_hdr(path, assume_pq=True).info)
     pictures.active_picture = picture
     for batch in all_frames(path) if every else sample_frames(path):
-        is_barred = picture is not None and all(is_black_outside(batch, picture))
         pictures.codes.add(batch)
-        pictures.light.add(measure_coded(batch, picture if is_barred else None))
+        pictures.light.add(measure_inside_bars(batch, picture))
 
 
 def _judge_codes(codes: CodeStatistics, report: Reporter) -> None:
-    place = f"picture, {codes.frames} frames"
+    place = f"picture, {how_many(codes.frames, 'frame')}"
     if codes.forbidden:
         found = f"{codes.forbidden} samples of {codes.samples}"
         report.add("forbidden-codes", place, found, "none of 0-3 and 1020-1023 (at 10 bits)")
@@ -152,7 +152,7 @@ def _judge_levels(said: Signalling, light: LightMeter, report: Reporter, *, ever
         if is_too_low or is_too_high:
             report.add(
                 "light-measured",
-                f"picture, {light.frames} frames",
+                f"picture, {how_many(light.frames, 'frame')}",
                 f"{name} {exact} cd/m2 (robust {robust})",
                 f"the stored {stored} within {allowed:.3g} cd/m2",
             )

@@ -10,9 +10,22 @@ from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch, Rectangle
 from sdr2hdr.media.hdr10.hdr_frames import open_hdr
 from sdr2hdr.media.reading.blackness import is_black_outside
-from sdr2hdr.quality.light_levels import LightMeter, measure_coded
+from sdr2hdr.quality.light_levels import FrameLight, LightMeter, measure_coded
 
-__all__ = ["measure_file"]
+__all__ = ["measure_file", "measure_inside_bars"]
+
+
+def measure_inside_bars(batch: CodedBatch, active_picture: Rectangle | None) -> list[FrameLight]:
+    """The light of decoded frames, black bars left out.
+
+    Args:
+        batch: In PQ.
+        active_picture: As `detect_active_picture` gives it, None without bars. If anything is
+            shown outside of it, the batch is measured whole.
+    """
+    if active_picture is not None and not all(is_black_outside(batch, active_picture)):
+        active_picture = None
+    return measure_coded(batch, active_picture)
 
 
 def measure_file(
@@ -27,8 +40,7 @@ def measure_file(
 
     Args:
         path: A video file.
-        active_picture: As `detect_active_picture` gives it, None without bars. A frame with more
-            than black outside is measured whole.
+        active_picture: As for `measure_inside_bars`.
         assume_pq: Take a file without a transfer tag as PQ.
         log: Gets a row a frame.
         on_frame: Called with the number of frames measured so far.
@@ -41,10 +53,7 @@ def measure_file(
         for batch in hdr.frames:
             if not isinstance(batch, CodedBatch):
                 raise InputError(f"{path} is a picture in linear light; expected video in PQ.")
-            area = active_picture
-            if area is not None and not all(is_black_outside(batch, area)):
-                area = None
-            lights = measure_coded(batch, area)
+            lights = measure_inside_bars(batch, active_picture)
             meter.add(lights)
             if log is not None:
                 log.add(batch.timeline, lights)

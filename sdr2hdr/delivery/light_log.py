@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
@@ -20,13 +19,14 @@ from sdr2hdr.delivery.target_file import is_same_file, publish, unfinished_file
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.frames import Timeline
 from sdr2hdr.quality.light_levels import FrameLight, LightLevels
-from sdr2hdr.whole_file import is_no_file, is_taken
+from sdr2hdr.whole_file import check_can_be_a_file, is_taken
 
 __all__ = ["LightLog", "LightLogRow", "check_log_is_new", "check_log_place"]
 
 SUFFIXES = (".csv", ".json")
 _DECIMALS = 4
 _SECONDS_DECIMALS = 6
+_REMEDY = "--light-log names another"
 _ROW_NUMBERS = 1 + len(FrameLight.__dataclass_fields__)
 
 
@@ -100,7 +100,9 @@ class LightLog:
                     else:
                         self._write_csv(file)
             except OSError as error:
-                raise _cannot_write(path, str(error.strerror)) from error
+                raise OutputError(
+                    f"The light log {path} cannot be written: {error.strerror}; {_REMEDY}."
+                ) from error
             on_whole(unfinished)
             publish(unfinished, path, overwrite=overwrite)
 
@@ -141,17 +143,7 @@ def check_log_place(path: Path, kept: Sequence[Path] = ()) -> None:
                 f"The light log {path} is {other}, which the same command needs; expected a file "
                 "of its own. --light-log names another."
             )
-    try:
-        if not path.parent.is_dir():
-            raise _cannot_write(path, f"the folder {path.parent} does not exist")
-        if path.is_dir():
-            raise _cannot_write(path, "it is a folder")
-        if is_no_file(path):
-            raise _cannot_write(path, "it is a device or a pipe")
-    except OSError as error:
-        raise _cannot_write(path, str(error.strerror)) from error
-    if not os.access(path.parent, os.W_OK):
-        raise _cannot_write(path, f"the folder {path.parent} is not writable")
+    check_can_be_a_file(path, kind="The light log", remedy=_REMEDY)
 
 
 def check_log_is_new(path: Path, *, overwrite: bool) -> None:
@@ -165,7 +157,3 @@ def check_log_is_new(path: Path, *, overwrite: bool) -> None:
             f"The light log {path} exists already; --overwrite replaces it, --light-log names "
             "another."
         )
-
-
-def _cannot_write(path: Path, why: str) -> OutputError:
-    return OutputError(f"The light log {path} cannot be written: {why}; --light-log names another.")

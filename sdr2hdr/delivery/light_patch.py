@@ -19,16 +19,14 @@ from sdr2hdr.delivery.target_file import unfinished_file
 from sdr2hdr.errors import OutputError, VerificationError
 from sdr2hdr.media.bitstreams.hdr10_sei import HdrSei, content_light_payload
 from sdr2hdr.media.copying.stream_plan import plan_streams
+from sdr2hdr.media.encoding.encoders import UNMEASURED_LIGHT_LEVEL_CD_M2 as PLACEHOLDER
 from sdr2hdr.media.hdr10.hdr10_places import Checksum, LevelPlace, LevelPlaces, find_level_places
 from sdr2hdr.media.hdr10.hdr10_remux import remux_hdr10
 from sdr2hdr.media.hdr10.hdr_source import probe_hdr
 from sdr2hdr.options import EncodeOptions, TimeRange
 from sdr2hdr.quality.light_levels import LightLevels
 
-__all__ = ["PLACEHOLDER", "PatchSummary", "patch_light_levels"]
-
-PLACEHOLDER = 0x7F7F
-"""32639 cd/m2: more than PQ has, and bytes that need no emulation prevention."""
+__all__ = ["PatchSummary", "patch_light_levels"]
 
 _CHUNK_BYTES = 1 << 20
 

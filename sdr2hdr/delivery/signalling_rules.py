@@ -7,6 +7,7 @@ from itertools import combinations
 
 from sdr2hdr.delivery.findings import Finding
 from sdr2hdr.delivery.profiles import Profile
+from sdr2hdr.media.encoding.encoders import UNMEASURED_LIGHT_LEVEL_CD_M2
 from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.hdr10.hdr_signalling import Signalling
 
@@ -16,7 +17,6 @@ HDR10_CODES = {"primaries": 9, "transfer": 16, "matrix": 9}
 MEANINGS = {"primaries": "BT.2020", "transfer": "PQ", "matrix": "BT.2020 non-constant luminance"}
 RGB_MATRIX = 0
 PQ_PEAK_CD_M2 = 10_000
-UNMEASURED_CD_M2 = 32639
 BRIGHTEST_DISPLAY_CD_M2 = 10_000.0
 DIMMEST_DISPLAY_CD_M2 = 50.0
 DARKEST_WHITE_CD_M2 = 5.0
@@ -185,7 +185,7 @@ def _light(said: Signalling, report: Reporter) -> None:
     display = next((f.mastering for f in said.places.values() if f.mastering is not None), None)
     for place, (max_cll, max_fall) in found.items():
         words = f"MaxCLL {max_cll}, MaxFALL {max_fall} cd/m2"
-        if UNMEASURED_CD_M2 in (max_cll, max_fall):
+        if UNMEASURED_LIGHT_LEVEL_CD_M2 in (max_cll, max_fall):
             report.add("light-plausible", place, words, "levels measured, not a placeholder")
         elif 0 in (max_cll, max_fall):
             report.add("light-unknown", place, words, "levels above 0, which means unknown")

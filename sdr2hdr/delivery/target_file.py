@@ -12,12 +12,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdr2hdr.errors import OutputError
-from sdr2hdr.whole_file import is_no_file, is_taken, set_usual_permissions
+from sdr2hdr.whole_file import (
+    check_can_be_a_file,
+    check_is_new,
+    is_taken,
+    set_usual_permissions,
+)
 
 __all__ = [
     "abandoned_files",
-    "check_can_be_a_file",
-    "check_is_new",
     "check_target",
     "check_temp_dir",
     "is_same_file",
@@ -36,51 +39,10 @@ def check_target(source: Path, target: Path, *, overwrite: bool) -> None:
         OutputError: The target is the source, a folder, there already without `overwrite`, or in
             a folder that does not exist or cannot be written to, or no file can have its name.
     """
-    try:
-        _check_place(source, target, overwrite=overwrite)
-    except OSError as error:
-        # A name that is too long for its file system, for one.
-        raise OutputError(
-            f"{target} cannot be written: {error.strerror}; name another output."
-        ) from error
-
-
-def check_can_be_a_file(target: Path) -> None:
-    """Refuse a name whose folder is missing or not writable, or which is no file's.
-
-    Raises:
-        OutputError: It is one of these.
-    """
-    folder = target.parent
-    if not folder.is_dir():
-        raise OutputError(f"The folder {folder} does not exist; create it or name another output.")
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder; expected the name of a file to write.")
-    if is_no_file(target):
-        raise OutputError(
-            f"{target} is a device or a pipe, which no file replaces; expected the name of a file "
-            "to write."
-        )
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"The folder {folder} is not writable; name another output.")
-
-
-def _check_place(source: Path, target: Path, *, overwrite: bool) -> None:
     check_can_be_a_file(target)
-    if is_taken(target):
-        if is_same_file(target, source):
-            raise OutputError(f"{target} is the input itself; an input is never overwritten.")
-        check_is_new(target, overwrite=overwrite)
-
-
-def check_is_new(target: Path, *, overwrite: bool) -> None:
-    """Refuse a name that is taken.
-
-    Raises:
-        OutputError: It is, without `overwrite`.
-    """
-    if is_taken(target) and not overwrite:
-        raise OutputError(f"{target} exists already; --overwrite replaces it.")
+    if is_same_file(target, source):
+        raise OutputError(f"{target} is the input itself; an input is never overwritten.")
+    check_is_new(target, overwrite=overwrite)
 
 
 def check_temp_dir(folder: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from sdr2hdr.delivery.file_light import measure_inside_bars
 from sdr2hdr.delivery.findings import Finding, Severity
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import Rectangle
@@ -20,10 +21,9 @@ from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.hdr10.hdr_sample import sample_frames
 from sdr2hdr.media.hdr10.hdr_signalling import Signalling, read_signalling
 from sdr2hdr.media.mastering import MasteringDisplay
-from sdr2hdr.media.reading.blackness import is_black_outside
 from sdr2hdr.media.reading.packet_scan import FileContent, FoundStream, scan_packets
 from sdr2hdr.media.signalling.colour_codes import PQ_CODE
-from sdr2hdr.quality.light_levels import LightMeter, measure_coded
+from sdr2hdr.quality.light_levels import LightMeter
 from sdr2hdr.signal import CodedSignal, ColourRange, Subsampling, Transfer
 
 __all__ = ["Expectation", "ExpectedStream", "expected_streams", "verify_output"]
@@ -304,10 +304,8 @@ def _named(kind: str, codec: str, language: str | None) -> str:
 
 def _decoded_levels(path: Path, expectation: Expectation, report: _Report) -> None:
     meter = LightMeter()
-    picture = expectation.active_picture
     for batch in sample_frames(path):
-        is_barred = picture is not None and all(is_black_outside(batch, picture))
-        meter.add(measure_coded(batch, picture if is_barred else None))
+        meter.add(measure_inside_bars(batch, expectation.active_picture))
     if not meter.frames:
         report.add("decodable", "picture", "no frame", "frames that can be decoded")
         return

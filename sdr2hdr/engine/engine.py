@@ -33,6 +33,7 @@ from sdr2hdr.networks.stages import Program
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.options import EngineOptions
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
+from sdr2hdr.wording import how_many
 
 __all__ = ["Engine", "load_engine", "margin_px"]
 
@@ -151,7 +152,7 @@ class Engine:
         placement = self.placement
         where = str(placement.device)
         if placement.device.type == "cpu":
-            where += f" ({placement.threads} thread{'s' if placement.threads > 1 else ''})"
+            where += f" ({how_many(placement.threads, 'thread')})"
         scale = f" x{self.scale}" if self.scale > 1 else ""
         precision = placement.precision if self._network is not None else "fp32"
         return (

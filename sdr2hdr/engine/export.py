@@ -20,7 +20,7 @@ from sdr2hdr.networks.card import Form, ModelCard
 from sdr2hdr.networks.registry import NETWORKS, is_network, resolve_exactly
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.version import __version__
-from sdr2hdr.whole_file import is_no_file, is_taken, write_whole
+from sdr2hdr.whole_file import check_can_be_a_file, check_is_new, write_whole
 
 __all__ = ["CLOSENESS", "export_onnx"]
 
@@ -46,7 +46,7 @@ def export_onnx(
     Args:
         model: A curve's or a network's own name.
         target: File to write; it appears whole or not at all.
-        weights_dir: Folder to read weights from before the installed ones.
+        weights_dir: Folder to read weights from instead of the installed ones.
         overwrite: Replace an existing file.
 
     Raises:
@@ -54,19 +54,8 @@ def export_onnx(
         ModelError: There is no such method.
         WeightsError: Its weights are missing or corrupted.
     """
-    try:
-        if is_no_file(target):
-            raise OutputError(
-                f"{target} is a device or a pipe, which no file replaces; name another output."
-            )
-        if is_taken(target) and not overwrite:
-            raise OutputError(f"{target} exists already; --overwrite replaces it.")
-        if not target.parent.is_dir():
-            raise OutputError(f"Folder {target.parent} does not exist; expected one to write to.")
-    except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written: {error.strerror}; name another output."
-        ) from error
+    check_can_be_a_file(target)
+    check_is_new(target, overwrite=overwrite)
     method, metadata = _method(model, weights_dir)
     example = torch.rand((2, 3, 32, 48), generator=torch.Generator().manual_seed(0))
     graph = module_to_onnx(method, [example], ["sdr"], "hdr")

@@ -12,11 +12,11 @@ import torch
 
 from sdr2hdr.curves import curve_names
 from sdr2hdr.engine import load_engine
-from sdr2hdr.errors import ModelError
+from sdr2hdr.errors import ModelError, WeightsError
 from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
 from sdr2hdr.networks.gpgmnet import bicubic_upscale
 from sdr2hdr.networks.registry import NETWORKS, resolve_exactly
-from sdr2hdr.networks.weights import find_card
+from sdr2hdr.networks.weights import WEIGHTS_VARIABLE, find_card, weights_folder
 from sdr2hdr.options import EngineOptions
 from sdr2hdr.signal import BT709_DISPLAY
 
@@ -66,7 +66,8 @@ def exam_methods(
 
     Raises:
         ModelError: There is no such model.
-        WeightsError: A model that was asked for has no weights.
+        WeightsError: A model that was asked for has no weights, or no model was and no network
+            has any.
     """
     options = EngineOptions(
         backend="torch", device=device, precision="fp32", weights_dir=weights_dir, threads=threads
@@ -75,6 +76,13 @@ def exam_methods(
         asked = [resolve_exactly(name) for name in models if name not in curve_names()]
     else:
         asked = [spec for spec in NETWORKS if find_card(spec.name, weights_dir) is not None]
+        if not asked:
+            raise WeightsError(
+                f"{weights_folder(weights_dir)} holds no network's weights; expected "
+                "NAME.safetensors and NAME.json of one or more. --weights-dir or "
+                f"{WEIGHTS_VARIABLE} names another folder, --model with a curve's name examines "
+                "the curves alone."
+            )
     methods = []
     for scale in sorted({1, *(spec.scale for spec in asked)}):
         networks = [spec.name for spec in asked if spec.scale == scale]

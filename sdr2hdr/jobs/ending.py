@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sdr2hdr.delivery.target_file import check_is_new
 from sdr2hdr.errors import LockedError, Notice, OutputError
 from sdr2hdr.jobs.disk import sync_folder, told
 from sdr2hdr.jobs.lock import output_lock
@@ -23,6 +22,7 @@ from sdr2hdr.media.writing.sequence_names import (
     unfinished_sequences,
 )
 from sdr2hdr.pipeline import ConversionSummary
+from sdr2hdr.whole_file import check_is_new
 
 __all__ = ["close_folder", "end_named", "ended_before", "sequence_ended_before"]
 

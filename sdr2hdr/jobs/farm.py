@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sdr2hdr.conversion import Conversion
-from sdr2hdr.delivery.target_file import check_is_new
 from sdr2hdr.errors import BackendUnavailableError, PartialFailureError, UsageError
 from sdr2hdr.jobs.ending import ended_before
 from sdr2hdr.jobs.job_log import make_way_for_log
@@ -19,6 +18,7 @@ from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.options import JobOptions
 from sdr2hdr.pipeline import ConversionSummary
+from sdr2hdr.whole_file import check_is_new
 
 __all__ = ["chosen_segments", "convert_segments", "merge_segments"]
 

@@ -19,6 +19,7 @@ from sdr2hdr.media.writing.segment_file import segment_suffix
 from sdr2hdr.output import open_segment_sink
 from sdr2hdr.pipeline import FrameSpan, convert_range
 from sdr2hdr.range_summary import RangeSummary
+from sdr2hdr.wording import how_many
 
 __all__ = ["check_source", "perform", "span_of"]
 
@@ -124,6 +125,7 @@ def _check_frames(plan: Plan, segment: Segment, summary: RangeSummary) -> None:
     if found == planned:
         return
     raise SourceChangedError(
-        f"Segment {segment.index} gave {len(found)} frames from pts {found[:1] or 'none'} on; "
-        f"expected {len(planned)} from {planned[0]} on, as planned. --no-resume plans anew."
+        f"Segment {segment.index} gave {how_many(len(found), 'frame')} from pts "
+        f"{found[0] if found else 'none'} on; expected {len(planned)} from {planned[0]} on, as "
+        "planned. --no-resume plans anew."
     )

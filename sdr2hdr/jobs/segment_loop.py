@@ -35,7 +35,7 @@ class JobRun:
     """What the parts of a run share.
 
     Attributes:
-        conversion: As the plan pins it.
+        conversion: As prepared; while segments are made and merged, as the plan pins it.
         folder: The work folder.
         listener: Hears how it goes.
         stop: Asked whether to end.

@@ -58,6 +58,9 @@ NOWHERE_SEEN = frozenset(
 SAME_EVERYWHERE = "made_with"
 """The part of the settings in which machines may differ, and then give other bytes."""
 
+KERNEL_FLAGS = ("fma", "avx512_bf16", "avx512_vnni", "amx_bf16")
+"""Beside torch's own class: what oneDNN and ONNX Runtime choose their float kernels by."""
+
 
 def pinned_settings(conversion: Conversion) -> dict[str, Any]:
     """Give what is to be pinned for a conversion as it is prepared on this machine.
@@ -339,10 +342,6 @@ def _processor(device: str) -> str:
         flags = set(line.split())
         features += [flag for flag in KERNEL_FLAGS if flag in flags]
     return " ".join([platform.machine(), *features])
-
-
-KERNEL_FLAGS = ("fma", "avx512_bf16", "avx512_vnni", "amx_bf16")
-"""Beside torch's own class: what oneDNN and ONNX Runtime choose their float kernels by."""
 
 
 def _shown(value: object) -> str:

@@ -195,6 +195,16 @@ def test_outputs_that_are_refused(clip: Path, tmp_path: Path, capfd: pytest.Capt
     assert (code, "name another" in err) == (5, True), err
 
 
+def test_a_graph_is_not_written_where_there_is_a_folder(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """Said before the graph is made; --overwrite replaces files alone."""
+    folder = tmp_path / "graph.onnx"
+    folder.mkdir()
+    code, _, err = call(capfd, "export", "bt2446a", folder, "--overwrite")
+    assert (code, "it is a folder; name another output" in err) == (5, True), err
+
+
 def test_no_file_takes_the_place_of_a_device_or_a_pipe(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
@@ -213,7 +223,7 @@ def test_no_file_takes_the_place_of_a_device_or_a_pipe(
         os.mkfifo(pipe)
         filled = [pipe if part == "{}" else part for part in command]
         code, _, err = call(capfd, *filled, "--overwrite")
-        assert (code, "a device or a pipe" in err) == (5, True), (name, err)
+        assert (code, "it is a device or a pipe, which no file" in err) == (5, True), (name, err)
         assert pipe.is_fifo()
     assert not output.exists()
     # Where standard output is a file, its name leads to one.

@@ -193,7 +193,7 @@ def test_levels_of_decoded_frames_are_a_warning(files):
 def test_a_few_samples_that_ring_are_no_warning(files, monkeypatch, robust_cd_m2, warns):
     path, expectation = files["mkv"]
     rings = FrameLight(2345.0, 40.0, robust_cd_m2, 40.0)
-    monkeypatch.setattr(verify, "measure_coded", lambda batch, area: [rings])
+    monkeypatch.setattr(verify, "measure_inside_bars", lambda batch, picture: [rings])
     stored = replace(expectation, max_cll=1004, max_fall=40)
     rules = [finding.rule for finding in verify_output(path, stored)]
     assert ("decoded-levels" in rules) is warns

@@ -95,6 +95,7 @@ def test_sheet_shows_scene_by_scene(tiny_set, tmp_path: Path):
         (["--title", "Best"], 2, "give --publish"),
         (["--model", "bt2408", "--publish", "out"], 2, "no network to publish"),
         (["--model", "bt2408", "--sheet", "sheet.png"], 2, "one network of scale 1"),
+        (["--weights-dir", "."], 6, "holds no network's weights"),
         (["--markdown", "there.md"], 5, "--overwrite"),
         (["--model", "irnet9", "--markdown", "link.md"], 5, "--overwrite"),
         (["--model", "irnet9", "--markdown", "nowhere/x.md"], 5, "nowhere does not exist"),

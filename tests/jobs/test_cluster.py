@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from long_clips import OPTIONS, Ears, make_source, use_short_segments
+from long_clips import OPTIONS, Ears, use_short_segments
 
 from sdr2hdr.cli import run as run_command
 from sdr2hdr.errors import (
@@ -34,22 +34,14 @@ from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.options import JobOptions
 from sdr2hdr.pipeline import Progress, prepare
 
+pytestmark = pytest.mark.usefixtures("short_segments")
+
 SEGMENTS = 5
 
 # Two threads in the plan, one on each of two workers: the bytes must not depend on it.
 TWO_THREADS = dataclasses.replace(
     OPTIONS, encode=dataclasses.replace(OPTIONS.encode, threads=2), overwrite=True
 )
-
-
-@pytest.fixture(autouse=True)
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_short_segments(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_source(tmp_path_factory.mktemp("source"))
 
 
 @pytest.fixture(scope="module")

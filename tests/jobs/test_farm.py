@@ -20,7 +20,6 @@ from long_clips import (
     before_segment,
     make_source,
     spoil,
-    use_short_segments,
 )
 
 from sdr2hdr.cli import run as run_command
@@ -47,10 +46,7 @@ from sdr2hdr.options import (
 from sdr2hdr.pipeline import prepare
 from sdr2hdr.signal import ColourRange, Matrix
 
-
-@pytest.fixture(autouse=True)
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_short_segments(monkeypatch)
+pytestmark = pytest.mark.usefixtures("short_segments")
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,6 @@ from long_clips import (
     SEGMENT_FRAMES,
     Ears,
     before_segment,
-    make_source,
     use_short_segments,
 )
 
@@ -45,15 +44,7 @@ from sdr2hdr.media.writing.merge_writer import MergeWriter
 from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.pipeline import Progress, prepare
 
-
-@pytest.fixture(autouse=True)
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_short_segments(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_source(tmp_path_factory.mktemp("source"))
+pytestmark = pytest.mark.usefixtures("short_segments")
 
 
 @pytest.fixture(scope="module")

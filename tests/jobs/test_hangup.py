@@ -9,16 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from long_clips import make_source
 
 from sdr2hdr.jobs.work_folder import WorkFolder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_source(tmp_path_factory.mktemp("source"))
 
 
 INTERRUPTED_AT_SEGMENT_2 = """

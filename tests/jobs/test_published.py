@@ -30,15 +30,7 @@ from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.options import ConvertOptions, JobOptions
 from sdr2hdr.pipeline import prepare
 
-
-@pytest.fixture(autouse=True)
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_short_segments(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_source(tmp_path_factory.mktemp("source"))
+pytestmark = pytest.mark.usefixtures("short_segments")
 
 
 def killed_behind_the_name(

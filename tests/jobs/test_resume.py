@@ -37,17 +37,9 @@ from sdr2hdr.jobs.work_folder import WorkFolder
 from sdr2hdr.options import ConvertOptions, JobOptions
 from sdr2hdr.pipeline import ConversionSummary, prepare
 
+pytestmark = pytest.mark.usefixtures("short_segments")
+
 SEGMENTS = 5
-
-
-@pytest.fixture(autouse=True)
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_short_segments(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_source(tmp_path_factory.mktemp("source"))
 
 
 def convert(

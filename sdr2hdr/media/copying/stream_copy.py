@@ -9,7 +9,6 @@ from fractions import Fraction
 from itertools import pairwise
 from math import lcm
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import av.error
@@ -24,8 +23,8 @@ from sdr2hdr.media.containers.matroska_languages import full_languages, language
 from sdr2hdr.media.copying.linear_pcm import add_plain_pcm, plain_samples
 from sdr2hdr.media.copying.metadata import stream_tags
 from sdr2hdr.media.copying.shown_before import ShownBefore
-from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan, converted_cue
-from sdr2hdr.media.copying.subtitles import MOV_TEXT_HEADER, mov_text_is_empty
+from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan
+from sdr2hdr.media.copying.subtitles import MOV_TEXT_HEADER, converted_cue, mov_text_is_empty
 from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.reading.later_streams import stream_under_way
 from sdr2hdr.media.reading.spliced_clock import SplicedClock, streams_with
@@ -83,12 +82,7 @@ class StreamCopier:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Literal
 
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
 from sdr2hdr.errors import Notice, OutputError
-from sdr2hdr.media.containers.channel_layout import order_left_unsaid
-from sdr2hdr.media.containers.container_trial import (
-    codec_name,
-    is_cover_art,
-    refusal,
-    sample_packets,
-)
-from sdr2hdr.media.copying.linear_pcm import plain_pcm
+from sdr2hdr.media.containers.container_trial import sample_packets
 from sdr2hdr.media.copying.metadata import tags_without_a_place
-from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, refusal_text, way_out
-from sdr2hdr.media.copying.subtitles import (
-    ConvertedCue,
-    mov_text_is_empty,
-    mov_text_to_subrip,
-    subrip_to_mov_text,
-)
-from sdr2hdr.media.copying.timecode import advance_timecode
+from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, way_out
+from sdr2hdr.media.copying.stream_decision import StreamAction, StreamFacts
+from sdr2hdr.media.copying.subtitles import converted_cue
+from sdr2hdr.media.copying.timecode import advance_timecode, start_timecode
 from sdr2hdr.media.encoding.encoder_opening import require_encoder
 from sdr2hdr.media.encoding.encoders import choose_encoder
 from sdr2hdr.media.opening import demuxed, open_input
-from sdr2hdr.media.reading.later_streams import stream_under_way
 from sdr2hdr.media.source import SourceInfo, StreamInfo
 from sdr2hdr.options import EncodeOptions, TimeRange
 
-__all__ = ["CONTAINERS", "PlannedStream", "StreamAction", "StreamPlan", "plan_streams"]
+__all__ = ["CONTAINERS", "PlannedStream", "StreamPlan", "plan_streams"]
 
 CONTAINERS: Mapping[str, str] = {
     ".mkv": "matroska",
@@ -48,26 +34,6 @@ CONTAINERS: Mapping[str, str] = {
     ".mov": "mov",
 }
 """libavformat's muxer by the extension of the target."""
-
-StreamAction = Literal[
-    "convert",
-    "copy",
-    "convert-subtitle",
-    "convert-audio",
-    "attach",
-    "timecode-to-tag",
-    "chapters",
-    "drop",
-]
-"""What becomes of a stream: "attach" makes cover art an attachment, as Matroska wants it."""
-
-_SUBTITLE_CONVERSIONS: Mapping[tuple[str, str], str] = {
-    ("mov_text", "matroska"): "subrip",
-    ("subrip", "mp4"): "mov_text",
-    ("subrip", "mov"): "mov_text",
-    ("text", "mp4"): "mov_text",
-    ("text", "mov"): "mov_text",
-}
 
 
 @dataclass(frozen=True)
@@ -137,15 +103,6 @@ class StreamPlan:
         return tuple(stream.line for stream in self.streams)
 
 
-@dataclass(frozen=True)
-class _Decision:
-    action: StreamAction
-    codec: str = ""
-    reason: str = ""
-    problem: str = ""
-    """Something that must not be lost would be: refused unless the user agrees."""
-
-
 def plan_streams(
     info: SourceInfo, target: Path, options: EncodeOptions, time_range: TimeRange
 ) -> StreamPlan:
@@ -167,30 +124,23 @@ def plan_streams(
     container_format = _container_format(target)
     encoder = choose_encoder(options, target)
     require_encoder(encoder)
-    planned: list[PlannedStream] = []
-    problems: list[str] = []
     with open_input(info.path) as source:
-        streams = {stream.index: stream for stream in source.streams}
-        candidates = [
-            streams[entry.index]
-            for entry in info.streams
-            if entry.index in streams and entry.index != info.video.index
-        ]
-        for stream in source.streams:
-            if stream not in candidates:
-                stream.discard = Discard.all
-        samples = sample_packets(source, candidates)
-        has_chapters = bool(source.chapters())
-        timecode = _timecode(source)
-        decide = partial(_decide, info.path, samples, has_chapters, timecode)
+        streams = _other_streams(source, info)
+        facts = StreamFacts(
+            info.path,
+            sample_packets(source, list(streams.values())),
+            bool(source.chapters()),
+            start_timecode(source),
+        )
+        planned, problems = [], []
         for entry in info.streams:
             if entry.index == info.video.index:
                 planned.append(PlannedStream(entry, "convert", encoder.codec, ""))
                 continue
-            decision = decide(streams.get(entry.index), container_format)
+            decision = facts.decide(streams.get(entry.index), container_format)
             priming = Fraction(0)
             if decision.action == "copy" and time_range.start_seconds is None:
-                priming = _priming(samples[entry.index], info.start_seconds)
+                priming = _priming(facts.samples[entry.index], info.start_seconds)
             planned.append(
                 PlannedStream(entry, decision.action, decision.codec, decision.reason, priming)
             )
@@ -198,13 +148,7 @@ def plan_streams(
                 problems.append(
                     f"#{entry.index} {entry.summary or entry.codec}: {decision.problem}"
                 )
-        others = [
-            suffix
-            for suffix, other in CONTAINERS.items()
-            if problems
-            and other != container_format
-            and not any(decide(stream, other).problem for stream in candidates)
-        ]
+        others = _holding_all(facts, streams.values(), container_format) if problems else []
     planned, lossy = _without_lossy_subtitles(info, planned, container_format)
     if lossy and not problems:
         others = [".mov" if container_format == "matroska" else ".mkv"]
@@ -238,7 +182,7 @@ def plan_streams(
             if time_range.end_seconds is None
             else _seconds(time_range.end_seconds) - _seconds(time_range.start_seconds)
         ),
-        timecode=_timecode_at(timecode, info, time_range),
+        timecode=_timecode_at(facts.timecode, info, time_range),
         free_tags=bool(unplaced) and not keeps_cover,
     )
 
@@ -258,53 +202,26 @@ def _container_format(target: Path) -> str:
     return CONTAINERS[suffix]
 
 
-def _decide(
-    path: Path,
-    samples: Mapping[int, list[Packet]],
-    has_chapters: bool,
-    timecode: str | None,
-    stream: Stream | None,
-    container_format: str,
-) -> _Decision:
-    if stream is None:
-        return _Decision("drop", reason="the stream appears only later in the file")
-    codec, packets = codec_name(stream), samples[stream.index]
-    if is_cover_art(stream):
-        return _decide_cover_art(stream, packets, container_format)
-    if stream.type == "video":
-        return _Decision("drop", reason="only one video stream is converted")
-    if stream.type == "data":
-        if "timecode" in stream.metadata and timecode is not None:
-            return _Decision("timecode-to-tag")
-        if has_chapters and stream.discard == Discard.all and codec in ("bin_data", "unknown"):
-            return _Decision("chapters")
-    conversion = _SUBTITLE_CONVERSIONS.get((codec, container_format))
-    if stream.type == "subtitle" and conversion is not None:
-        return _Decision("convert-subtitle", conversion)
-    with stream_under_way(path, stream) as known:
-        reason = refusal(known, packets, container_format)
-        unsaid = order_left_unsaid(known, container_format)
-    if reason is None:
-        return _Decision("copy", codec, unsaid)
-    plain = plain_pcm(stream)
-    if plain is not None:
-        return _Decision("convert-audio", plain, unsaid)
-    reason = refusal_text(CONTAINER_NAMES[container_format], codec, stream.type, reason)
-    if stream.type in ("audio", "subtitle", "attachment"):
-        return _Decision("drop", reason=reason, problem=reason)
-    return _Decision("drop", reason=reason)
+def _other_streams(source: InputContainer, info: SourceInfo) -> dict[int, Stream]:
+    """The streams besides the video, by index; none of the rest is read."""
+    known = {entry.index for entry in info.streams if entry.index != info.video.index}
+    others = {stream.index: stream for stream in source.streams if stream.index in known}
+    for stream in source.streams:
+        if stream.index not in others:
+            stream.discard = Discard.all
+    return others
 
 
-def _decide_cover_art(stream: Stream, packets: list[Packet], container_format: str) -> _Decision:
-    codec = codec_name(stream)
-    if container_format == "matroska":
-        return _Decision("attach", codec)
-    reason = refusal(stream, packets, container_format) if packets else "it holds no picture"
-    if reason is None:
-        return _Decision("copy", codec)
-    return _Decision(
-        "drop", reason=f"{CONTAINER_NAMES[container_format]} holds no cover art ({reason})"
-    )
+def _holding_all(
+    facts: StreamFacts, streams: Collection[Stream], container_format: str
+) -> list[str]:
+    """Suffixes of the containers that hold what one does not."""
+    return [
+        suffix
+        for suffix, other in CONTAINERS.items()
+        if other != container_format
+        and not any(facts.decide(stream, other).problem for stream in streams)
+    ]
 
 
 def _without_lossy_subtitles(
@@ -338,18 +255,6 @@ def _without_lossy_subtitles(
     return result, problems
 
 
-def converted_cue(data: bytes, container_format: str) -> ConvertedCue | None:
-    """A text subtitle in the form of the target; None where it shows nothing.
-
-    Args:
-        data: A SubRip cue for MP4 and MOV, a `mov_text` sample for Matroska.
-        container_format: Of the target.
-    """
-    if container_format == "matroska":
-        return None if mov_text_is_empty(data) else mov_text_to_subrip(data)
-    return subrip_to_mov_text(data)
-
-
 def _notices(planned: list[PlannedStream], lossy: list[str]) -> list[Notice]:
     # That only one video stream is converted is said when it is chosen.
     notices = [
@@ -371,18 +276,6 @@ def _priming(packets: list[Packet], start_seconds: Fraction) -> Fraction:
 def _seconds(value: float | None) -> Fraction:
     """Seconds as the user wrote them: 0.1 is a tenth, not its nearest binary fraction."""
     return Fraction(0) if value is None else Fraction(repr(value))
-
-
-def _timecode(source: InputContainer) -> str | None:
-    """The source's start timecode: of a timecode track, of the video, or of the file."""
-    tags = [stream.metadata for stream in source.streams if stream.type == "data"]
-    tags += [stream.metadata for stream in source.streams if stream.type == "video"]
-    tags.append(source.metadata)
-    for metadata in tags:
-        for key, value in metadata.items():
-            if key.lower() == "timecode":
-                return value
-    return None
 
 
 def _timecode_at(timecode: str | None, info: SourceInfo, time_range: TimeRange) -> str | None:

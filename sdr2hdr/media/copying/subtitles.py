@@ -15,6 +15,7 @@ from sdr2hdr.media.containers.isobmff import boxes_in, make_box
 __all__ = [
     "MOV_TEXT_HEADER",
     "ConvertedCue",
+    "converted_cue",
     "mov_text_is_empty",
     "mov_text_to_subrip",
     "subrip_to_mov_text",
@@ -61,6 +62,18 @@ class ConvertedCue:
 class _Style:
     face: int = 0
     colour: tuple[int, int, int, int] = _WHITE
+
+
+def converted_cue(data: bytes, container_format: str) -> ConvertedCue | None:
+    """A text subtitle in the form of the target; None where it shows nothing.
+
+    Args:
+        data: A SubRip cue for MP4 and MOV, a `mov_text` sample for Matroska.
+        container_format: Of the target.
+    """
+    if container_format == "matroska":
+        return None if mov_text_is_empty(data) else mov_text_to_subrip(data)
+    return subrip_to_mov_text(data)
 
 
 def mov_text_is_empty(sample: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""SMPTE timecode as text: what it reads some frames later.
+"""SMPTE timecode as text: where a file says it, and what it reads some frames later.
 
 Counting and drop-frame: SMPTE ST 12-1:2014, clause 5.2.
 """
@@ -8,9 +8,23 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-__all__ = ["advance_timecode"]
+from av.container import InputContainer
+
+__all__ = ["advance_timecode", "start_timecode"]
 
 _TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d+)")
+
+
+def start_timecode(source: InputContainer) -> str | None:
+    """The source's start timecode: of a timecode track, of the video, or of the file."""
+    tags = [stream.metadata for stream in source.streams if stream.type == "data"]
+    tags += [stream.metadata for stream in source.streams if stream.type == "video"]
+    tags.append(source.metadata)
+    for metadata in tags:
+        for key, value in metadata.items():
+            if key.lower() == "timecode":
+                return value
+    return None
 
 
 def advance_timecode(text: str, frames: int, rate: Fraction) -> str:

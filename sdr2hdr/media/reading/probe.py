@@ -23,6 +23,7 @@ from sdr2hdr.media.signalling.colour_tags import read_colour
 from sdr2hdr.media.signalling.container_picture import Hidden, container_picture
 from sdr2hdr.media.source import ChapterInfo, SourceInfo, VideoInfo
 from sdr2hdr.options import ReadOptions
+from sdr2hdr.wording import how_many
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -242,7 +243,7 @@ def _beginning_notices(first: FirstFrames, time_base: Fraction) -> list[Notice]:
     seconds = float((first.pts - first.earlier[0]) * time_base)
     count = len(first.earlier)
     text = (
-        f"The first {seconds:.3f} s of the video ({count} packet{'s' if count > 1 else ''}) cannot "
+        f"The first {seconds:.3f} s of the video ({how_many(count, 'packet')}) cannot "
         "be decoded: it begins between key frames. Other streams keep what they have there."
     )
     return [Notice("warning", text)]

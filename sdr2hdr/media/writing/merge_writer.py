@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
-import av.error
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -26,10 +24,10 @@ from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.encoding.track_template import open_track_template
 from sdr2hdr.media.mastering import mastering_display
 from sdr2hdr.media.source import SourceInfo
+from sdr2hdr.media.writing.file_writer import FileWriter
 from sdr2hdr.media.writing.output_clock import OutputClock
 from sdr2hdr.media.writing.planned_frames import PlannedFrames
 from sdr2hdr.media.writing.segment_file import SegmentReader
-from sdr2hdr.media.writing.writer import Writer
 from sdr2hdr.media.writing.writing_errors import writing_errors_told
 from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.options import EncodeOptions
@@ -37,7 +35,7 @@ from sdr2hdr.options import EncodeOptions
 __all__ = ["MergeWriter"]
 
 
-class MergeWriter(Writer):
+class MergeWriter(FileWriter):
     """Copies segments, in order, and the other streams along; a context manager.
 
     The bytes of the file follow from the frames, not from where the film was cut, as far as the
@@ -70,7 +68,7 @@ class MergeWriter(Writer):
     ) -> None:
         if video.variable_rate is None:
             video = replace(video, variable_rate=info.video.variable_rate)
-        self._path = path
+        super().__init__(path)
         self._info = info
         self._plan = plan
         self._video = video
@@ -80,24 +78,12 @@ class MergeWriter(Writer):
         self._planned = PlannedFrames(map(self._clock.placed, times), self._clock.time_base)
         self._parameter_sets = b""
         self._decoding_times: DecodingTimes | None = None
-        self._output: OutputContainer | None = None
-        self._stream: VideoStream | None = None
-        self._finished = False
-        self._resources = ExitStack()
         try:
             self._copier = self._resources.enter_context(StreamCopier(info.path, plan))
-            with writing_errors_told(path):
-                # Touching it first gives the plain reason where it cannot be written.
-                path.open("wb").close()
-            self._resources.callback(self._discard)
+            self._make_file()
         except BaseException:
             self._resources.close()
             raise
-
-    @property
-    def written_bytes(self) -> int:
-        """How much is on the disk so far."""
-        return self._path.stat().st_size if self._path.exists() else 0
 
     def add_segment(self, path: Path) -> None:
         """Copy the next segment, and other streams up to where it ends.
@@ -165,10 +151,6 @@ class MergeWriter(Writer):
             )
         return tuple(notices)
 
-    def abort(self) -> None:
-        """See `Writer`."""
-        self._resources.close()
-
     def _check_encoding(self, path: Path, segment: SegmentReader) -> None:
         expected = (self._spec.codec, self._clock.time_base)
         found = (segment.codec, segment.time_base)
@@ -224,19 +206,6 @@ class MergeWriter(Writer):
         with writing_errors_told(self._path):
             self._copier.advance(packet.dts * self._clock.time_base)
             output.mux_one(packet)
-
-    def _discard(self) -> None:
-        """Close an unfinished file and remove it; a finished one is left alone."""
-        if self._finished:
-            return
-        # Without its name first: closing would otherwise move a long file's data about.
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
-        if self._output is not None:
-            with suppress(av.error.FFmpegError, OSError):
-                self._output.close()
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
 
     def _add_streams(self, output: OutputContainer) -> VideoStream:
         video_stream: VideoStream | None = None

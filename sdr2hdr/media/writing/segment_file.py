@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import av
@@ -38,8 +37,8 @@ from sdr2hdr.media.encoding.encoder_opening import open_encoder
 from sdr2hdr.media.encoding.encoders import EncoderSpec, choose_encoder
 from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.encoding.video_encoder import VideoEncoder
+from sdr2hdr.media.writing.file_writer import FileWriter
 from sdr2hdr.media.writing.output_clock import OutputClock
-from sdr2hdr.media.writing.writer import Writer
 from sdr2hdr.media.writing.writing_errors import writing_errors_told
 from sdr2hdr.options import EncodeOptions
 
@@ -48,6 +47,8 @@ __all__ = ["SegmentReader", "SegmentSummary", "SegmentWriter", "segment_suffix"]
 _FIRST_PTS_TAG = "sdr2hdr.first_pts"
 _FORMATS = {"prores": "mov", "dnxhd": "mov"}
 """libavformat's muxers by codec; MP4 for the others."""
+_CODED_FORMS = {"libdav1d": "av1", "libaom-av1": "av1"}
+"""Coded forms by the names of decoders that are not called like them."""
 _OBU_RECORD_HEADER_BYTES = 4
 """Of `av1C`, before its OBUs (AV1 Codec ISO Media File Format Binding 1.2, 2.3.3)."""
 
@@ -81,7 +82,7 @@ def segment_suffix(encode: EncodeOptions, target: Path) -> str:
     return f".{_format(choose_encoder(encode, target))}"
 
 
-class SegmentWriter(Writer):
+class SegmentWriter(FileWriter):
     """Encodes frames that follow one another into a file of their own; a context manager.
 
     Each segment has an encoder of its own and begins with a key frame, so that it depends on its
@@ -102,7 +103,7 @@ class SegmentWriter(Writer):
     def __init__(
         self, path: Path, video: OutputVideo, encode: EncodeOptions, plan: StreamPlan
     ) -> None:
-        self._path = path
+        super().__init__(path)
         self._video = video
         self._clock = OutputClock.of(video.time_base, plan.shift_seconds)
         self._spec = choose_encoder(encode, plan.target)
@@ -111,28 +112,16 @@ class SegmentWriter(Writer):
         self._frames = 0
         self._shown: dict[int, FrameTime] = {}
         self._decoding_times: DecodingTimes | None = None
-        self._output: OutputContainer | None = None
-        self._stream: VideoStream | None = None
-        self._finished = False
-        self._resources = ExitStack()
         try:
             self._encoder: VideoEncoder = open_encoder(
                 self._spec, video, encode, self._clock.time_base
             )
             self._resources.callback(self._encoder.close)
             self._depth = reorder_depth(self._spec.codec, self._encoder.parameter_sets)
-            with writing_errors_told(path):
-                # Touching it first gives the plain reason where it cannot be written.
-                path.open("wb").close()
-            self._resources.callback(self._discard)
+            self._make_file()
         except BaseException:
             self._resources.close()
             raise
-
-    @property
-    def written_bytes(self) -> int:
-        """How much is on the disk so far."""
-        return self._path.stat().st_size if self._path.exists() else 0
 
     def write(self, batch: CodedBatch) -> None:
         """Encode the frames of a batch.
@@ -181,10 +170,6 @@ class SegmentWriter(Writer):
         return SegmentSummary(
             self._frames, self._clock.time_base, self._first_pts, end_pts, size_bytes
         )
-
-    def abort(self) -> None:
-        """See `Writer`."""
-        self._resources.close()
 
     def _show(self, time: FrameTime) -> None:
         """Take a frame's time; one of unknown duration lasts as long as the one before it."""
@@ -266,18 +251,6 @@ class SegmentWriter(Writer):
             output.start_encoding()
         return output, stream
 
-    def _discard(self) -> None:
-        """Close an unfinished file and remove it; a finished one is left alone."""
-        if self._finished:
-            return
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
-        if self._output is not None:
-            with suppress(av.error.FFmpegError, OSError):
-                self._output.close()
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
-
 
 class SegmentReader:
     """Gives a segment's packets back as its encoder made them; a context manager.
@@ -305,8 +278,8 @@ class SegmentReader:
             )
             self._stream = container.streams.video[0]
             self._container = container
-            self.codec = self._stream.codec_context.name
-            self.codec = _LIBAV_CODECS.get(self.codec, self.codec)
+            decoder = self._stream.codec_context.name
+            self.codec = _CODED_FORMS.get(decoder, decoder)
             record = bytes(self._stream.codec_context.extradata or b"")
             self._length_size = record_length_size(record) if self.codec == "hevc" else 0
             self.parameter_sets = _parameter_sets(self.codec, record)
@@ -321,12 +294,7 @@ class SegmentReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._resources.close()
 
     def __iter__(self) -> Iterator[Packet]:
@@ -360,10 +328,6 @@ class SegmentReader:
             f"The segment {self._path} cannot be read ({error}); expected a finished one. It has "
             "to be converted again: --no-resume does that for all."
         )
-
-
-_LIBAV_CODECS = {"libdav1d": "av1", "libaom-av1": "av1"}
-"""Coded forms by the names of decoders that are not called like them."""
 
 
 def _format(spec: EncoderSpec) -> str:
