@@ -18,6 +18,7 @@ from sdr2hdr.errors import Notice, OutputError
 from sdr2hdr.media.containers.channel_layout import order_left_unsaid
 from sdr2hdr.media.containers.container_trial import (
     codec_name,
+    data_kind,
     is_cover_art,
     refusal,
     sample_packets,
@@ -273,8 +274,11 @@ def _decide(
         return _decide_cover_art(stream, packets, container_format)
     if stream.type == "video":
         return _Decision("drop", reason="only one video stream is converted")
+    kind = data_kind(path, stream)
     if stream.type == "data":
-        if "timecode" in stream.metadata and timecode is not None:
+        # Sony's camera data ("rtmd") have a timecode among much else.
+        is_timecode = "timecode" in stream.metadata and kind in ("", "tmcd")
+        if is_timecode and timecode is not None:
             return _Decision("timecode-to-tag")
         if has_chapters and stream.discard == Discard.all and codec in ("bin_data", "unknown"):
             return _Decision("chapters")
@@ -289,7 +293,7 @@ def _decide(
     plain = plain_pcm(stream)
     if plain is not None:
         return _Decision("convert-audio", plain, unsaid)
-    reason = refusal_text(CONTAINER_NAMES[container_format], codec, stream.type, reason)
+    reason = refusal_text(CONTAINER_NAMES[container_format], kind or codec, stream.type, reason)
     if stream.type in ("audio", "subtitle", "attachment"):
         return _Decision("drop", reason=reason, problem=reason)
     return _Decision("drop", reason=reason)
