@@ -133,6 +133,22 @@ def test_the_sound_of_a_broadcast_goes_along(tmp_path: Path, container: str):
     assert audio_packets(target) == audio_packets(source)
 
 
+@pytest.mark.parametrize("container", ["mp4", "mov", "mkv"])
+def test_a_range_behind_the_end_of_the_sound_is_converted(tmp_path: Path, container: str):
+    recipe = ClipRecipe(pts=tuple(range(25)), audio_seconds=0.2)
+    source = make_clip(tmp_path / "in.mkv", recipe)
+    target = tmp_path / f"out.{container}"
+    read = ReadOptions(time_range=TimeRange(0.6))
+    options = sdr2hdr.ConvertOptions(model="bt2408", read=read, encode=FAST)
+    result = sdr2hdr.convert(source, target, options)
+    with av.open(str(target)) as output:
+        kinds = [stream.type for stream in output.streams]
+    is_told = any("#1 aac" in each.text and "left out" in each.text for each in result.notices)
+    assert (kinds, is_told) == (
+        (["video", "audio"], False) if container == "mkv" else (["video"], True)
+    )
+
+
 VFR_PTS = (0, 7, 9, 24, 25, 61, 100, 101)
 
 

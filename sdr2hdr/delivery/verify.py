@@ -16,6 +16,7 @@ from sdr2hdr.errors import InputError
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.media.containers.container_trial import name_when_read_back
 from sdr2hdr.media.copying.metadata import language_in
+from sdr2hdr.media.copying.muxing import COPIED_ACTIONS, streams_left_empty
 from sdr2hdr.media.copying.stream_plan import StreamPlan
 from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.hdr10.hdr_sample import sample_frames
@@ -38,7 +39,6 @@ LEVEL_TOLERANCE_CD_M2 = 2.0
 PROMISE = "what this program promised before it wrote"
 CODECS_THAT_SPEAK = ("hevc", "av1")
 KINDS_WITHOUT_COUNT = ("attachment",)
-COPIED_ACTIONS = ("copy", "convert-audio", "convert-subtitle", "attach")
 FIRST_TIMES = 3
 
 
@@ -96,8 +96,9 @@ def expected_streams(plan: StreamPlan, counts: Mapping[int, int]) -> tuple[Expec
         counts: Packets written, by stream index of the source, as the writer's summary has them.
     """
     expected = []
+    left_empty = streams_left_empty(plan, counts)
     for planned in plan.streams:
-        if planned.action not in COPIED_ACTIONS:
+        if planned.action not in COPIED_ACTIONS or planned in left_empty:
             continue
         source = planned.source
         is_attachment = planned.action == "attach" or source.is_cover_art

@@ -271,6 +271,24 @@ class TestVideo:
         video = probe(path, DEFAULTS).video
         assert (video.rotation_degrees, video.is_mirrored) == (degrees, is_mirrored)
 
+    @pytest.mark.parametrize(("degrees", "nearest"), [(30, 0), (50, 90), (-10, 0)])
+    def test_a_turn_between_quarters_is_told(self, tmp_path, degrees, nearest):
+        def turn(stream: av.VideoStream) -> None:
+            stream.set_display_rotation(degrees)
+
+        path = write_clip(tmp_path / "a.mp4", replace(H264, set_up=turn))
+        info = probe(path, DEFAULTS)
+        off = abs(degrees - nearest)
+        assert f"display matrix is {off} degrees off a quarter turn" in info.notices[0].text
+        assert f"shown turned by {nearest} degrees" in info.notices[0].text
+
+    def test_a_quarter_turn_is_taken_over_in_silence(self, tmp_path):
+        def turn(stream: av.VideoStream) -> None:
+            stream.set_display_rotation(90, hflip=True)
+
+        path = write_clip(tmp_path / "a.mp4", replace(H264, set_up=turn))
+        assert not [each for each in probe(path, DEFAULTS).notices if "turn" in each.text]
+
     def test_a_picture_upside_down_is_turned_and_mirrored(self, tmp_path):
         def flip(stream: av.VideoStream) -> None:
             stream.set_display_rotation(0, vflip=True)

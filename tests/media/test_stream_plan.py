@@ -11,6 +11,7 @@ import pytest
 from rich_sources import FAST, Source, make_source
 
 from sdr2hdr.errors import OutputError
+from sdr2hdr.media.containers.container_trial import refusal
 from sdr2hdr.media.copying.stream_plan import StreamPlan, plan_streams
 from sdr2hdr.media.copying.timecode import advance_timecode
 from sdr2hdr.media.reading.probe import probe
@@ -208,3 +209,36 @@ def test_teletext_is_named_where_libav_has_no_decoder_for_it(tmp_path: Path):
     with pytest.raises(OutputError, match="teletext"):
         plan(path, "out.mkv")
     assert [line for line in plan(path, "out.mkv", DROPPING).lines if "teletext" in line]
+
+
+def camera_file(folder: Path, kind: bytes) -> Path:
+    """A clip beside a camera's data of some kind: a text track under another name."""
+    source = Source(subtitle="mov_text", cues=((0, 500, "f/2.8 ISO 100 1/250 and so on"),))
+    path = make_source(folder / "in.mp4", source)
+    data = path.read_bytes()
+    assert (data.count(b"tx3g"), data.count(b"sbtl")) == (1, 1)
+    path.write_bytes(data.replace(b"tx3g", kind).replace(b"sbtl", b"meta"))
+    return path
+
+
+@pytest.mark.parametrize("target", ["out.mov", "out.mp4", "out.mkv"])
+@pytest.mark.parametrize("kind", ["mebx", "rtmd", "camm"])
+def test_camera_data_that_no_muxer_describes_are_dropped_and_named(
+    tmp_path: Path, kind: str, target: str
+):
+    made = plan(camera_file(tmp_path, kind.encode()), target)
+    assert [stream.action for stream in made.streams] == ["convert", "copy", "drop"]
+    assert [kind in notice.text for notice in made.notices] == [True]
+
+
+@pytest.mark.parametrize("target", ["out.mov", "out.mp4"])
+def test_camera_data_of_gopro_are_copied(tmp_path: Path, target: str):
+    made = plan(camera_file(tmp_path, b"gpmd"), target)
+    assert [stream.action for stream in made.streams] == ["convert", "copy", "copy"]
+    assert made.notices == ()
+
+
+def test_camera_data_that_come_late_are_tried_as_well(tmp_path: Path):
+    path = camera_file(tmp_path, b"mebx")
+    with av.open(str(path)) as container:
+        assert refusal(container.streams[2], (), "mov") is not None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
 
 import av
 import av.error
@@ -19,12 +21,14 @@ from av.stream import Stream
 
 from sdr2hdr.media.av_log import captured_av_log
 from sdr2hdr.media.containers.channel_layout import layout_name
+from sdr2hdr.media.containers.isobmff import sample_entries, sample_entry_name, track_box
 from sdr2hdr.media.opening import demuxed
 
 __all__ = [
     "add_copied_stream",
     "codec_name",
     "copy_packet",
+    "data_kind",
     "is_cover_art",
     "name_when_read_back",
     "refusal",
@@ -44,6 +48,12 @@ def codec_name(stream: Stream) -> str:
     if stream.codec_context is not None:
         return stream.codec_context.codec.canonical_name
     return (stream.name if stream.type == "data" else None) or "unknown"
+
+
+def data_kind(path: Path, stream: Stream) -> str:
+    """What an MP4 or MOV calls the samples of a data stream, as "gpmd"; "" for all others."""
+    is_boxes = "mov" in stream.container.format.name.split(",")
+    return sample_entry_name(path, stream.id) if is_boxes and stream.type == "data" else ""
 
 
 def name_when_read_back(codec: str) -> str:
@@ -113,6 +123,8 @@ def refusal(stream: Stream, packets: Sequence[Packet], container_format: str) ->
         packets: Its first packets, perhaps none.
         container_format: libavformat's name of a muxer.
     """
+    if stream.type == "data" and not packets:
+        packets = [_stand_in()]
     written = io.BytesIO()
     with captured_av_log(av.logging.ERROR) as messages:
         try:
@@ -135,6 +147,14 @@ def refusal(stream: Stream, packets: Sequence[Packet], container_format: str) ->
     return _not_read_back(stream, written)
 
 
+def _stand_in() -> Packet:
+    """A packet for a stream whose own come late: what becomes of it shows only where it has one."""
+    packet = Packet(bytes(1))
+    packet.pts = packet.dts = 0
+    packet.time_base, packet.duration = Fraction(1, 1000), 1
+    return packet
+
+
 def _not_read_back(stream: Stream, written: io.BytesIO) -> str | None:
     written.seek(0)
     wanted = name_when_read_back(codec_name(stream))
@@ -146,8 +166,16 @@ def _not_read_back(stream: Stream, written: io.BytesIO) -> str | None:
                     and name_when_read_back(codec_name(found)) == wanted
                     and is_cover_art(found) == is_cover_art(stream)
                 ):
-                    return None
+                    has_boxes = stream.type == "data" and "mov" in back.format.name.split(",")
+                    is_described = not has_boxes or _has_description(written, found.id)
+                    return None if is_described else "its description is not supported"
             found_names = ", ".join(f"{s.type} {codec_name(s)}" for s in back.streams) or "nothing"
     except (av.error.FFmpegError, ValueError, OSError) as error:
         return f"what is written cannot be read again ({error})"
     return f"it is read back as {found_names}"
+
+
+def _has_description(written: io.BytesIO, track_id: int) -> bool:
+    """Whether a track says what its samples are; libavformat leaves that out where it cannot."""
+    data = written.getvalue()
+    return next(sample_entries(data, track_box(data, track_id)), None) is not None

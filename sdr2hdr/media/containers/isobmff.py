@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from mmap import mmap
+from mmap import ACCESS_READ, mmap
 from os import SEEK_END
 from pathlib import Path
 
@@ -23,6 +23,7 @@ __all__ = [
     "make_box",
     "missing_box_bytes",
     "sample_entries",
+    "sample_entry_name",
     "track_box",
     "track_id_bytes",
 ]
@@ -130,6 +131,16 @@ def sample_entries(data: bytes | mmap, track: Box) -> Iterator[Box]:
     """
     *_, table = find_box(data, [b"mdia", b"minf", b"stbl", b"stsd"], track)
     return boxes_in(data, children_start(table), table.end)
+
+
+def sample_entry_name(path: Path, track_id: int) -> str:
+    """What a file says the samples of a track are, as "gpmd"; "" where that cannot be read."""
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            entry = next(sample_entries(data, track_box(data, track_id)), None)
+    except (OSError, ValueError, struct.error, IndexError):
+        return ""
+    return "" if entry is None else entry.name.decode("latin-1")
 
 
 def boxes_of_sample_entry(data: bytes | mmap, entry: Box) -> Iterator[Box]:

@@ -5,6 +5,7 @@ The same whether its video was converted (`merge_writer`) or copied (`hdr10_remu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from sdr2hdr.media.containers.chapter_reference import name_chapter_track
 from sdr2hdr.media.containers.matroska_display import write_display_size
 from sdr2hdr.media.containers.matroska_languages import write_full_languages
 from sdr2hdr.media.copying.stream_copy import StreamCopier
-from sdr2hdr.media.copying.stream_plan import StreamPlan
+from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan
 
-__all__ = ["complete_description", "muxer_options"]
+__all__ = ["COPIED_ACTIONS", "complete_description", "muxer_options", "streams_left_empty"]
+
+COPIED_ACTIONS = ("copy", "convert-audio", "convert-subtitle", "attach")
 
 
 def muxer_options(plan: StreamPlan, copier: StreamCopier, time_base: Fraction) -> dict[str, str]:
@@ -35,6 +38,26 @@ def muxer_options(plan: StreamPlan, copier: StreamCopier, time_base: Fraction) -
         "video_track_timescale": str(timescale),
         "movie_timescale": str(copier.movie_timescale(timescale)),
     }
+
+
+def streams_left_empty(plan: StreamPlan, counts: Mapping[int, int]) -> tuple[PlannedStream, ...]:
+    """Streams of which the output got nothing, and which its container leaves out then.
+
+    MP4 and MOV hold no track without samples; one of `mov_text` gets an empty one.
+
+    Args:
+        plan: Of the file.
+        counts: Packets written, by stream index of the source.
+    """
+    if plan.container_format == "matroska":
+        return ()
+    return tuple(
+        each
+        for each in plan.streams
+        if each.action in COPIED_ACTIONS
+        and each.codec != "mov_text"
+        and not counts.get(each.source.index)
+    )
 
 
 def complete_description(path: Path, plan: StreamPlan, sample_aspect_ratio: Fraction) -> None:

@@ -13,10 +13,10 @@ from math import ceil
 from av.packet import Packet
 
 from sdr2hdr.media.containers.container_trial import codec_name
+from sdr2hdr.media.copying.display_sets import PGS_COMPOSITION
 
 __all__ = ["ShownBefore"]
 
-_PGS_COMPOSITION = 0x16
 _PGS_STATE, _PGS_OBJECTS = 10, 13
 """Where a composition segment says whether it leans on earlier ones, and how much it shows."""
 _DVD_TICK = Fraction(1024, 90_000)
@@ -61,7 +61,7 @@ class ShownBefore:
 
     def _hold_pgs(self, index: int, packet: Packet, data: bytes) -> None:
         """Matroska has a whole display set in a packet, MPEG-TS one of its segments."""
-        if data[0] == _PGS_COMPOSITION and len(data) > _PGS_OBJECTS:
+        if data[0] == PGS_COMPOSITION and len(data) > _PGS_OBJECTS:
             self._is_shown[index] = data[_PGS_OBJECTS] > 0
             if data[_PGS_STATE] or not self._is_shown[index]:
                 self._held[index] = []

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import lcm
 from pathlib import Path
 from typing import Self
@@ -20,6 +20,7 @@ from av.stream import Discard, Disposition, Stream
 from sdr2hdr.media.containers.codec_delay import delayed_stream
 from sdr2hdr.media.containers.container_trial import add_copied_stream, codec_name, is_cover_art
 from sdr2hdr.media.containers.matroska_languages import full_languages, language_with_room
+from sdr2hdr.media.copying.display_sets import whole_display_sets
 from sdr2hdr.media.copying.linear_pcm import add_plain_pcm, plain_samples
 from sdr2hdr.media.copying.metadata import stream_tags
 from sdr2hdr.media.copying.shown_before import ShownBefore
@@ -293,8 +294,9 @@ class StreamCopier:
         converted = (each for each in self._plan.streams if each.action == "convert")
         video = next((each.source.index for each in converted), -1)
         clock = SplicedClock(self._source, video)
-        yield from (packet for packet in clock.demuxed(copied) if packet.size)
-        yield from (each for each in clock.rest() if each.stream.index in self._targets)
+        read = (packet for packet in clock.demuxed(copied) if packet.size)
+        late = (each for each in clock.rest() if each.stream.index in self._targets)
+        yield from whole_display_sets(chain(read, late))
 
     def _copy(self, packet: Packet) -> None:
         index = packet.stream.index

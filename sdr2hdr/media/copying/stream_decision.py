@@ -11,7 +11,12 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 
 from sdr2hdr.media.containers.channel_layout import order_left_unsaid
-from sdr2hdr.media.containers.container_trial import codec_name, is_cover_art, refusal
+from sdr2hdr.media.containers.container_trial import (
+    codec_name,
+    data_kind,
+    is_cover_art,
+    refusal,
+)
 from sdr2hdr.media.copying.linear_pcm import plain_pcm
 from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, refusal_text
 from sdr2hdr.media.reading.later_streams import stream_under_way
@@ -86,8 +91,11 @@ class StreamFacts:
             return _of_cover_art(stream, packets, container_format)
         if stream.type == "video":
             return Decision("drop", reason="only one video stream is converted")
+        kind = data_kind(self.path, stream)
         if stream.type == "data":
-            if "timecode" in stream.metadata and self.timecode is not None:
+            # Sony's camera data ("rtmd") have a timecode among much else.
+            is_timecode = "timecode" in stream.metadata and kind in ("", "tmcd")
+            if is_timecode and self.timecode is not None:
                 return Decision("timecode-to-tag")
             if (
                 self.has_chapters
@@ -106,7 +114,7 @@ class StreamFacts:
         plain = plain_pcm(stream)
         if plain is not None:
             return Decision("convert-audio", plain, unsaid)
-        reason = refusal_text(CONTAINER_NAMES[container_format], codec, stream.type, reason)
+        reason = refusal_text(CONTAINER_NAMES[container_format], kind or codec, stream.type, reason)
         if stream.type in ("audio", "subtitle", "attachment"):
             return Decision("drop", reason=reason, problem=reason)
         return Decision("drop", reason=reason)

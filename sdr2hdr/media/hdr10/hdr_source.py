@@ -114,7 +114,7 @@ def _video_info(
 ) -> VideoInfo:
     if stream.time_base is None:
         raise InputError("The video stream has no time base; expected timestamps.")
-    rotation_degrees, is_mirrored = display_turn(frame)
+    turn = display_turn(frame)
     return VideoInfo(
         index=stream.index,
         ordinal=ordinal,
@@ -124,8 +124,8 @@ def _video_info(
         height_px=frame.height,
         pixel_format=frame.format.name,
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
-        rotation_degrees=rotation_degrees,
-        is_mirrored=is_mirrored,
+        rotation_degrees=turn.rotation_degrees,
+        is_mirrored=turn.is_mirrored,
         field_order="unknown",
         time_base=stream.time_base,
         average_rate=stream.average_rate or stream.guessed_rate or None,

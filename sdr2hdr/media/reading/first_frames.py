@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["FirstFrames", "display_turn", "look_at_first_frames"]
+__all__ = ["DisplayTurn", "FirstFrames", "display_turn", "look_at_first_frames"]
 
 FRAMES_LOOKED_AT = 6
 MOST_PACKETS = 1000
@@ -47,6 +47,7 @@ class FirstFrames:
         pts: Of the first frame, in ticks of the stream's time base.
         rotation_degrees: Counter-clockwise, 0, 90, 180 or 270.
         is_mirrored: The display matrix swaps left and right behind that.
+        off_quarter_degrees: How far from quarter turns the display matrix leaves an axis.
         earlier: Times of packets, in ticks, that come before `pts` and gave neither a frame nor an
             error: they lean on pictures that the file does not have.
         interlaced_count: How many of the frames are flagged as interlaced.
@@ -60,6 +61,7 @@ class FirstFrames:
     tags: ColourTags
     rotation_degrees: int
     is_mirrored: bool
+    off_quarter_degrees: float
     interlaced_count: int
     has_hdr_metadata: bool
     earlier: tuple[int, ...]
@@ -97,7 +99,7 @@ def look_at_first_frames(
             break
     if first is None:
         return None, header
-    rotation, is_mirrored = display_turn(first)
+    turn = display_turn(first)
     pts = first.pts if first.pts is not None else first.dts
     findings = FirstFrames(
         count=count,
@@ -111,8 +113,9 @@ def look_at_first_frames(
             int(first.colorspace),
             int(first.color_range),
         ),
-        rotation_degrees=rotation,
-        is_mirrored=is_mirrored,
+        rotation_degrees=turn.rotation_degrees,
+        is_mirrored=turn.is_mirrored,
+        off_quarter_degrees=turn.off_quarter_degrees,
         interlaced_count=interlaced,
         has_hdr_metadata=has_hdr,
         earlier=tuple(sorted(time for time in taken if pts is not None and time < pts)),
@@ -135,20 +138,29 @@ def _side_data(frame: VideoFrame) -> Iterator:
         return
 
 
-def display_turn(frame: VideoFrame) -> tuple[int, bool]:
-    """What a player does with a picture by its display matrix.
+@dataclass(frozen=True)
+class DisplayTurn:
+    """What a player does with a picture; see `FirstFrames`."""
+
+    rotation_degrees: int = 0
+    is_mirrored: bool = False
+    off_quarter_degrees: float = 0.0
+
+
+def display_turn(frame: VideoFrame) -> DisplayTurn:
+    """What a player does with a picture by its display matrix, to the nearest quarter turn.
 
     The matrix: ISO/IEC 14496-12:2022, 8.3.2; of it a and b say where the picture's horizontal axis
     goes, c and d where its vertical one does.
-
-    Returns:
-        Counter-clockwise degrees, to the nearest quarter turn, and whether left and right are
-        swapped behind it.
     """
     for data in _side_data(frame):
         if data.type is Type.DISPLAYMATRIX and data.buffer_size >= 36:
             a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
             is_mirrored = a * d - b * c < 0
-            turn_degrees = -degrees(atan2(b, -a if is_mirrored else a))
-            return round(turn_degrees / 90) * 90 % 360, is_mirrored
-    return 0, False
+            turns_degrees = (
+                -degrees(atan2(b, -a if is_mirrored else a)),
+                -degrees(atan2(-c, d)),
+            )
+            off_degrees = max(abs(turn - round(turn / 90) * 90) for turn in turns_degrees)
+            return DisplayTurn(round(turns_degrees[0] / 90) * 90 % 360, is_mirrored, off_degrees)
+    return DisplayTurn()

@@ -253,6 +253,14 @@ def _picture_notices(first: FirstFrames, layout: PixelLayout) -> list[Notice]:
     notices = []
     if layout.has_alpha:
         notices.append(Notice("warning", f"The alpha channel of {first.pixel_format} is dropped."))
+    if first.off_quarter_degrees >= 1:
+        text = (
+            "The container turns or skews the picture (its display matrix is "
+            f"{first.off_quarter_degrees:.0f} degrees off a quarter turn). Quarter turns alone are "
+            f"taken over: the output is shown turned by {first.rotation_degrees} degrees. Turn the "
+            "source itself first where that matters."
+        )
+        notices.append(Notice("warning", text))
     return notices
 
 

@@ -16,7 +16,7 @@ from sdr2hdr.errors import Notice, OutputError, VerificationError
 from sdr2hdr.frames import FrameTime
 from sdr2hdr.media.bitstreams.decoding_times import DecodingTimes, reorder_depth
 from sdr2hdr.media.copying.metadata import WRITER_NAME, container_tags, stream_tags
-from sdr2hdr.media.copying.muxing import complete_description, muxer_options
+from sdr2hdr.media.copying.muxing import complete_description, muxer_options, streams_left_empty
 from sdr2hdr.media.copying.stream_copy import StreamCopier
 from sdr2hdr.media.copying.stream_plan import StreamPlan
 from sdr2hdr.media.encoding.encoders import choose_encoder
@@ -139,6 +139,12 @@ class MergeWriter(FileWriter):
         if self._copier.undecodable:
             text = (
                 f"{self._copier.undecodable} packets of sound cannot be decoded and are left out."
+            )
+            notices.append(Notice("warning", text))
+        for empty in streams_left_empty(self._plan, self._copier.counts):
+            text = (
+                f"Stream #{empty.source.index} {empty.source.summary} has nothing in what is "
+                f"converted; {self._plan.target.suffix} holds no empty streams, so it is left out."
             )
             notices.append(Notice("warning", text))
         if self._copier.repaired:
