@@ -33,8 +33,8 @@ __all__ = [
 SIGNAL_BASE = 128
 """A shell's exit code for a signal is this and the signal's number."""
 
-_AGAIN_SECONDS = 0.05
-"""Until a signal that could not be raised is sent again: short to a user, long to an import."""
+_AGAIN_SECONDS = 0.01
+"""Until a signal that could not be raised is sent again: the work behind an import may be short."""
 
 _HANGUP = getattr(signal, "SIGHUP", None)
 """The terminal was closed; Windows has no such signal."""
