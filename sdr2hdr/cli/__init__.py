@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from sdr2hdr.cli.console import Console
-from sdr2hdr.cli.signals import Terminated, raise_terminated, termination_signals
+from sdr2hdr.cli.signals import Interrupted, SignalRaiser, Terminated, termination_signals
 from sdr2hdr.cli.standard_streams import FullOutputError, let_go, prepare_standard_streams
 from sdr2hdr.errors import OutputError, Sdr2HdrError, StoppedError, UsageError
 from sdr2hdr.version import __version__
@@ -75,10 +75,23 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line and exit with the code that belongs to what happened."""
-    for number in termination_signals():
-        signal.signal(number, raise_terminated)
-    prepare_standard_streams()
-    sys.exit(run(sys.argv[1:]))
+    numbers, raiser = termination_signals(), SignalRaiser()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # A shell has it ignored for what a script starts in the background.
+        numbers = (signal.SIGINT, *numbers)
+    try:
+        for number in numbers:
+            signal.signal(number, raiser)
+        prepare_standard_streams()
+        code = run(sys.argv[1:])
+    except (Interrupted, Terminated) as late:
+        # Another than the one that is being told of.
+        code = late.exit_code
+    finally:
+        # The command has ended: what comes now changes nothing.
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

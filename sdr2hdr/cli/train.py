@@ -13,7 +13,8 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.parameters import POSITIVE_NUMBER, THREADS, output_options
-from sdr2hdr.errors import UsageError
+from sdr2hdr.cli.signals import Interrupted, Terminated, stop_on_signals
+from sdr2hdr.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
     from sdr2hdr.training.job import TrainingJob
@@ -80,7 +81,7 @@ def command(
     """Train MODEL, a network of `sdr2hdr models`, on pairs made from HDR pictures or on your own.
 
     Writes OUT/weights (the best so far, for --weights-dir), OUT/checkpoint, CSV logs and plots.
-    Ctrl-C leaves a checkpoint.
+    Ctrl-C leaves a checkpoint, and the same command with --resume goes on from it.
     """
     if data is None and pairs is None:
         raise UsageError("There is nothing to train on: give --data, --pairs, or both.")
@@ -122,8 +123,12 @@ def command(
         f"{spec.name}: {len(job.training)} scenes to train on, {len(job.validation)} held out, "
         f"{len(job.pairs)} pairs."
     )
-    with shown_progress(console, job) as show:
-        progress = train(job, show)
+    with (
+        stops_told(job),
+        stop_on_signals(console) as stop,
+        shown_progress(console, job) as show,
+    ):
+        progress = train(job, show, stop.check)
     if console.json:
         console.event(
             "done",
@@ -140,6 +145,23 @@ def command(
     console.result(
         f"{out / 'weights'}: step {progress.best_step} of {progress.step}, validation {best}."
     )
+
+
+@contextmanager
+def stops_told(job: TrainingJob) -> Iterator[None]:
+    """Say how to go on after a stop, the impatient one too."""
+    from sdr2hdr.training.checkpoint import holds_checkpoint
+
+    try:
+        yield
+    except (StoppedError, Interrupted, Terminated) as stopped:
+        text = "Stopped before there was a checkpoint; the same command begins anew."
+        if holds_checkpoint(job.out):
+            text = (
+                f"Stopped; {job.out} holds a checkpoint. The same command goes on from it with "
+                "--resume."
+            )
+        raise StoppedError(text, stopped.exit_code) from stopped
 
 
 @contextmanager

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
+from multiprocessing.resource_tracker import ensure_running
 from typing import TYPE_CHECKING, Any
 
 from sdr2hdr.cores import available_cores
@@ -14,7 +18,7 @@ from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.options import JobOptions
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 __all__ = ["check_cluster", "cluster_client"]
 
@@ -56,7 +60,7 @@ def cluster_client(job: JobOptions, threads: int | None, stop: StopRequest) -> I
         StoppedError: The user wants an end, of which local workers that start have died.
     """
     _refuse_without_dask()
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     class ClosingClient(Client):
         """Closes itself when it cannot start, because nobody else gets hold of it then.
@@ -84,18 +88,15 @@ def cluster_client(job: JobOptions, threads: int | None, stop: StopRequest) -> I
         return
     share = max(1, (threads or available_cores()) // job.workers)
     try:
-        cluster = LocalCluster(
-            n_workers=job.workers,
-            threads_per_worker=share,
-            processes=True,
-            # The engine bounds its own memory; Dask would stop and kill workers by a share.
-            memory_limit=0,
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            # A worker that is lost is our listener's to tell.
-            silence_logs=logging.CRITICAL,
-            preload=[WORKER_MODULE],
-        )
+        # A thread of its own: what is started there inherits its signal mask, processes too.
+        with ThreadPoolExecutor(1, "cluster", _hear_no_signals) as starter:
+            starting = starter.submit(_local_cluster, job.workers, share)
+            try:
+                cluster = starting.result()
+            except BaseException:
+                # After a second signal nobody else gets hold of it.
+                starting.add_done_callback(_close_started)
+                raise
     except (OSError, RuntimeError) as error:
         stop.check()
         raise BackendUnavailableError(
@@ -106,6 +107,48 @@ def cluster_client(job: JobOptions, threads: int | None, stop: StopRequest) -> I
         ) from error
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
+
+
+def _hear_no_signals() -> None:
+    """Keep from this thread, and from what it starts, the signals that all of a command are sent.
+
+    Worker processes inherit the mask and so have it from their first instruction on: Ctrl-C ended
+    those that were still importing with a traceback. The command's own thread hears as before.
+    Windows has no such mask; there `cluster_worker.dask_setup` alone helps, once it is called.
+    """
+    if sys.platform == "win32":
+        return
+    # Else it is started with the first worker, by the same thread, and Python 3.11 to 3.14 take the
+    # mask from that thread again before the worker is started.
+    ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+
+def _local_cluster(workers: int, threads_per_worker: int) -> LocalCluster:
+    """Start processes of this machine.
+
+    Raises:
+        OSError: There is no room for them; or RuntimeError, as Dask has it.
+    """
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=threads_per_worker,
+        processes=True,
+        # The engine bounds its own memory; Dask would stop and kill workers by a share.
+        memory_limit=0,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        # A worker that is lost is our listener's to tell.
+        silence_logs=logging.CRITICAL,
+        preload=[WORKER_MODULE],
+    )
+
+
+def _close_started(starting: Future[LocalCluster]) -> None:
+    if starting.exception() is None:
+        starting.result().close()
 
 
 def _refuse_without_dask() -> None:

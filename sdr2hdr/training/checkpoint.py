@@ -20,9 +20,9 @@ from torch import nn
 from sdr2hdr.errors import InputError
 from sdr2hdr.training.weight_average import WeightAverage
 
-__all__ = ["CHECKPOINT_NAME", "Progress", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Progress", "holds_checkpoint", "load_checkpoint", "save_checkpoint"]
 
-CHECKPOINT_NAME = "checkpoint"
+_NAME = "checkpoint"
 _OLD_NAME = "checkpoint.old"
 
 
@@ -59,8 +59,10 @@ def save_checkpoint(
     tensors |= {f"average.{name}": t for name, t in average.tensors.items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items()}
-    unfinished = folder / f"{CHECKPOINT_NAME}.{os.getpid()}.tmp"
-    shutil.rmtree(unfinished, ignore_errors=True)
+    for abandoned in folder.glob(f"{_NAME}.*.tmp"):
+        # A kill leaves it.
+        shutil.rmtree(abandoned, ignore_errors=True)
+    unfinished = folder / f"{_NAME}.{os.getpid()}.tmp"
     unfinished.mkdir(parents=True)
     contiguous = {
         name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
@@ -71,9 +73,10 @@ def save_checkpoint(
     for name in ("state.safetensors", "state.json"):
         with (unfinished / name).open("rb") as file:
             os.fsync(file.fileno())
-    current, old = folder / CHECKPOINT_NAME, folder / _OLD_NAME
-    shutil.rmtree(old, ignore_errors=True)
+    current, old = folder / _NAME, folder / _OLD_NAME
     if current.exists():
+        # Else the old one is all there is: a kill came between the two renames.
+        shutil.rmtree(old, ignore_errors=True)
         current.rename(old)
     unfinished.rename(current)
     shutil.rmtree(old, ignore_errors=True)
@@ -98,10 +101,7 @@ def load_checkpoint(
     Raises:
         InputError: There is no checkpoint, it is damaged, or it is of another training.
     """
-    place = folder / CHECKPOINT_NAME
-    if not place.is_dir():
-        # Between the two renames of `save_checkpoint` only the old one has a name.
-        place = folder / _OLD_NAME
+    place = _place(folder)
     try:
         state = json.loads((place / "state.json").read_text(encoding="utf-8"))
         tensors = safetensors.torch.load_file(place / "state.safetensors")
@@ -132,6 +132,17 @@ def load_checkpoint(
         {"state": states, "param_groups": optimiser.state_dict()["param_groups"]}
     )
     return progress
+
+
+def holds_checkpoint(folder: Path) -> bool:
+    """Whether a training has left something to go on from in its folder."""
+    return _place(folder).is_dir()
+
+
+def _place(folder: Path) -> Path:
+    # Between the two renames of `save_checkpoint` only the old one has a name.
+    current = folder / _NAME
+    return current if current.is_dir() else folder / _OLD_NAME
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

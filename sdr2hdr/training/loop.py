@@ -15,8 +15,8 @@ from sdr2hdr.networks.card import Score
 from sdr2hdr.networks.network import Network
 from sdr2hdr.networks.registry import build
 from sdr2hdr.training.checkpoint import (
-    CHECKPOINT_NAME,
     Progress,
+    holds_checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
@@ -67,8 +67,11 @@ class Report:
 class _Training:
     """The things a training consists of, and what is done with them between steps."""
 
-    def __init__(self, job: TrainingJob, show: Callable[[Report], None]) -> None:
-        self.job, self.show = job, show
+    def __init__(
+        self, job: TrainingJob, show: Callable[[Report], None], stop: Callable[[], None]
+    ) -> None:
+        self.job, self.show, self.stop = job, show, stop
+        self.is_between_steps = True
         recipe = job.recipe
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
@@ -124,7 +127,9 @@ class _Training:
         ]
         fingerprint = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
         self.tell("Making validation frames.")
-        return make_frame_set(job.validation, recipe, job.spec.scale, job.cache, fingerprint)
+        return make_frame_set(
+            job.validation, recipe, job.spec.scale, job.cache, fingerprint, self.stop
+        )
 
     def _judge_curves(self) -> dict[str, tuple[Judgement, Judgement | None]]:
         scale = self.job.spec.scale
@@ -140,6 +145,11 @@ class _Training:
         progress = self.progress
         done = self.job.budget.share_done(progress.step, progress.seconds)
         self.show(Report(progress.step, done, progress.seconds, text=text))
+
+    def wait(self) -> None:
+        """Called while pairs are waited for."""
+        self.stop()
+        self.tell("")
 
     def step(self, sdr: torch.Tensor, hdr: torch.Tensor) -> tuple[float, float]:
         """Train on one batch; gives the loss and the gradient's length."""
@@ -164,8 +174,12 @@ class _Training:
                 f"Training diverged at step {progress.step}: the gradient is {float(length)}. "
                 'Go on from the last checkpoint with a lower "learning_rate" (--recipe, --resume).'
             )
+        # Half a step is nothing to go on from.
+        self.is_between_steps = False
         self.optimiser.step()
         self.average.update(self.network)
+        progress.step += 1
+        self.is_between_steps = True
         return float(loss.detach()), float(length)
 
     def save(self) -> None:
@@ -185,6 +199,7 @@ class _Training:
         network.eval()
 
         def method(sdr: torch.Tensor) -> torch.Tensor:
+            self.stop()
             form = job.recipe.output_form
             return predict(network, sdr.to(self.device), form).cpu()
 
@@ -235,15 +250,21 @@ class _Training:
         publish(job.out / "weights", job.spec, self.average.tensors, job.recipe, run, scores)
 
 
-def train(job: TrainingJob, show: Callable[[Report], None]) -> Progress:
-    """Train until the budget is used up, or `show` raises (Ctrl-C does).
+def train(
+    job: TrainingJob,
+    show: Callable[[Report], None],
+    stop: Callable[[], None] = lambda: None,
+) -> Progress:
+    """Train until the budget is used up, or `stop` raises.
 
     Files in `job.out`: `checkpoint/`, `weights/` (the best so far), `log.csv`, `validation.csv`,
-    `loss.png`, `validation.png`. An interrupted training writes a checkpoint before it ends.
+    `loss.png`, `validation.png`. An interrupted training writes a checkpoint before it ends, unless
+    the interruption came in the middle of a step: then the last one stays.
 
     Args:
         job: What to train, on what, where and how long.
         show: Called now and then with how it stands.
+        stop: Called between steps and between frames of a validation; may raise.
 
     Raises:
         InputError: Data or checkpoint cannot be read, or do not fit.
@@ -263,17 +284,17 @@ def train(job: TrainingJob, show: Callable[[Report], None]) -> Progress:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{folder} cannot be made: {error.strerror} ({option}).") from error
-    if (job.out / CHECKPOINT_NAME).exists() and not job.resume:
+    if holds_checkpoint(job.out) and not job.resume:
         raise OutputError(
             f"{job.out} holds a training already; --resume goes on with it, --out names another."
         )
-    training = _Training(job, show)
+    training = _Training(job, show, stop)
     plan = PairPlan(job.training, job.pairs, job.recipe.data, job.spec.scale, job.recipe.seed)
     with Shards(plan, job.cache / "shards", job.recipe.optimiser.batch) as shards:
         try:
             _run(training, shards)
         finally:
-            if training.progress.step > 0:
+            if training.progress.step > 0 and training.is_between_steps:
                 training.save()
     return training.progress
 
@@ -288,15 +309,15 @@ def _run(training: _Training, shards: Shards) -> None:
     clock = LapClock()
     training.network.train()
     while job.budget.share_done(progress.step, progress.seconds) < 1.0:
-        sdr, hdr = shards.batch(progress.step, waiting=lambda: training.tell(""))
+        training.stop()
+        sdr, hdr = shards.batch(progress.step, waiting=training.wait)
         loss, length = training.step(sdr, hdr)
         taken = clock.lap_seconds()
-        progress.step += 1
         progress.seconds += taken
         measured_seconds += taken
         losses.append(loss)
         lengths.append(length)
-        if len(losses) == _STEPS_BETWEEN_ROWS:
+        if progress.step % _STEPS_BETWEEN_ROWS == 0:
             mean = sum(losses) / len(losses)
             training.log.add(
                 {

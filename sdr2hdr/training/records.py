@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from sdr2hdr.media.reading.still_images import write_png
 from sdr2hdr.training.glyphs import ALPHABET, draw_line
+from sdr2hdr.whole_file import write_whole
 
 __all__ = ["Table", "plot_lines"]
 
@@ -28,19 +31,32 @@ class Table:
             path: Of the file.
             columns: Their names; the first is "step".
             keep_until_step: Rows of later steps are dropped: a resumed run makes them anew.
+
+        Raises:
+            OSError: It cannot be written; an existing one stays as it was.
         """
         self._path = path
         self._columns = list(columns)
-        rows = [row for row in self.rows() if float(row["step"]) <= keep_until_step]
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self._columns, extrasaction="ignore", restval="")
-            writer.writeheader()
-            writer.writerows(rows)
+        self._rewrite([row for row in self.rows() if float(row["step"]) <= keep_until_step])
 
     def add(self, row: Mapping[str, object]) -> None:
-        """Append a row."""
+        """Append a row; one of the same step, which a finished run has that is resumed, goes."""
+        rows = self.rows()
+        if rows and rows[-1]["step"] == str(row["step"]):
+            self._rewrite(rows[:-1])
         with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self._columns, extrasaction="ignore", restval="").writerow(row)
+            self._writer(file).writerow(row)
+
+    def _rewrite(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Replace all rows; a crash at any moment leaves the old or the new ones."""
+        text = io.StringIO(newline="")
+        writer = self._writer(text)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self._path, text.getvalue().encode())
+
+    def _writer(self, file: TextIO) -> csv.DictWriter[str]:
+        return csv.DictWriter(file, self._columns, extrasaction="ignore", restval="")
 
     def rows(self) -> list[dict[str, str]]:
         """All rows so far."""

@@ -122,7 +122,12 @@ def judge(method: Method, frames: Iterable[Frame], scale: int = 1) -> Judgement:
 
 
 def make_frame_set(
-    scenes: Sequence[Scene], recipe: Recipe, scale: int, folder: Path, fingerprint: str
+    scenes: Sequence[Scene],
+    recipe: Recipe,
+    scale: int,
+    folder: Path,
+    fingerprint: str,
+    stop: Callable[[], None],
 ) -> FrameSet:
     """Make every held-out scene through every down-conversion, or find them made already.
 
@@ -135,11 +140,12 @@ def make_frame_set(
         scale: The network's.
         folder: Where the frames are kept.
         fingerprint: Frames of another one are not used.
+        stop: Called before each frame that is made; may raise.
     """
     names = [(f"{scene.name}/{operator}", operator) for scene in scenes for operator in OPERATORS]
     place = folder / f"validation_{fingerprint}"
     if not place.is_dir():
-        _make_frames(scenes, recipe, scale, place)
+        _make_frames(scenes, recipe, scale, place, stop)
     return FrameSet(names, *open_pairs(place))
 
 
@@ -166,7 +172,9 @@ def show_scene(
     return Pair(sdr, hdr), rng
 
 
-def _make_frames(scenes: Sequence[Scene], recipe: Recipe, scale: int, place: Path) -> None:
+def _make_frames(
+    scenes: Sequence[Scene], recipe: Recipe, scale: int, place: Path, stop: Callable[[], None]
+) -> None:
     height, width = recipe.validation.height, recipe.validation.width
     store = SceneStore(scenes)
     sdr: list[np.ndarray] = []
@@ -174,6 +182,7 @@ def _make_frames(scenes: Sequence[Scene], recipe: Recipe, scale: int, place: Pat
     for index, scene in enumerate(scenes):
         picture = store.pictures(index)[0]
         for number, operator in enumerate(OPERATORS):
+            stop()
             shown, rng = show_scene(picture, scene.name, operator, height, width)
             degradation = CLEAN
             if (index + number) % 3 == 0:

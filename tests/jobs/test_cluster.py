@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -207,6 +208,71 @@ def test_local_workers_outlive_what_all_processes_of_a_command_are_sent():
         assert list(before.values()) == [found]
         after: Any = client.run(os.getpid)
         assert after == before
+        masks: Any = client.run(signal.pthread_sigmask, signal.SIG_BLOCK, ())
+        assert all(signal.SIGINT in mask for mask in masks.values())
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+STARTED_WITHOUT_SIGNALS = """
+import multiprocessing, signal, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from sdr2hdr.jobs.cluster_client import _hear_no_signals
+
+def started():
+    process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    process.start()
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    process.kill()
+    process.join()
+    return status
+
+if __name__ == "__main__":
+    with ThreadPoolExecutor(1, "cluster", _hear_no_signals) as starter:
+        print(starter.submit(started).result())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells another's signal mask")
+def test_local_workers_hear_no_ctrl_c_from_their_first_instruction_on(tmp_path: Path):
+    """One that was still importing ended with a traceback."""
+    script = tmp_path / "start.py"
+    script.write_text(STARTED_WITHOUT_SIGNALS)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.check_output([sys.executable, script], env=environment, text=True)
+    blocked = int(next(line for line in said.splitlines() if line.startswith("SigBlk:"))[7:], 16)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        assert blocked >> (number - 1) & 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to no single process")
+def test_workers_that_start_are_closed_after_a_second_signal(monkeypatch: pytest.MonkeyPatch):
+    is_starting, closed = threading.Event(), list[bool]()
+
+    class Starting:
+        def __init__(self, **options: object) -> None:
+            is_starting.set()
+            time.sleep(0.3)
+
+        def close(self) -> None:
+            closed.append(True)
+
+    def interrupt() -> None:
+        is_starting.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("distributed.LocalCluster", Starting)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        client = cluster_client(JobOptions(workers=2), 2, StopRequest())
+        with pytest.raises(KeyboardInterrupt), client:
+            pass
+    finally:
+        signal.signal(signal.SIGINT, before)
+        thread.join()
+    assert closed
 
 
 def test_what_cannot_be_reached_is_said(source: Path, tmp_path: Path, monkeypatch):

@@ -61,7 +61,7 @@ def test_a_closed_terminal_ends_in_good_order_unless_it_is_ignored(source: Path,
 WITH_A_LOST_TERMINAL = """
 import os, signal, sys
 from sdr2hdr.cli import signals
-signal.signal(signal.SIGHUP, signals.raise_terminated)
+signal.signal(signal.SIGHUP, signals.SignalRaiser())
 sys.stdin.readline()
 try:
     os.kill(os.getpid(), signal.SIGHUP)

@@ -15,6 +15,7 @@ import pytest
 import torch
 from exr_files import scene_pixels, write_exr
 from safetensors.torch import load_file, save_file
+from small_trainings import SMALL, job, silent
 
 from sdr2hdr.cli import run
 from sdr2hdr.curves.bt2446a import bt2446a
@@ -24,8 +25,7 @@ from sdr2hdr.networks.card import Form
 from sdr2hdr.networks.gpgmnet import bicubic_upscale
 from sdr2hdr.networks.registry import NETWORKS, build, resolve_exactly
 from sdr2hdr.networks.weights import load_network
-from sdr2hdr.training import checkpoint, loop
-from sdr2hdr.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from sdr2hdr.training import loop
 from sdr2hdr.training.forms import base_picture, keep_last_layer_exact, predict, zero_last_layer
 from sdr2hdr.training.initialisation import start_as_curve
 from sdr2hdr.training.job import TrainingJob
@@ -36,12 +36,10 @@ from sdr2hdr.training.recipe import (
     DataRecipe,
     LossRecipe,
     OptimiserRecipe,
-    Recipe,
-    ValidationRecipe,
     find_recipe,
     read_recipe,
 )
-from sdr2hdr.training.scenes import Manifest, find_scenes, split_scenes
+from sdr2hdr.training.scenes import find_scenes
 from sdr2hdr.training.schedule import Budget, learning_rate
 from sdr2hdr.training.shards import PairPlan, Shards, Window, make_shard
 from sdr2hdr.training.synthesis import (
@@ -53,49 +51,6 @@ from sdr2hdr.training.synthesis import (
 )
 from sdr2hdr.training.validation import psnr_db
 from sdr2hdr.training.weight_average import WeightAverage
-
-SMALL = Recipe(
-    form="residual",
-    data=DataRecipe(
-        height=32, width=48, shard=8, window=2, reuse=1.0, operators={"hard_clip": 1.0}
-    ),
-    optimiser=OptimiserRecipe(batch=2, learning_rate=2e-3, warm_up_steps=3, ema=0.9),
-    validation=ValidationRecipe(height=32, width=48, minutes=1e6, checkpoint_minutes=1e6),
-)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    for seed in range(5):
-        write_exr(folder / f"place_{seed}.exr", scene_pixels(seed))
-    (folder / "scenes.toml").write_text('validation = ["place_4"]\n')
-    return folder
-
-
-def job(data: Path, out: Path, model: str = "irnet1", steps: int = 8, **changes) -> TrainingJob:
-    manifest = Manifest(validation=("place_4",))
-    split = split_scenes(find_scenes(data, manifest), manifest)
-    plain = TrainingJob(
-        spec=resolve_exactly(model),
-        recipe=SMALL,
-        budget=Budget(steps=steps),
-        training=split.training,
-        validation=split.validation,
-        pairs=(),
-        watch=(),
-        out=out,
-        cache=out / "cache",
-    )
-    return dataclasses.replace(plain, **changes)
-
-
-def silent(report: loop.Report) -> None:
-    pass
-
-
-def weights_of(out: Path) -> dict[str, torch.Tensor]:
-    return load_file(out / "checkpoint" / "state.safetensors")
 
 
 def test_thirty_steps_lower_the_loss_and_leave_usable_weights(data, tmp_path, monkeypatch):
@@ -117,100 +72,6 @@ def test_thirty_steps_lower_the_loss_and_leave_usable_weights(data, tmp_path, mo
     }
     for name in ("loss.png", "validation.png"):
         assert (tmp_path / "run" / name).read_bytes()[:4] == b"\x89PNG"
-
-
-def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(data, tmp_path, monkeypatch):
-    train(job(data, tmp_path / "whole"), silent)
-
-    own_step = loop._Training.step
-
-    def interrupted(training, sdr, hdr):
-        if training.progress.step == 3:
-            raise KeyboardInterrupt
-        return own_step(training, sdr, hdr)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop._Training, "step", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train(job(data, tmp_path / "halves"), silent)
-    assert weights_of(tmp_path / "halves")
-    # The cache is only a cache.
-    progress = train(
-        job(data, tmp_path / "halves", resume=True, cache=tmp_path / "new cache"), silent
-    )
-    assert progress.step == 8
-    whole, halves = weights_of(tmp_path / "whole"), weights_of(tmp_path / "halves")
-    assert whole.keys() == halves.keys()
-    for name, tensor in whole.items():
-        assert torch.equal(tensor, halves[name]), name
-
-
-def test_gpgmnet_resumes_bit_for_bit_too(data, tmp_path, monkeypatch):
-    recipe = dataclasses.replace(SMALL, form="direct")
-    whole = job(data, tmp_path / "whole", "gpgmnet-x2", 2, recipe=recipe)
-    train(whole, silent)
-    own_step = loop._Training.step
-
-    def interrupted(training, sdr, hdr):
-        if training.progress.step == 1:
-            raise KeyboardInterrupt
-        return own_step(training, sdr, hdr)
-
-    halves = dataclasses.replace(whole, out=tmp_path / "halves")
-    with monkeypatch.context() as patch:
-        patch.setattr(loop._Training, "step", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train(halves, silent)
-    train(dataclasses.replace(halves, resume=True), silent)
-    expected, found = weights_of(tmp_path / "whole"), weights_of(tmp_path / "halves")
-    assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
-
-
-def test_a_checkpoint_survives_a_crash_while_the_next_is_written(tmp_path, monkeypatch):
-    network = torch.nn.Conv2d(3, 3, 1)
-    average, progress = WeightAverage(network, 0.9), Progress("irnet1", "abc", step=5)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=0.1)
-    network(torch.rand(1, 3, 4, 4)).mean().backward()
-    optimiser.step()
-    save_checkpoint(tmp_path, progress, network, average, optimiser)
-    kept = network.weight.detach().clone()
-    with torch.no_grad():
-        network.weight.add_(1.0)
-    progress.step = 6
-
-    def crash(*arguments, **named):
-        raise OSError(28, "No space left on device")
-
-    for victim in ("safetensors.torch.save_file", "shutil.rmtree", "json.dumps"):
-        with monkeypatch.context() as patch:
-            patch.setattr(victim, crash)
-            with pytest.raises(OSError, match="No space"):
-                save_checkpoint(tmp_path, progress, network, average, optimiser)
-        found = load_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser)
-        assert found.step == 5
-        assert torch.equal(network.weight, kept)
-    # Between the two renames the old one is found under its other name.
-    (tmp_path / "checkpoint").rename(tmp_path / checkpoint._OLD_NAME)
-    assert (
-        load_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser).step == 5
-    )
-
-
-def test_a_checkpoint_of_another_recipe_or_none_is_refused(tmp_path):
-    network = torch.nn.Conv2d(3, 3, 1)
-    average = WeightAverage(network, 0.9)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=0.1)
-    with pytest.raises(InputError, match="no checkpoint"):
-        load_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser)
-    save_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser)
-    with pytest.raises(InputError, match="--recipe"):
-        load_checkpoint(tmp_path, Progress("irnet1", "xyz"), network, average, optimiser)
-
-
-def test_a_running_training_is_not_overwritten(data, tmp_path):
-    (tmp_path / "checkpoint").mkdir()
-    with pytest.raises(OutputError, match="--resume"):
-        train(job(data, tmp_path), silent)
 
 
 def test_fine_tuning_on_own_pairs(tmp_path):

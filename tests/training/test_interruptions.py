@@ -1,0 +1,236 @@
+"""A training that is interrupted, and goes on."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from small_trainings import SMALL, job, silent
+
+from sdr2hdr.cli import run
+from sdr2hdr.errors import InputError, OutputError
+from sdr2hdr.training import checkpoint, loop
+from sdr2hdr.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from sdr2hdr.training.loop import train
+from sdr2hdr.training.records import Table
+from sdr2hdr.training.weight_average import WeightAverage
+
+
+def weights_of(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "checkpoint" / "state.safetensors")
+
+
+def steps_in(table: Path) -> list[int]:
+    with table.open() as file:
+        return [int(row["step"]) for row in csv.DictReader(file)]
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(data, tmp_path, monkeypatch):
+    train(job(data, tmp_path / "whole"), silent)
+
+    own_step = loop._Training.step
+
+    def interrupted(training, sdr, hdr):
+        if training.progress.step == 3:
+            raise KeyboardInterrupt
+        return own_step(training, sdr, hdr)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Training, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(job(data, tmp_path / "halves"), silent)
+    assert weights_of(tmp_path / "halves")
+    # The cache is only a cache.
+    progress = train(
+        job(data, tmp_path / "halves", resume=True, cache=tmp_path / "new cache"), silent
+    )
+    assert progress.step == 8
+    whole, halves = weights_of(tmp_path / "whole"), weights_of(tmp_path / "halves")
+    assert whole.keys() == halves.keys()
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, halves[name]), name
+
+
+def test_gpgmnet_resumes_bit_for_bit_too(data, tmp_path, monkeypatch):
+    recipe = dataclasses.replace(SMALL, form="direct")
+    whole = job(data, tmp_path / "whole", "gpgmnet-x2", 2, recipe=recipe)
+    train(whole, silent)
+    own_step = loop._Training.step
+
+    def interrupted(training, sdr, hdr):
+        if training.progress.step == 1:
+            raise KeyboardInterrupt
+        return own_step(training, sdr, hdr)
+
+    halves = dataclasses.replace(whole, out=tmp_path / "halves")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Training, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(halves, silent)
+    train(dataclasses.replace(halves, resume=True), silent)
+    expected, found = weights_of(tmp_path / "whole"), weights_of(tmp_path / "halves")
+    assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
+
+
+def test_a_checkpoint_survives_a_crash_while_the_next_is_written(tmp_path, monkeypatch):
+    network = torch.nn.Conv2d(3, 3, 1)
+    average, progress = WeightAverage(network, 0.9), Progress("irnet1", "abc", step=5)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=0.1)
+    network(torch.rand(1, 3, 4, 4)).mean().backward()
+    optimiser.step()
+    save_checkpoint(tmp_path, progress, network, average, optimiser)
+    kept = network.weight.detach().clone()
+    with torch.no_grad():
+        network.weight.add_(1.0)
+    progress.step = 6
+
+    def crash(*arguments, **named):
+        raise OSError(28, "No space left on device")
+
+    for victim in ("safetensors.torch.save_file", "shutil.rmtree", "json.dumps"):
+        with monkeypatch.context() as patch:
+            patch.setattr(victim, crash)
+            with pytest.raises(OSError, match="No space"):
+                save_checkpoint(tmp_path, progress, network, average, optimiser)
+        found = load_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser)
+        assert found.step == 5
+        assert torch.equal(network.weight, kept)
+    # Between the two renames the old one is found under its other name.
+    (tmp_path / "checkpoint").rename(tmp_path / checkpoint._OLD_NAME)
+    assert (
+        load_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser).step == 5
+    )
+
+
+def test_the_old_checkpoint_is_found_until_there_is_a_new_one(data, tmp_path, monkeypatch):
+    """After a kill between the two renames it was removed before the next had its name."""
+    network = torch.nn.Conv2d(3, 3, 1)
+    average, progress = WeightAverage(network, 0.9), Progress("irnet1", "abc", step=5)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=0.1)
+    save_checkpoint(tmp_path, progress, network, average, optimiser)
+    (tmp_path / "checkpoint").rename(tmp_path / checkpoint._OLD_NAME)
+    (tmp_path / "checkpoint.1.tmp").mkdir()
+
+    def crash(*arguments):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", crash)
+        with pytest.raises(OSError, match="Input/output"):
+            save_checkpoint(tmp_path, progress, network, average, optimiser)
+    found = load_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser)
+    assert found.step == 5
+    with pytest.raises(OutputError, match="--resume"):
+        train(job(data, tmp_path), silent)
+    save_checkpoint(tmp_path, progress, network, average, optimiser)
+    assert [path.name for path in tmp_path.glob("checkpoint*")] == ["checkpoint"]
+
+
+def test_a_checkpoint_of_another_recipe_or_none_is_refused(tmp_path):
+    network = torch.nn.Conv2d(3, 3, 1)
+    average = WeightAverage(network, 0.9)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=0.1)
+    with pytest.raises(InputError, match="no checkpoint"):
+        load_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser)
+    save_checkpoint(tmp_path, Progress("irnet1", "abc"), network, average, optimiser)
+    with pytest.raises(InputError, match="--recipe"):
+        load_checkpoint(tmp_path, Progress("irnet1", "xyz"), network, average, optimiser)
+
+
+def test_a_running_training_is_not_overwritten(data, tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    with pytest.raises(OutputError, match="--resume"):
+        train(job(data, tmp_path), silent)
+
+
+def test_half_a_step_is_not_kept(data, tmp_path, monkeypatch):
+    """Ctrl-C between the optimiser and the average left a checkpoint with one of them a step on."""
+    validation = dataclasses.replace(SMALL.validation, checkpoint_minutes=0.0)
+    own_update, updates = WeightAverage.update, list[int]()
+
+    def interrupted(average, network):
+        updates.append(average.updates)
+        if len(updates) == 4:
+            raise KeyboardInterrupt
+        own_update(average, network)
+
+    monkeypatch.setattr(WeightAverage, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        recipe = dataclasses.replace(SMALL, validation=validation)
+        train(job(data, tmp_path, recipe=recipe), silent)
+    state = json.loads((tmp_path / "checkpoint" / "state.json").read_text())
+    assert (state["step"], state["average_updates"]) == (3, 3)
+    assert int(weights_of(tmp_path)["optimiser.0.step"]) == 3
+
+
+def test_tables_have_the_rows_of_an_undisturbed_training(data, tmp_path, monkeypatch):
+    """A resumed one counted its steps anew; one that had ended was judged in a second row."""
+    monkeypatch.setattr(loop, "_STEPS_BETWEEN_ROWS", 2)
+
+    own_step = loop._Training.step
+    for end in (3, 5):
+
+        def interrupted(training, sdr, hdr, end=end):
+            if training.progress.step == end:
+                raise KeyboardInterrupt
+            return own_step(training, sdr, hdr)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(loop._Training, "step", interrupted)
+            train(job(data, tmp_path / "halves", resume=end > 3), silent)
+    for _ in range(2):
+        train(job(data, tmp_path / "halves", resume=True), silent)
+    assert steps_in(tmp_path / "halves" / "log.csv") == [2, 4, 6, 8]
+    assert steps_in(tmp_path / "halves" / "validation.csv") == [8]
+
+
+def test_a_table_survives_a_crash_as_it_is_opened(tmp_path, monkeypatch):
+    path = tmp_path / "log.csv"
+    table = Table(path, ("step", "loss"), keep_until_step=0)
+    for step in (1, 2, 3):
+        table.add({"step": step, "loss": 0.5})
+
+    def crash(*arguments, **named):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("csv.DictWriter.writerows", crash)
+        with pytest.raises(OSError, match="No space"):
+            Table(path, ("step", "loss"), keep_until_step=2)
+    assert steps_in(path) == [1, 2, 3]
+    Table(path, ("step", "loss"), keep_until_step=2)
+    assert steps_in(path) == [1, 2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to no single process")
+def test_ctrl_c_ends_between_steps_and_says_how_to_go_on(data, tmp_path, capsys, monkeypatch):
+    recipe, out = tmp_path / "small.toml", tmp_path / "run"
+    recipe.write_text(
+        "[data]\nheight = 32\nwidth = 48\nshard = 6\noperators = {hable = 1.0}\n"
+        "[optimiser]\nbatch = 2\n[validation]\nheight = 32\nwidth = 48\n"
+    )
+    command = ["train", "irnet1", "--data", str(data), "--out", str(out), "--steps", "4"]
+    own_update, updates = WeightAverage.update, list[int]()
+
+    def interrupted(average, network):
+        updates.append(average.updates)
+        if len(updates) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        own_update(average, network)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WeightAverage, "update", interrupted)
+        assert run([*command, "--recipe", str(recipe)]) == 130
+    said = capsys.readouterr().err
+    assert "Once more stops at once" in said and f"{out} holds a checkpoint" in said
+    assert "--resume" in said
+    assert json.loads((out / "checkpoint" / "state.json").read_text())["step"] == 2
+    assert run([*command, "--recipe", str(recipe), "--resume"]) == 0
