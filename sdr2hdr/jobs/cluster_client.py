@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing.resource_tracker import ensure_running
@@ -88,15 +88,7 @@ def cluster_client(job: JobOptions, threads: int | None, stop: StopRequest) -> I
         return
     share = max(1, (threads or available_cores()) // job.workers)
     try:
-        # A thread of its own: what is started there inherits its signal mask, processes too.
-        with ThreadPoolExecutor(1, "cluster", _hear_no_signals) as starter:
-            starting = starter.submit(_local_cluster, job.workers, share)
-            try:
-                cluster = starting.result()
-            except BaseException:
-                # After a second signal nobody else gets hold of it.
-                starting.add_done_callback(_close_started)
-                raise
+        cluster = _local_cluster(job.workers, share)
     except (OSError, RuntimeError) as error:
         stop.check()
         raise BackendUnavailableError(
@@ -132,23 +124,33 @@ def _local_cluster(workers: int, threads_per_worker: int) -> LocalCluster:
     """
     from distributed import LocalCluster
 
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=threads_per_worker,
-        processes=True,
-        # The engine bounds its own memory; Dask would stop and kill workers by a share.
-        memory_limit=0,
-        dashboard_address="127.0.0.1:0",
-        scheduler_kwargs={"dashboard": False},
-        # A worker that is lost is our listener's to tell.
-        silence_logs=logging.CRITICAL,
-        preload=[WORKER_MODULE],
-    )
+    started: list[LocalCluster] = []
 
+    def start() -> None:
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=threads_per_worker,
+            processes=True,
+            # The engine bounds its own memory; Dask would stop and kill workers by a share.
+            memory_limit=0,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            # A worker that is lost is our listener's to tell.
+            silence_logs=logging.CRITICAL,
+            preload=[WORKER_MODULE],
+        )
+        started.append(cluster)
 
-def _close_started(starting: Future[LocalCluster]) -> None:
-    if starting.exception() is None:
-        starting.result().close()
+    try:
+        # A thread of its own: what is started there inherits its signal mask, processes too.
+        with ThreadPoolExecutor(1, "cluster", _hear_no_signals) as starter:
+            starter.submit(start).result()
+    except BaseException:
+        # After a second signal nobody else gets hold of it. The executor has waited for its end.
+        for cluster in started:
+            cluster.close()
+        raise
+    return started[0]
 
 
 def _refuse_without_dask() -> None:
