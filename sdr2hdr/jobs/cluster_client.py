@@ -6,10 +6,11 @@ import logging
 import signal
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing.resource_tracker import ensure_running
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from sdr2hdr.cores import available_cores
@@ -124,33 +125,41 @@ def _local_cluster(workers: int, threads_per_worker: int) -> LocalCluster:
     """
     from distributed import LocalCluster
 
-    started: list[LocalCluster] = []
+    starting: Future[LocalCluster] = Future()
 
     def start() -> None:
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=threads_per_worker,
-            processes=True,
-            # The engine bounds its own memory; Dask would stop and kill workers by a share.
-            memory_limit=0,
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            # A worker that is lost is our listener's to tell.
-            silence_logs=logging.CRITICAL,
-            preload=[WORKER_MODULE],
-        )
-        started.append(cluster)
+        _hear_no_signals()
+        try:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=threads_per_worker,
+                processes=True,
+                # The engine bounds its own memory; Dask would stop and kill workers by a share.
+                memory_limit=0,
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
+                # A worker that is lost is our listener's to tell.
+                silence_logs=logging.CRITICAL,
+                preload=[WORKER_MODULE],
+            )
+        except BaseException as error:
+            starting.set_exception(error)
+        else:
+            starting.set_result(cluster)
 
     try:
         # A thread of its own: what is started there inherits its signal mask, processes too.
-        with ThreadPoolExecutor(1, "cluster", _hear_no_signals) as starter:
-            starter.submit(start).result()
+        Thread(target=start, name="cluster").start()
+        return starting.result()
     except BaseException:
-        # After a second signal nobody else gets hold of it. The executor has waited for its end.
-        for cluster in started:
-            cluster.close()
+        # After a second signal nobody else gets hold of it.
+        starting.add_done_callback(_close_started)
         raise
-    return started[0]
+
+
+def _close_started(starting: Future[LocalCluster]) -> None:
+    if starting.exception() is None:
+        starting.result().close()
 
 
 def _refuse_without_dask() -> None:

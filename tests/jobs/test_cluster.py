@@ -247,7 +247,7 @@ def test_local_workers_hear_no_ctrl_c_from_their_first_instruction_on(tmp_path: 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to no single process")
 def test_workers_that_start_are_closed_after_a_second_signal(monkeypatch: pytest.MonkeyPatch):
-    is_starting, closed = threading.Event(), list[bool]()
+    is_starting, is_closed = threading.Event(), threading.Event()
 
     class Starting:
         def __init__(self, **options: object) -> None:
@@ -255,7 +255,7 @@ def test_workers_that_start_are_closed_after_a_second_signal(monkeypatch: pytest
             time.sleep(0.3)
 
         def close(self) -> None:
-            closed.append(True)
+            is_closed.set()
 
     def interrupt() -> None:
         is_starting.wait()
@@ -272,7 +272,7 @@ def test_workers_that_start_are_closed_after_a_second_signal(monkeypatch: pytest
     finally:
         signal.signal(signal.SIGINT, before)
         thread.join()
-    assert closed
+    assert is_closed.wait(10)
 
 
 def test_what_cannot_be_reached_is_said(source: Path, tmp_path: Path, monkeypatch):
