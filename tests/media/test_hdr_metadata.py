@@ -14,7 +14,7 @@ from rich_sources import FAST, Source, convert_grey, find_box, make_source
 
 from sdr2hdr.delivery.retag import retag
 from sdr2hdr.media.mastering import BT2020_1000, MASTERING_DISPLAYS, P3_D65_1000, MasteringDisplay
-from sdr2hdr.media.reading.first_frames import display_turn
+from sdr2hdr.media.reading.first_frames import DisplayTurn, display_turn
 
 SAMPLE_ENTRY = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hvc1")
 VIDEO = (0x18538067, 0x1654AE6B, 0xAE, 0xE0)
@@ -120,7 +120,8 @@ def test_rotation(tmp_path: Path, source: Path, suffix: str, rotation: int, is_m
     target = tmp_path / f"out{suffix}"
     convert_grey(source, target, rotation_degrees=rotation, is_mirrored=is_mirrored)
     with av.open(str(target)) as container:
-        assert display_turn(next(container.decode(video=0))) == (rotation, is_mirrored)
+        turn = display_turn(next(container.decode(video=0)))
+        assert turn == DisplayTurn(rotation, is_mirrored)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
