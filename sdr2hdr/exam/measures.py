@@ -85,7 +85,12 @@ def compare(reference_pq: torch.Tensor, answer_pq: torch.Tensor) -> Scores:
 
 def with_gain(answer_pq: torch.Tensor, stops: float) -> torch.Tensor:
     """Multiply the light of an answer."""
-    return pq_inverse_eotf((pq_eotf(answer_pq) * 2.0**stops).clamp(max=10_000.0))
+    return _coded(pq_eotf(answer_pq), stops)
+
+
+def _coded(light_cd_m2: torch.Tensor, stops: float) -> torch.Tensor:
+    """Light as a PQ signal after a gain."""
+    return pq_inverse_eotf((light_cd_m2 * 2.0**stops).clamp(max=10_000.0))
 
 
 def best_gain_stops(reference_pq: torch.Tensor, answer_pq: torch.Tensor) -> float:
@@ -96,10 +101,10 @@ def best_gain_stops(reference_pq: torch.Tensor, answer_pq: torch.Tensor) -> floa
     """
     stride = max(1, int((reference_pq[0, 0].numel() / _GAIN_SAMPLES) ** 0.5))
     reference = reference_pq[:, :, ::stride, ::stride]
-    answer = answer_pq[:, :, ::stride, ::stride]
+    light_cd_m2 = pq_eotf(answer_pq[:, :, ::stride, ::stride])
 
     def error(stops: float) -> float:
-        return float((with_gain(answer, stops) - reference).square().mean(dtype=torch.float64))
+        return float((_coded(light_cd_m2, stops) - reference).square().mean(dtype=torch.float64))
 
     middle, reach = 0.0, _GAIN_STOPS
     while reach > 0.004:
@@ -111,7 +116,8 @@ def best_gain_stops(reference_pq: torch.Tensor, answer_pq: torch.Tensor) -> floa
 
 def psnr_by_gain(reference_pq: torch.Tensor, answer_pq: torch.Tensor) -> tuple[float, ...]:
     """PSNR of PQ R'G'B' in dB after each of `COMMON_GAINS_STOPS`."""
-    return tuple(psnr_db(with_gain(answer_pq, stops), reference_pq) for stops in COMMON_GAINS_STOPS)
+    light_cd_m2 = pq_eotf(answer_pq)
+    return tuple(psnr_db(_coded(light_cd_m2, stops), reference_pq) for stops in COMMON_GAINS_STOPS)
 
 
 def brightest_cd_m2(pq: torch.Tensor) -> float:
