@@ -41,6 +41,17 @@ class Clip:
 
 UNTAGGED = (2, 2, 2)
 
+NTSC_DV = Clip(
+    codec="dvvideo",
+    pixel_format="yuv411p",
+    width_px=720,
+    height_px=480,
+    pts=range(3),
+    time_base=Fraction(1001, 30_000),
+    rate=Fraction(30_000, 1001),
+)
+"""DV of 525 lines."""
+
 
 def random_planes(clip: Clip, number: int) -> list[np.ndarray]:
     """Planes of frame `number` as raw memory: any codes of the format, the same every time."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from source_clips import Clip, write_clip
+from source_clips import NTSC_DV, Clip, write_clip
 
 from sdr2hdr.errors import InputError
 from sdr2hdr.media.containers.cut_short import cut_short
@@ -102,16 +101,7 @@ def test_an_avi_whose_writer_never_came_back_says_nothing(tmp_path: Path):
 
 def test_a_frame_of_dv_that_is_cut_short_is_one_lost(tmp_path: Path):
     """Its decoder does not call that invalid data."""
-    dv = Clip(
-        codec="dvvideo",
-        pixel_format="yuv411p",
-        width_px=720,
-        height_px=480,
-        pts=range(3),
-        time_base=Fraction(1001, 30_000),
-        rate=Fraction(30_000, 1001),
-    )
-    data = write_clip(tmp_path / "whole.avi", dv).read_bytes()
+    data = write_clip(tmp_path / "whole.avi", NTSC_DV).read_bytes()
     path = tmp_path / "cut.avi"
     path.write_bytes(data[: len(data) - 60_000])
     count, damage = count_frames(path)

@@ -11,6 +11,8 @@ import pytest
 import torch
 from av.bitstream import BitStreamFilterContext
 from source_clips import (
+    NTSC_DV,
+    UNTAGGED,
     Clip,
     add_video,
     decoded,
@@ -183,17 +185,7 @@ def test_what_capture_cards_write_is_read_to_the_bit(tmp_path, name, pixel_forma
 
 
 def test_dv_of_525_lines_is_read_with_its_chroma_at_the_left(tmp_path):
-    clip = Clip(
-        codec="dvvideo",
-        pixel_format="yuv411p",
-        width_px=720,
-        height_px=480,
-        pts=range(3),
-        rate=Fraction(30000, 1001),
-        time_base=Fraction(1001, 30000),
-        tags=(2, 2, 2),
-        colour_range=0,
-    )
+    clip = replace(NTSC_DV, tags=UNTAGGED, colour_range=0)
     path = write_clip(tmp_path / "a.dv", clip)
     batches = read(path, ReadOptions(deinterlace="off"))
     assert [len(batch.timeline) for batch in batches] == [1, 1, 1]
