@@ -9,7 +9,14 @@ from typing import Any
 import click
 
 from sdr2hdr.cli.look_options import parse_look
-from sdr2hdr.cli.parameters import ANY_PATH, combined, parse_encode, parse_engine, parse_read
+from sdr2hdr.cli.parameters import (
+    ANY_PATH,
+    POSITIVE_NUMBER,
+    combined,
+    parse_encode,
+    parse_engine,
+    parse_read,
+)
 from sdr2hdr.cli.planned_jobs import SegmentsType
 from sdr2hdr.options import ConvertOptions, JobOptions
 
@@ -60,7 +67,7 @@ temporal_option = click.option(
 
 max_flicker_option = click.option(
     "--max-flicker",
-    type=float,
+    type=POSITIVE_NUMBER,
     metavar="X",
     help="Fail with code 9 if a shot flickers more than X times what its source does.",
 )

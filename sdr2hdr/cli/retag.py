@@ -46,7 +46,7 @@ __all__ = ["command"]
 @drop_unsupported_option
 @click.option(
     "--temp-dir",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    type=ANY_PATH,
     help="Folder of the unfinished file [default: the output's].",
 )
 @output_options

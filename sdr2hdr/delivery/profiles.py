@@ -25,7 +25,7 @@ class Profile:
     """What one purpose demands; an empty tuple demands nothing.
 
     Attributes:
-        purpose: In words.
+        purpose: In words, told where no profile has the name that was given.
         rules: By name; a rule that is not here does not apply.
         codecs: FFmpeg's names.
         codec_profiles: As libavcodec names them, for codecs that have profiles of note.
@@ -226,7 +226,6 @@ def profile_named(name: str) -> Profile:
         UsageError: There is none.
     """
     if name not in PROFILES:
-        raise UsageError(
-            f"The profile is {name!r}; expected one of {', '.join(PROFILES)} (--profile)."
-        )
+        known = ", ".join(f"{each.name} ({each.purpose})" for each in PROFILES.values())
+        raise UsageError(f"The profile is {name!r}; expected one of {known} (--profile).")
     return PROFILES[name]

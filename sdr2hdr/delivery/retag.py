@@ -8,7 +8,12 @@ from pathlib import Path
 
 from sdr2hdr.delivery.file_light import measure_file
 from sdr2hdr.delivery.light_log import LightLog, check_log_is_new, check_log_place
-from sdr2hdr.delivery.target_file import check_target, publish, unfinished_file
+from sdr2hdr.delivery.target_file import (
+    check_target,
+    check_temp_dir,
+    publish,
+    unfinished_file,
+)
 from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.media.bitstreams.hdr10_sei import HdrSei, content_light_payload
@@ -90,12 +95,14 @@ def retag(
 
     Raises:
         InputError: The source cannot be read to its end, or is not PQ.
-        OutputError: The target or the light log may not be written, or the target's container
-            cannot hold the streams.
+        OutputError: The target or the light log may not be written, the folder of the unfinished
+            file does not exist, or the target's container cannot hold the streams.
         UsageError: The light log has a name that says no format.
     """
     options = options or RetagOptions()
     check_target(source, target, overwrite=options.overwrite)
+    if options.temp_dir is not None:
+        check_temp_dir(options.temp_dir)
     if options.light_log is not None:
         check_log_place(options.light_log, (source, target))
         check_log_is_new(options.light_log, overwrite=options.overwrite)

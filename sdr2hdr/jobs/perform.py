@@ -113,9 +113,10 @@ def check_source(conversion: Conversion, plan: Plan) -> None:
     found = identify(path, plan.source.duration_seconds)
     if found != plan.source:
         raise SourceChangedError(
-            f"{path} has changed since the work was planned: {found.size_bytes} bytes, hash of "
-            f"samples {found.samples_sha256[:12]}; expected {plan.source.size_bytes} bytes, hash "
-            f"{plan.source.samples_sha256[:12]}. Give the same command again to plan the new file."
+            f"{path} has changed since the work was planned: {how_many(found.size_bytes, 'byte')}, "
+            f"hash of samples {found.samples_sha256[:12]}; expected "
+            f"{how_many(plan.source.size_bytes, 'byte')}, hash {plan.source.samples_sha256[:12]}. "
+            "Give the same command again to plan the new file."
         )
 
 

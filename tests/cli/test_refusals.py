@@ -115,6 +115,8 @@ def test_names_that_no_file_system_takes(
         (["--end", "9" * 401], 2, "1e+09 at most"),
         (["--max-memory", "9" * 401], 2, "64 bits"),
         (["--max-memory", "0"], 2, "a byte or more"),
+        (["--max-flicker", "inf"], 2, "--max-flicker"),
+        (["--max-flicker", "0"], 2, "--max-flicker"),
         (["--temp-dir", "n" * 300], 5, "--temp-dir"),
         (["--temp-dir", "{empty}/none"], 5, "--temp-dir"),
         (["--encoder-params", "nosuch=1"], 2, "nosuch"),

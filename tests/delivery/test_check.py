@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from hdr_outputs import make_output, patched, patched_at
 from pq_clips import PQ_BT2020, PqClip, flat_frames, grey, make_pq, pq_light
 
 import sdr2hdr.cli
+from sdr2hdr.cli.check import command
 from sdr2hdr.delivery.check import CheckReport, check_file
 from sdr2hdr.delivery.profiles import PROFILES, profile_named
 from sdr2hdr.errors import InputError, UsageError
@@ -232,10 +235,17 @@ def test_every_finding_names_its_source(good):
 
 
 def test_unknown_profile_and_unreadable_file(tmp_path: Path):
-    with pytest.raises(UsageError, match="hdr10"):
+    with pytest.raises(UsageError, match=r"uhd-bd \(video of an Ultra HD Blu-ray disc\)"):
         profile_named("dvd")
     with pytest.raises(InputError):
         checked(tmp_path / "none.mkv")
+
+
+def test_help_names_every_profile():
+    (option,) = [each for each in command.params if each.name == "profile"]
+    assert isinstance(option, click.Option)
+    named = re.split(r", | or ", (option.help or "").removesuffix("."))
+    assert named == list(PROFILES)
 
 
 def test_command(good, tmp_path: Path, capfd, monkeypatch):

@@ -338,6 +338,11 @@ def test_refusals_leave_nothing_behind(plain: dict[str, Path], tmp_path: Path):
         retag(plain[".mp4"], tmp_path / "out.avi", RetagOptions(assume_pq=True))
     with pytest.raises(OutputError, match="the input itself"):
         retag(source, source, RetagOptions(overwrite=True))
+    with pytest.raises(OutputError, match="--temp-dir"):
+        retag(plain[".mp4"], target, RetagOptions(assume_pq=True, temp_dir=tmp_path / "none"))
+    arguments = [str(plain[".mp4"]), str(target), "--assume-pq", "--temp-dir", f"{tmp_path}/none"]
+    result = CliRunner().invoke(command, arguments, obj=Console())
+    assert isinstance(result.exception, OutputError)
     target.write_bytes(b"mine")
     with pytest.raises(OutputError, match="--overwrite"):
         retag(plain[".mp4"], target, RetagOptions(assume_pq=True))

@@ -7,13 +7,14 @@ a part of it. Matroska has a set in a block (matroska.org, Subtitles, "HDMV pres
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from av.packet import Packet
 
-from sdr2hdr.media.containers.container_trial import codec_name
+__all__ = ["PGS_CODEC", "PGS_COMPOSITION", "whole_display_sets"]
 
-__all__ = ["PGS_COMPOSITION", "whole_display_sets"]
+PGS_CODEC = "hdmv_pgs_subtitle"
+"""FFmpeg's name."""
 
 PGS_COMPOSITION = 0x16
 _PGS_END = 0x80
@@ -21,7 +22,7 @@ _PGS_END_SEGMENT = bytes([_PGS_END, 0, 0])
 _PGS_HEADER_BYTES = 3
 
 
-def whole_display_sets(packets: Iterable[Packet]) -> Iterator[Packet]:
+def whole_display_sets(packets: Iterable[Packet], pgs_streams: Collection[int]) -> Iterator[Packet]:
     """Pass packets on, those of PGS streams as whole sets.
 
     A set without an end, of a recording that is cut or damaged, gets one: the muxer would put the
@@ -29,13 +30,15 @@ def whole_display_sets(packets: Iterable[Packet]) -> Iterator[Packet]:
 
     Args:
         packets: Of any streams, in the file's order; sets that are whole already stay as they are.
+        pgs_streams: Indices of the PGS streams among them.
     """
     begun: dict[int, list[Packet]] = {}
     for packet in packets:
-        if codec_name(packet.stream) != "hdmv_pgs_subtitle":
+        index = packet.stream.index
+        if index not in pgs_streams:
             yield packet
             continue
-        index, kinds = packet.stream.index, _segment_kinds(bytes(packet))
+        kinds = _segment_kinds(bytes(packet))
         if index in begun and PGS_COMPOSITION in kinds:
             yield _joined(begun.pop(index), _PGS_END_SEGMENT)
         parts = begun.setdefault(index, [])

@@ -9,6 +9,9 @@ __all__ = ["CONTAINER_NAMES", "refusal_text", "way_out"]
 CONTAINER_NAMES: Mapping[str, str] = {"matroska": "Matroska", "mp4": "MP4", "mov": "MOV"}
 """By libavformat's name of the muxer."""
 
+_SAYS_NO_MORE = ("find tag", "support", "only", "Only", "incompatible")
+"""Words of libavformat's refusals that say no more than that there is one."""
+
 
 def way_out(others: list[str]) -> str:
     """What a user can do whose streams do not fit: `others` are containers that hold them."""
@@ -26,5 +29,5 @@ def refusal_text(container: str, codec: str, kind: str, said: str) -> str:
     what = f"{kind} of this kind" if codec == "unknown" else f"{codec} {kind}"
     if "channel layout" in said:
         return f"{container} must say which channel is which, and this {what} does not ({said})"
-    says_no_more = any(words in said for words in ("find tag", "support", "only", "Only"))
+    says_no_more = any(words in said for words in _SAYS_NO_MORE)
     return f"{what} is not written into {container}" + ("" if says_no_more else f" ({said})")

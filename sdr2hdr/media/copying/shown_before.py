@@ -13,7 +13,7 @@ from math import ceil
 from av.packet import Packet
 
 from sdr2hdr.media.containers.container_trial import codec_name
-from sdr2hdr.media.copying.display_sets import PGS_COMPOSITION
+from sdr2hdr.media.copying.display_sets import PGS_CODEC, PGS_COMPOSITION
 
 __all__ = ["ShownBefore"]
 
@@ -40,7 +40,7 @@ class ShownBefore:
     def holds(self, packet: Packet) -> bool:
         """Whether a packet is kept here, or is known not to be needed; others go their way."""
         codec = codec_name(packet.stream)
-        if codec not in ("hdmv_pgs_subtitle", "dvd_subtitle") or packet.duration:
+        if codec not in (PGS_CODEC, "dvd_subtitle") or packet.duration:
             return False
         if packet.pts is None or packet.pts * packet.time_base >= self._start:
             return False

@@ -20,7 +20,7 @@ from av.stream import Discard, Disposition, Stream
 from sdr2hdr.media.containers.codec_delay import delayed_stream
 from sdr2hdr.media.containers.container_trial import add_copied_stream, codec_name, is_cover_art
 from sdr2hdr.media.containers.matroska_languages import full_languages, language_with_room
-from sdr2hdr.media.copying.display_sets import whole_display_sets
+from sdr2hdr.media.copying.display_sets import PGS_CODEC, whole_display_sets
 from sdr2hdr.media.copying.linear_pcm import add_plain_pcm, plain_samples
 from sdr2hdr.media.copying.metadata import stream_tags
 from sdr2hdr.media.copying.shown_before import ShownBefore
@@ -296,7 +296,9 @@ class StreamCopier:
         clock = SplicedClock(self._source, video)
         read = (packet for packet in clock.demuxed(copied) if packet.size)
         late = (each for each in clock.rest() if each.stream.index in self._targets)
-        yield from whole_display_sets(chain(read, late))
+        streams = (each.source for each in self._plan.streams)
+        pgs = {each.index for each in streams if each.codec == PGS_CODEC}
+        yield from whole_display_sets(chain(read, late), pgs)
 
     def _copy(self, packet: Packet) -> None:
         index = packet.stream.index

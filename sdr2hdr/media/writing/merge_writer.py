@@ -31,6 +31,7 @@ from sdr2hdr.media.writing.segment_file import SegmentReader
 from sdr2hdr.media.writing.writing_errors import writing_errors_told
 from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.options import EncodeOptions
+from sdr2hdr.wording import how_many
 
 __all__ = ["MergeWriter"]
 
@@ -137,9 +138,8 @@ class MergeWriter(FileWriter):
         if self._copier.damage is not None:
             notices.append(Notice("warning", f"{self._copier.damage}."))
         if self._copier.undecodable:
-            text = (
-                f"{self._copier.undecodable} packets of sound cannot be decoded and are left out."
-            )
+            number = how_many(self._copier.undecodable, "packet")
+            text = f"Sound that cannot be decoded is left out: {number}."
             notices.append(Notice("warning", text))
         for empty in streams_left_empty(self._plan, self._copier.counts):
             text = (
@@ -151,8 +151,8 @@ class MergeWriter(FileWriter):
             notices.append(
                 Notice(
                     "warning",
-                    f"{self._copier.repaired} packets of copied streams had decoding times that "
-                    "did not increase; they were moved to the next possible time.",
+                    f"Copied streams had {how_many(self._copier.repaired, 'packet')} with a "
+                    "decoding time that did not increase, moved to the next possible time.",
                 )
             )
         return tuple(notices)
