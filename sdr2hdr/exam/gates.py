@@ -101,7 +101,13 @@ def _common(method: MethodResult, curves: list[MethodResult]) -> Iterator[Gate]:
     own = max(curve.facts["bars_hue_degrees"] for curve in curves if curve.model == "bt2446a")
     text = "hue shift of 75 % bars, 3 degrees over bt2446a's"
     yield Gate(text, False, bars, "at most", own + _HUE_DEGREES, "degrees")
-    for key, text in (("title_card", "title card"), ("page", "page of text")):
+    for key, text in (
+        ("title_card", "title card"),
+        ("end_card", "end card"),
+        ("credits", "credits"),
+        ("page", "page of text"),
+        ("slide", "slide"),
+    ):
         white = facts[f"{key}_white_cd_m2"]
         yield Gate(f"white of the {text}", False, white, "at most", 500.0, "cd/m2")
     highlights = method.highlights_cd_m2()

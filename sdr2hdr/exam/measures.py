@@ -17,12 +17,11 @@ from sdr2hdr.exam.methods import ExamMethod
 from sdr2hdr.exam.patterns import (
     PATCH_PX,
     RAMP_STEP_PX,
+    WRITTEN,
     chart,
     colour_bars,
     grey_ramp,
-    page_of_text,
     saturated_ramps,
-    title_card,
 )
 from sdr2hdr.exam.results import COMMON_GAINS_STOPS
 from sdr2hdr.exam.sets import ExamScene
@@ -127,7 +126,7 @@ def brightest_cd_m2(pq: torch.Tensor) -> float:
 
 
 def pattern_facts(method: ExamMethod) -> dict[str, float]:
-    """What a method does with black, ramps, bars, a colour chart, a title card and a page.
+    """What a method does with black, ramps, bars, a colour chart and written pictures.
 
     Returns:
         By name: codes are those of 10-bit HDR10, hue shifts degrees in ICtCp at the answer's own
@@ -141,8 +140,8 @@ def pattern_facts(method: ExamMethod) -> dict[str, float]:
     facts["saturated_smallest_step_codes"] = float(middle.diff(dim=1).min())
     for name, pattern in (("bars", colour_bars()), ("chart", chart())):
         facts[f"{name}_hue_degrees"] = _hue_shift_degrees(method, pattern)
-    for name, pattern in (("title_card", title_card()), ("page", page_of_text())):
-        light = pq_eotf(method.answer(pattern)).amax(dim=1)
+    for name, written in WRITTEN.items():
+        light = pq_eotf(method.answer(written())).amax(dim=1)
         facts[f"{name}_white_cd_m2"] = float(torch.quantile(light.flatten(), 0.99))
     return facts
 

@@ -1,6 +1,8 @@
-"""Made-up pictures whose right answer is known: ramps, bars, a colour chart, a title, a page."""
+"""Made-up pictures whose right answer is known: ramps, bars, a colour chart, and written ones."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 import torch
 from torch.nn import functional
@@ -13,11 +15,15 @@ __all__ = [
     "PATCH_PX",
     "RAMP_STEP_PX",
     "SATURATED_CODES",
+    "WRITTEN",
     "chart",
     "colour_bars",
+    "credits_roll",
+    "end_card",
     "grey_ramp",
     "page_of_text",
     "saturated_ramps",
+    "slide",
     "title_card",
 ]
 
@@ -44,6 +50,19 @@ _PAGE = (
     "READS THE SAME LETTER ONCE MORE.",
     "2. INTERIOR - THE SAME MAN IS RESTLESS",
 )
+_CREDITS = (
+    "CAST",
+    "THE MAN  -  LARS LINDEN",
+    "THE OTHER MAN  -  IAN ROMERO",
+    "A TRAIN  -  A TRAIN",
+    "THE TEAM",
+    "CAMERA  -  M. A. NOEL",
+    "SOUND  -  R. ADLER",
+    "COLOUR  -  SUE HARTMAN",
+    "TEA AND CAKES  -  THE STATION",
+)
+_SLIDE_TITLE = ("LATE TRAINS",)
+_SLIDE_BARS = ((0.26, 0.52, 0.96), (0.86, 0.27, 0.22), (0.96, 0.71, 0.0), (0.06, 0.62, 0.35))
 
 
 def grey_ramp() -> torch.Tensor:
@@ -95,6 +114,37 @@ def title_card() -> torch.Tensor:
 def page_of_text() -> torch.Tensor:
     """Black letters on white paper, same size."""
     return (1.0 - _written(_PAGE, letter_px=9)).expand(1, 3, -1, -1).contiguous()
+
+
+def end_card() -> torch.Tensor:
+    """One short white word on black, same size."""
+    return _written(("THE END",), letter_px=28).expand(1, 3, -1, -1).contiguous()
+
+
+def credits_roll() -> torch.Tensor:
+    """Many small lines of white on black, same size."""
+    return _written(_CREDITS, letter_px=12).expand(1, 3, -1, -1).contiguous()
+
+
+def slide() -> torch.Tensor:
+    """A white slide with few dark words and a chart of four coloured bars, same size."""
+    picture = (1.0 - _written(_SLIDE_TITLE, letter_px=16)).expand(1, 3, -1, -1)
+    picture = picture.roll(-CARD_HEIGHT_PX // 3, dims=2).contiguous()
+    for index, colour in enumerate(_SLIDE_BARS):
+        left = 64 + 72 * index
+        top = 160 - 20 * index
+        picture[:, :, top:192, left : left + 40] = torch.tensor(colour)[:, None, None]
+    return picture
+
+
+WRITTEN: Mapping[str, Callable[[], torch.Tensor]] = {
+    "title_card": title_card,
+    "end_card": end_card,
+    "credits": credits_roll,
+    "page": page_of_text,
+    "slide": slide,
+}
+"""Pictures whose white is paper and no lamp, by what they show."""
 
 
 def _patches(colours: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,10 @@ __all__ = ["Table", "markdown", "result_content", "tables"]
 
 _FACTS = {
     "title_card_white_cd_m2": ("title card's white, cd/m2", 0),
+    "end_card_white_cd_m2": ("end card's white, cd/m2", 0),
+    "credits_white_cd_m2": ("credits' white, cd/m2", 0),
     "page_white_cd_m2": ("page's white, cd/m2", 0),
+    "slide_white_cd_m2": ("slide's white, cd/m2", 0),
     "black_codes": ("black off, codes", 0),
     "grey_chroma_codes": ("greys' chroma, codes", 0),
     "grey_smallest_step_codes": ("grey ramp, smallest step", 0),

@@ -33,7 +33,10 @@ _LARGEST_BAR = 0.6
 _SLOWEST_RAMP = 4.0
 """Power of a ramp that stays near its first colour for long."""
 
-GraphicKind = Literal["caption", "panel", "card", "page", "ramps", "bars", "flat"]
+_FEW_WORDS = 0.5
+"""Share of title cards and slides with little text, of any size up to a third of the height."""
+
+GraphicKind = Literal["caption", "panel", "card", "page", "slide", "ramps", "bars", "flat"]
 
 GRAPHIC_KINDS: tuple[GraphicKind, ...] = get_args(GraphicKind)
 
@@ -53,7 +56,8 @@ def add_graphics(
         hdr: (1, 3, H, W), float32, [0, 1], BT.2020, PQ.
         rng: Decides what and where.
         kind: Text over the picture, flat shapes in it, black bars at two of its sides, or instead
-            of it a title card, a page of text, ramps of colours, or one dark colour.
+            of it a title card, a page of text, a slide with shapes and few words, ramps of
+            colours, or one dark colour.
 
     Returns:
         The pair with graphics, same shapes.
@@ -78,15 +82,31 @@ def add_graphics(
             mask = _shape(height, width, rng)
             sdr, hdr = _composite(sdr, hdr, mask, _light_colour(rng))
         return sdr, hdr
+    return _written(sdr, hdr, rng, kind)
+
+
+def _written(
+    sdr: torch.Tensor, hdr: torch.Tensor, rng: np.random.Generator, kind: GraphicKind
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A title card, a page or a slide in the place of a pair."""
+    height, width = sdr.shape[2:]
     whole = torch.ones(1, 1, height, width)
     ink = (0.0, 0.0, 0.0)
     if kind == "page":
         paper, lines = _light_colour(rng), int(rng.integers(4, 12))
+    elif kind == "slide":
+        paper, lines = _light_colour(rng), int(rng.integers(1, 5))
     else:
         paper, lines = _dark_colour(rng), int(rng.integers(1, 4))
         ink = _light_colour(rng)
     sdr, hdr = _composite(sdr, hdr, whole, paper)
-    mask = _text(height, width, rng, lines=lines, at_bottom=False)
+    if kind == "slide":
+        ink = _dark_colour(rng)
+        for _ in range(int(rng.integers(0, 5))):
+            colour = _light_colour(rng) if chance(rng, 0.7) else _dark_colour(rng)
+            sdr, hdr = _composite(sdr, hdr, _shape(height, width, rng), colour)
+    few = kind != "page" and chance(rng, _FEW_WORDS)
+    mask = _text(height, width, rng, lines=lines, at_bottom=False, few=few)
     return _composite(sdr, hdr, mask, ink)
 
 
@@ -120,12 +140,23 @@ def _dark_colour(rng: np.random.Generator) -> tuple[float, float, float]:
 
 
 def _text(
-    height: int, width: int, rng: np.random.Generator, *, lines: int, at_bottom: bool
+    height: int,
+    width: int,
+    rng: np.random.Generator,
+    *,
+    lines: int,
+    at_bottom: bool,
+    few: bool = False,
 ) -> torch.Tensor:
-    """Lines of random letters as a mask, (1, 1, H, W), [0, 1], with soft edges."""
+    """Lines of random letters as a mask, (1, 1, H, W), [0, 1], with soft edges.
+
+    A line fills at least half of the width, or with `few` at most that, in letters that may be
+    larger.
+    """
     mask = torch.zeros(1, 1, height, width)
     tallest = max(8, height // (lines + 2))
-    letter_px = int(rng.integers(7, max(8, min(tallest, height // 5)) + 1))
+    largest = height // 3 if few else height // 5
+    letter_px = int(rng.integers(7, max(8, min(tallest, largest)) + 1))
     letters_wide = max(1, int(width / (letter_px * 6 / 7)) - 2)
     spacing = int(letter_px * 1.5)
     lines = min(lines, height // spacing)
@@ -133,7 +164,8 @@ def _text(
         height - spacing * lines - letter_px // 2 if at_bottom else (height - spacing * lines) // 2
     )
     for line in range(lines):
-        count = int(rng.integers(max(1, letters_wide // 2), letters_wide + 1))
+        half = max(1, letters_wide // 2)
+        count = int(rng.integers(1, half + 1) if few else rng.integers(half, letters_wide + 1))
         text = "".join(ALPHABET[int(i)] for i in rng.integers(0, len(ALPHABET), count))
         dots = torch.from_numpy(draw_line(text))[None, None]
         wide = max(1, round(dots.shape[3] * letter_px / 7))

@@ -14,7 +14,10 @@ GOOD_FACTS = {
     "bars_hue_degrees": 2.0,
     "chart_hue_degrees": 1.0,
     "title_card_white_cd_m2": 300.0,
+    "end_card_white_cd_m2": 300.0,
+    "credits_white_cd_m2": 300.0,
     "page_white_cd_m2": 300.0,
+    "slide_white_cd_m2": 300.0,
     "crop_difference_codes_p99": 2.0,
 }
 

@@ -28,6 +28,7 @@ def test_a_good_network_misses_nothing():
         ({"grey_smallest_step_codes": -1.0}, "smallest step of the grey ramp", False),
         ({"chart_hue_degrees": 3.1}, "hue shift of chart patches", False),
         ({"title_card_white_cd_m2": 600.0}, "white of the title card", True),
+        ({"slide_white_cd_m2": 600.0}, "white of the slide", True),
         ({"crop_difference_codes_p99": 7.0}, "512 px crop against the whole frame, p99", True),
     ],
 )

@@ -18,6 +18,7 @@ from sdr2hdr.exam.measures import (
     with_gain,
 )
 from sdr2hdr.exam.methods import ExamMethod, exam_methods
+from sdr2hdr.exam.patterns import WRITTEN
 from sdr2hdr.exam.results import COMMON_GAINS_STOPS
 from sdr2hdr.networks.gpgmnet import bicubic_upscale
 from sdr2hdr.networks.registry import build, resolve_exactly
@@ -71,8 +72,9 @@ def test_curves_keep_the_rules_that_networks_are_held_to(name: str, scale: int, 
     assert 0.0 <= facts["grey_smallest_step_codes"] <= facts["grey_largest_step_codes"] <= 4.0
     assert facts["saturated_smallest_step_codes"] >= 0.0
     assert facts["chart_hue_degrees"] < 1.0
-    assert facts["title_card_white_cd_m2"] == pytest.approx(white_cd_m2, rel=0.01)
-    assert facts["page_white_cd_m2"] == pytest.approx(white_cd_m2, rel=0.01)
+    # Bicubic enlargement overshoots where strokes are as thin as those of the others.
+    for written in WRITTEN if scale == 1 else ("title_card", "page"):
+        assert facts[f"{written}_white_cd_m2"] == pytest.approx(white_cd_m2, rel=0.01)
 
 
 def test_faults_are_seen():

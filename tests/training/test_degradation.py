@@ -102,7 +102,7 @@ def test_nothing_happens_with_shares_of_zero():
     assert (degradation.noise, degradation.sharpening, degradation.bits) == (0.0, 0.0, None)
 
 
-@pytest.mark.parametrize("kind", ["caption", "panel", "card", "page"])
+@pytest.mark.parametrize("kind", ["caption", "panel", "card", "page", "slide"])
 def test_white_graphics_are_paper_and_not_lamps(kind):
     for seed in range(24):
         height = (32, 64, 160)[seed % 3]
@@ -115,6 +115,19 @@ def test_white_graphics_are_paper_and_not_lamps(kind):
         assert target.max() <= max(brightest, 0.3) + 1e-5
         if white.any():
             assert target.amax(dim=1)[white].min() >= brightest - 1e-3
+
+
+@pytest.mark.parametrize("kind", ["card", "slide"])
+def test_some_hold_a_word_and_some_a_lot(kind):
+    """A network that saw full cards alone took a single word on black for a lamp."""
+    shares = []
+    for seed in range(48):
+        grey = torch.full((1, 3, 160, 256), 0.2)
+        shown, _ = add_graphics(grey, grey, generator(seed, kind), kind)
+        paper = shown.flatten(2).mode(dim=2).values[..., None, None]
+        shares.append(float((shown != paper).any(dim=1).float().mean()))
+    assert min(shares) < 0.01
+    assert max(shares) > 0.1
 
 
 def test_ramps_are_as_the_curve_shows_them():
