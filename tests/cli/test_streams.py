@@ -68,7 +68,7 @@ def test_reader_that_leaves_is_an_error_of_the_output(
 
 
 FULL = Path("/dev/full")
-needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+needs_full = pytest.mark.skipif(not FULL.is_char_device(), reason="there is no /dev/full here")
 """What every writer is told of a full disk by, on Linux."""
 
 
