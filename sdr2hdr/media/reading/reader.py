@@ -270,7 +270,10 @@ class VideoReader:
 
         Of a frame that is coded as two pictures, one a field, it says how long the first lasts.
         """
-        is_half = frame.interlaced_frame and abs(2 * frame.duration - self._usual_ticks()) <= 1
+        usual = self._usual_ticks()
+        # Where a tick is a frame (AVI, MXF), a whole one lies within the rounding of a half, too.
+        is_short = frame.duration < usual and abs(2 * frame.duration - usual) <= 1
+        is_half = frame.interlaced_frame and is_short
         return 2 * frame.duration if is_half else frame.duration
 
     def _in_range(self, frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
