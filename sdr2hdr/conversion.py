@@ -11,8 +11,9 @@ from sdr2hdr.delivery.target_file import check_target, check_temp_dir
 from sdr2hdr.engine import Engine, load_engine
 from sdr2hdr.errors import Notice, UsageError
 from sdr2hdr.frames import Rectangle
+from sdr2hdr.media.bitstreams.closed_captions import CAPTIONED_CODEC
 from sdr2hdr.media.copying.stream_plan import StreamPlan, plan_streams
-from sdr2hdr.media.encoding.encoders import output_signal
+from sdr2hdr.media.encoding.encoders import choose_encoder, output_signal
 from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.mastering import mastering_display
 from sdr2hdr.media.reading.deinterlace import deinterlaced_timing
@@ -139,6 +140,7 @@ def prepare(
             *engine.notices,
             *geometry_notices(info, active_picture, kind),
             *pictures_only_notices(info, options, kind),
+            *caption_notices(info, options, target),
             *look_notices(options, engine, kind),
         ),
     )
@@ -236,6 +238,20 @@ def pictures_only_notices(
         text = f"{what} holds no sound, subtitles or chapters: {left_out} left out."
         notices.append(Notice("warning", text))
     return notices
+
+
+def caption_notices(info: SourceInfo, options: ConvertOptions, target: Path) -> list[Notice]:
+    """Say where closed captions inside the source's pictures are lost."""
+    if not info.video.has_captions:
+        return []
+    is_container = target_kind(target) == "container"
+    if is_container and choose_encoder(options.encode, target).codec == CAPTIONED_CODEC:
+        return []
+    text = (
+        "The video carries closed captions (CEA-608, CEA-708), and only HEVC is given them: they "
+        "are dropped."
+    )
+    return [Notice("warning", text)]
 
 
 def look_notices(options: ConvertOptions, engine: Engine, kind: TargetKind) -> list[Notice]:

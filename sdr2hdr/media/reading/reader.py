@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Self
@@ -12,6 +12,7 @@ import torch
 
 from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
+from sdr2hdr.media.bitstreams.closed_captions import frame_captions
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import Planes, frame_planes
 from sdr2hdr.media.reading.damage import Damage, DamageCounter
@@ -150,27 +151,35 @@ class VideoReader:
         """
         planes: list[Planes] = []
         times: list[FrameTime] = []
+        captions: list[bytes] = []
         wanted = self._frames
         given = self._from_beginning() if wanted is None else self._from_near_by(wanted)
         for timed in given:
             read = frame_planes(timed.frame, self._layout)
             planes.append(read if self._debander is None else self._debander.debanded(read))
             times.append(FrameTime(timed.pts, timed.duration))
+            captions.append(timed.captions)
             if len(planes) >= self._options.batch_frames:
-                yield self._batch(planes, times, self.signal)
-                planes, times = [], []
+                yield self._batch(planes, times, self.signal, captions)
+                planes, times, captions = [], [], []
         if planes:
-            yield self._batch(planes, times, self.signal)
+            yield self._batch(planes, times, self.signal, captions)
 
     def _batch(
-        self, planes: list[Planes], times: list[FrameTime], signal: CodedSignal
+        self,
+        planes: list[Planes],
+        times: list[FrameTime],
+        signal: CodedSignal,
+        captions: Sequence[bytes] = (),
     ) -> CodedBatch:
         return CodedBatch(
             luma=_stacked([plane.luma for plane in planes]),
             cb=_stacked([plane.cb for plane in planes]),
             cr=_stacked([plane.cr for plane in planes]),
             signal=signal,
-            timeline=Timeline(self._time_base, tuple(times)),
+            timeline=Timeline(
+                self._time_base, tuple(times), tuple(captions) if any(captions) else ()
+            ),
         )
 
     def _from_beginning(self) -> Iterator[TimedFrame]:
@@ -257,7 +266,7 @@ class VideoReader:
                 # A frame is seen until the next one, whatever the container says: it rounds, and
                 # in MP4 durations come in decoding order.
                 yield replace(waiting, duration=pts - waiting.pts)
-            waiting = TimedFrame(frame, pts, said)
+            waiting = TimedFrame(frame, pts, said, frame_captions(frame))
             if end is not None and pts >= end:
                 # The deinterlacer wants one frame more than the range has; nobody wants two.
                 break
