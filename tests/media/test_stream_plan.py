@@ -106,8 +106,9 @@ def test_drop_unsupported_turns_refusals_into_warnings(mkv: Path):
     assert [action for action, _ in actions(made)] == [
         *("convert", "copy", "copy", "convert-subtitle", "drop", "copy")
     ]
-    assert [notice.severity for notice in made.notices] == ["warning"]
+    assert [notice.severity for notice in made.notices] == ["warning", "notice"]
     assert "#4" in made.notices[0].text
+    assert made.notices[1].text == "Stream #3 subrip: converted to mov_text."
 
 
 def test_mp4_to_matroska(mp4: Path):
@@ -124,7 +125,8 @@ def test_mp4_to_matroska(mp4: Path):
     }
     assert made.timecode == "01:00:00:00"
     assert any("only one video stream" in line for line in made.lines)
-    assert made.notices == ()
+    (told,) = made.notices
+    assert (told.severity, told.text) == ("notice", "Stream #3 mov_text: converted to subrip.")
     assert all(line.startswith("#") for line in made.lines)
 
 

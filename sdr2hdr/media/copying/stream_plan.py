@@ -264,6 +264,11 @@ def _notices(planned: list[PlannedStream], lossy: list[str], container_format: s
         if (item.action == "drop" and (item.source.kind != "video" or item.source.is_cover_art))
         or (item.action in ("copy", "convert-audio") and item.reason)
     ]
+    notices += [
+        Notice("notice", f"Stream {item.line}.")
+        for item in planned
+        if item.action in ("convert-subtitle", "convert-audio") and not item.reason
+    ]
     notices += [Notice("warning", f"Stream {problem}.") for problem in lossy]
     for item in planned:
         unsaid = dispositions_without_a_place(item.source, container_format)
