@@ -84,7 +84,7 @@ def test_another_container_is_named_than_the_one_that_cannot(tmp_path: Path):
 def test_no_container_is_named_where_none_can(tmp_path: Path):
     source = make_source(tmp_path / "in.avi", Source(audio=("adpcm_ms",)))
     for target in ("out.mkv", "out.mov", "out.mp4"):
-        with pytest.raises(OutputError, match=r"No container here does; .* FLAC"):
+        with pytest.raises(OutputError, match=r"No container here does; .* FLAC, subtitles: SRT\)"):
             plan(source, target)
 
 
