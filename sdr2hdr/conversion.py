@@ -25,7 +25,7 @@ from sdr2hdr.options import ConvertOptions, Look
 from sdr2hdr.overlap import StageClock
 from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal
 
-__all__ = ["Conversion", "even", "letterbox_correction", "prepare"]
+__all__ = ["Conversion", "caption_notices", "even", "letterbox_correction", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def prepare(
             *engine.notices,
             *geometry_notices(info, active_picture, kind),
             *pictures_only_notices(info, options, kind),
-            *caption_notices(info, options, target),
+            *caption_notices(options, target, has_captions=info.video.has_captions),
             *look_notices(options, engine, kind),
         ),
     )
@@ -240,9 +240,9 @@ def pictures_only_notices(
     return notices
 
 
-def caption_notices(info: SourceInfo, options: ConvertOptions, target: Path) -> list[Notice]:
+def caption_notices(options: ConvertOptions, target: Path, *, has_captions: bool) -> list[Notice]:
     """Say where closed captions inside the source's pictures are lost."""
-    if not info.video.has_captions:
+    if not has_captions:
         return []
     is_container = target_kind(target) == "container"
     if is_container and choose_encoder(options.encode, target).codec == CAPTIONED_CODEC:

@@ -21,7 +21,13 @@ def captions_of(number: int, constructs: int = 2) -> bytes:
 
 
 def write_captioned(
-    path: Path, frames: int, *, constructs: int = 2, interlaced: bool = False, every: int = 1
+    path: Path,
+    frames: int,
+    *,
+    constructs: int = 2,
+    interlaced: bool = False,
+    every: int = 1,
+    first: int = 0,
 ) -> Path:
     """Write 64x48 px at 25 frames a second, with B-frames and a tone.
 
@@ -31,6 +37,7 @@ def write_captioned(
         constructs: Caption constructs of a frame.
         interlaced: Whether the frames are flagged as woven, top field first.
         every: Frames whose number this does not divide have no captions.
+        first: Nor have those before this one.
     """
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg2video", 25)
@@ -47,7 +54,7 @@ def write_captioned(
             number = round(packet.pts * packet.time_base * 25)
             container.mux(
                 captioned(packet, captions_of(number, constructs))
-                if number % every == 0
+                if number % every == 0 and number >= first
                 else packet
             )
     return path

@@ -90,6 +90,7 @@ class VideoReader:
         )
         self._repair: TimestampRepair | None = None
         self._decoder: Decoder | None = None
+        self._has_captions = False
 
     def __enter__(self) -> Self:
         """Open the file.
@@ -135,6 +136,11 @@ class VideoReader:
         return self._decoder is not None and self._decoder.has_joined_clocks
 
     @property
+    def has_captions(self) -> bool:
+        """Whether closed captions came with frames read so far."""
+        return self._has_captions
+
+    @property
     def notices(self) -> tuple[Notice, ...]:
         """What the user should know after reading beside `damage`: repaired times, changed tags."""
         notices = [] if self._repair is None else list(self._repair.notices())
@@ -159,6 +165,7 @@ class VideoReader:
             planes.append(read if self._debander is None else self._debander.debanded(read))
             times.append(FrameTime(timed.pts, timed.duration))
             captions.append(timed.captions)
+            self._has_captions = self._has_captions or bool(timed.captions)
             if len(planes) >= self._options.batch_frames:
                 yield self._batch(planes, times, self.signal, captions)
                 planes, times, captions = [], [], []
