@@ -11,8 +11,9 @@ from sdr2hdr.delivery.target_file import check_target, check_temp_dir
 from sdr2hdr.engine import Engine, load_engine
 from sdr2hdr.errors import Notice, UsageError
 from sdr2hdr.frames import Rectangle
+from sdr2hdr.media.bitstreams.closed_captions import CAPTIONED_CODEC
 from sdr2hdr.media.copying.stream_plan import StreamPlan, plan_streams
-from sdr2hdr.media.encoding.encoders import output_signal
+from sdr2hdr.media.encoding.encoders import choose_encoder, output_signal
 from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.mastering import mastering_display
 from sdr2hdr.media.reading.deinterlace import deinterlaced_timing
@@ -24,7 +25,7 @@ from sdr2hdr.options import ConvertOptions, Look
 from sdr2hdr.overlap import StageClock
 from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal
 
-__all__ = ["Conversion", "even", "letterbox_correction", "prepare"]
+__all__ = ["Conversion", "caption_notices", "even", "letterbox_correction", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ def prepare(
             *engine.notices,
             *geometry_notices(info, active_picture, kind),
             *pictures_only_notices(info, options, kind),
+            *caption_notices(options, target, has_captions=info.video.has_captions),
             *look_notices(options, engine, kind),
         ),
     )
@@ -236,6 +238,20 @@ def pictures_only_notices(
         text = f"{what} holds no sound, subtitles or chapters: {left_out} left out."
         notices.append(Notice("warning", text))
     return notices
+
+
+def caption_notices(options: ConvertOptions, target: Path, *, has_captions: bool) -> list[Notice]:
+    """Say where closed captions inside the source's pictures are lost."""
+    if not has_captions:
+        return []
+    is_container = target_kind(target) == "container"
+    if is_container and choose_encoder(options.encode, target).codec == CAPTIONED_CODEC:
+        return []
+    text = (
+        "The video carries closed captions (CEA-608, CEA-708), and only HEVC is given them: they "
+        "are dropped."
+    )
+    return [Notice("warning", text)]
 
 
 def look_notices(options: ConvertOptions, engine: Engine, kind: TargetKind) -> list[Notice]:

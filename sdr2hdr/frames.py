@@ -26,13 +26,30 @@ class FrameTime:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The times of the frames of one batch, in presentation order."""
+    """The times of the frames of one batch, in presentation order, and what goes with them.
+
+    Attributes:
+        captions: The closed captions of every frame, b"" where it has none; empty if none has any.
+    """
 
     time_base: Fraction
     frames: tuple[FrameTime, ...]
+    captions: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.captions and len(self.captions) != len(self.frames):
+            raise ValueError(f"Captions of {len(self.captions)} frames for {len(self.frames)}.")
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def captions_of(self, number: int) -> bytes:
+        """The closed captions of a frame, counted from 0; b"" if it has none."""
+        return self.captions[number] if self.captions else b""
+
+    def part(self, start: int, stop: int) -> Timeline:
+        """The frames from one to before another, counted from 0."""
+        return replace(self, frames=self.frames[start:stop], captions=self.captions[start:stop])
 
 
 class PresentationTimes(Sequence[Fraction]):
@@ -134,9 +151,12 @@ class CodedBatch:
         if (start, stop) == (0, len(self.timeline)):
             return self
         some = slice(start, stop)
-        timeline = replace(self.timeline, frames=self.timeline.frames[some])
         return replace(
-            self, luma=self.luma[some], cb=self.cb[some], cr=self.cr[some], timeline=timeline
+            self,
+            luma=self.luma[some],
+            cb=self.cb[some],
+            cr=self.cr[some],
+            timeline=self.timeline.part(start, stop),
         )
 
     def __repr__(self) -> str:

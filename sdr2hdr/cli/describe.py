@@ -51,6 +51,8 @@ def video_summary(video: VideoInfo) -> str:
         parts.append("mirrored")
     if video.field_order in ("top", "bottom"):
         parts.append(f"interlaced, {video.field_order} field first")
+    if video.has_captions:
+        parts.append("closed captions")
     if video.frame_count is not None:
         parts.append(how_many(video.frame_count, "frame"))
     return ", ".join(parts)
@@ -91,6 +93,7 @@ def source_content(info: SourceInfo) -> dict[str, object]:
             "rotation_degrees": video.rotation_degrees,
             "is_mirrored": video.is_mirrored,
             "field_order": video.field_order,
+            "has_captions": video.has_captions,
             "time_base": str(video.time_base),
             "average_rate": None if rate is None else str(rate),
             "variable_rate": video.variable_rate,

@@ -80,6 +80,7 @@ class VideoInfo:
         variable_rate: Whether frame durations differ; None if it cannot be told cheaply.
         frame_count: From the container's index or header, None if it does not say.
         start_pts: Of the first frame, in `time_base` ticks, None if unknown.
+        has_captions: Whether closed captions came with one of the first pictures.
     """
 
     index: int
@@ -100,6 +101,7 @@ class VideoInfo:
     start_pts: int | None
     duration_seconds: float | None
     colour: ColourReading
+    has_captions: bool = False
 
 
 @dataclass(frozen=True)

@@ -227,3 +227,14 @@ def test_frames_coded_as_two_fields_last_as_long_as_both(tmp_path):
     assert [time.pts * base for time in times] == [Fraction(n, 25) for n in range(6)]
     assert times[-1].duration * base == Fraction(1, 25)
     assert [int(batch.luma[0, 5, 5]) for batch in batches] == [100 + n for n in range(6)]
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mxf"])
+@pytest.mark.parametrize("mode", ["off", "frame", "field"])
+def test_last_frame_lasts_as_long_as_the_others_where_a_tick_is_a_frame(tmp_path, suffix, mode):
+    codec, options = "mpeg2video" if suffix == ".mxf" else "mpeg4", {"flags": "+ildct"}
+    path = interlaced(tmp_path / f"a{suffix}", codec=codec, options=options)
+    _, times, reader = read(path, deinterlace=mode)
+    assert probe(path, ReadOptions()).video.field_order == "top"
+    frame = Fraction(1, 50 if mode == "field" else 25)
+    assert {time.duration * reader.time_base for time in times} == {frame}

@@ -84,12 +84,16 @@ def test_every_sample_arrives(
 def test_g711_is_made_plain_only_where_it_cannot_stay(tmp_path: Path):
     path = source(tmp_path / "in.avi", "pcm_mulaw", "s16")
     info = probe(path, ReadOptions())
-    actions = {
-        suffix: plan_streams(info, tmp_path / f"out{suffix}", FAST, TimeRange()).streams[1]
+    plans = {
+        suffix: plan_streams(info, tmp_path / f"out{suffix}", FAST, TimeRange())
         for suffix in (".mkv", ".mov")
     }
+    actions = {suffix: made.streams[1] for suffix, made in plans.items()}
     assert (actions[".mov"].action, actions[".mov"].codec) == ("copy", "pcm_mulaw")
     assert actions[".mkv"].line.endswith("converted to pcm_s16le")
+    assert [notice.severity for notice in plans[".mkv"].notices] == ["notice"]
+    assert plans[".mkv"].notices[0].text == f"Stream {actions['.mkv'].line}."
+    assert plans[".mov"].notices == ()
     out = tmp_path / "out.mkv"
     convert(path, out, ConvertOptions("bt2408", encode=FAST))
     assert np.array_equal(samples_of(out), samples_of(path))

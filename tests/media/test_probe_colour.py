@@ -57,6 +57,8 @@ NTSC = Fraction(30000, 1001)
         (1080, 720, 30, Matrix.BT709, Primaries.BT709),
         (720, 576, 25, Matrix.BT601, Primaries.BT601_625),
         (720, 576, NTSC, Matrix.BT601, Primaries.BT601_625),
+        (720, 608, 25, Matrix.BT601, Primaries.BT601_625),
+        (720, 512, NTSC, Matrix.BT601, Primaries.BT601_525),
         (352, 288, None, Matrix.BT601, Primaries.BT601_625),
         (720, 480, 25, Matrix.BT601, Primaries.BT601_525),
         (720, 486, NTSC, Matrix.BT601, Primaries.BT601_525),

@@ -84,7 +84,7 @@ def test_another_container_is_named_than_the_one_that_cannot(tmp_path: Path):
 def test_no_container_is_named_where_none_can(tmp_path: Path):
     source = make_source(tmp_path / "in.avi", Source(audio=("adpcm_ms",)))
     for target in ("out.mkv", "out.mov", "out.mp4"):
-        with pytest.raises(OutputError, match=r"No container here does; .* FLAC"):
+        with pytest.raises(OutputError, match=r"No container here does; .* FLAC, subtitles: SRT\)"):
             plan(source, target)
 
 
@@ -106,8 +106,9 @@ def test_drop_unsupported_turns_refusals_into_warnings(mkv: Path):
     assert [action for action, _ in actions(made)] == [
         *("convert", "copy", "copy", "convert-subtitle", "drop", "copy")
     ]
-    assert [notice.severity for notice in made.notices] == ["warning"]
+    assert [notice.severity for notice in made.notices] == ["warning", "notice"]
     assert "#4" in made.notices[0].text
+    assert made.notices[1].text == "Stream #3 subrip: converted to mov_text."
 
 
 def test_mp4_to_matroska(mp4: Path):
@@ -124,7 +125,8 @@ def test_mp4_to_matroska(mp4: Path):
     }
     assert made.timecode == "01:00:00:00"
     assert any("only one video stream" in line for line in made.lines)
-    assert made.notices == ()
+    (told,) = made.notices
+    assert (told.severity, told.text) == ("notice", "Stream #3 mov_text: converted to subrip.")
     assert all(line.startswith("#") for line in made.lines)
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "split_units",
     "with_emulation",
     "with_hdr_sei",
+    "with_message_units",
 ]
 
 MASTERING_DISPLAY = 137
@@ -128,10 +129,14 @@ def with_hdr_sei(units: Sequence[bytes], sei: HdrSei) -> list[bytes]:
                     result.append(sei_unit(kept))
                 continue
         result.append(unit)
-    slices = (i for i, unit in enumerate(result) if 0 <= unit_type(unit) < _FIRST_NON_SLICE_TYPE)
-    first = next(slices, len(result))
-    result[first:first] = [sei_unit([message]) for message in sei.messages]
-    return result
+    return with_message_units(result, [sei_unit([message]) for message in sei.messages])
+
+
+def with_message_units(units: Sequence[bytes], messages: Sequence[bytes]) -> list[bytes]:
+    """An access unit, or a run of headers, with prefix SEI units in front of its first slice."""
+    slices = (i for i, unit in enumerate(units) if 0 <= unit_type(unit) < _FIRST_NON_SLICE_TYPE)
+    first = next(slices, len(units))
+    return [*units[:first], *messages, *units[first:]]
 
 
 def record_length_size(record: bytes | None) -> int:

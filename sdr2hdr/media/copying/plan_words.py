@@ -17,7 +17,10 @@ def way_out(others: list[str]) -> str:
     """What a user can do whose streams do not fit: `others` are containers that hold them."""
     if others:
         return f"Choose another container, such as {others[0]}"
-    return "No container here does; give these streams another codec first (sound: FLAC)"
+    return (
+        "No container here does; give these streams another codec first (sound: FLAC, "
+        "subtitles: SRT)"
+    )
 
 
 def refusal_text(container: str, codec: str, kind: str, said: str) -> str:

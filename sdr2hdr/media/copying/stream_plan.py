@@ -14,6 +14,7 @@ from av.stream import Discard, Stream
 
 from sdr2hdr.errors import Notice, OutputError
 from sdr2hdr.media.containers.container_trial import sample_packets
+from sdr2hdr.media.copying.dispositions import dispositions_without_a_place
 from sdr2hdr.media.copying.metadata import tags_without_a_place
 from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, way_out
 from sdr2hdr.media.copying.stream_decision import StreamAction, StreamFacts
@@ -161,7 +162,7 @@ def plan_streams(
         )
     unplaced = () if container_format == "matroska" else tags_without_a_place(info.metadata)
     keeps_cover = any(item.action == "copy" and item.source.is_cover_art for item in planned)
-    notices = _notices(planned, lossy)
+    notices = _notices(planned, lossy, container_format)
     if unplaced and keeps_cover:
         notices.append(
             Notice(
@@ -255,7 +256,7 @@ def _without_lossy_subtitles(
     return result, problems
 
 
-def _notices(planned: list[PlannedStream], lossy: list[str]) -> list[Notice]:
+def _notices(planned: list[PlannedStream], lossy: list[str], container_format: str) -> list[Notice]:
     # That only one video stream is converted is said when it is chosen.
     notices = [
         Notice("warning", f"Stream {item.line}.")
@@ -263,7 +264,21 @@ def _notices(planned: list[PlannedStream], lossy: list[str]) -> list[Notice]:
         if (item.action == "drop" and (item.source.kind != "video" or item.source.is_cover_art))
         or (item.action in ("copy", "convert-audio") and item.reason)
     ]
+    notices += [
+        Notice("notice", f"Stream {item.line}.")
+        for item in planned
+        if item.action in ("convert-subtitle", "convert-audio") and not item.reason
+    ]
     notices += [Notice("warning", f"Stream {problem}.") for problem in lossy]
+    for item in planned:
+        unsaid = dispositions_without_a_place(item.source, container_format)
+        if unsaid and item.action not in ("drop", "attach"):
+            head = f"Stream #{item.source.index} {item.source.summary or item.source.codec}"
+            text = (
+                f"{head}: {CONTAINER_NAMES[container_format]} has no place for what it is marked "
+                f"as ({', '.join(unsaid)}): that is dropped."
+            )
+            notices.append(Notice("warning", text))
     return notices
 
 

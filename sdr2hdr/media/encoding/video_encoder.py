@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 from sdr2hdr.cores import available_cores
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.media.av_log import captured_av_log
+from sdr2hdr.media.bitstreams.closed_captions import CAPTIONED_CODEC, with_captions
 from sdr2hdr.media.encoding.encoders import EncoderSpec
 from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.encoding.track_template import TRANSFER_CODES, open_track_template
@@ -87,6 +88,7 @@ class VideoEncoder:
         self._video = video
         self._options = options
         self._time_base = time_base
+        self._captions: dict[int, bytes] = {}
         self._context = self._described_context()
         with self._surroundings():
             self._open()
@@ -100,13 +102,18 @@ class VideoEncoder:
         return self._video.mastering or mastering_display(self._options.mastering)
 
     def encode(
-        self, planes: tuple[torch.Tensor, torch.Tensor, torch.Tensor], pts: int
+        self,
+        planes: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        pts: int,
+        captions: bytes = b"",
     ) -> list[Packet]:
         """Encode one frame.
 
         Args:
             planes: Y', Cb, Cr, each (H, W) of uint16, any device.
             pts: In ticks of the encoder's time base.
+            captions: Closed captions for the frame, as `frame_captions` gives them; HEVC takes
+                them along, other forms leave them out.
 
         Returns:
             The packets that are ready, often none: encoders look ahead. Their decoding times are
@@ -124,6 +131,8 @@ class VideoEncoder:
         frame.color_trc = TRANSFER_CODES[signal.transfer]
         frame.colorspace = int(signal.matrix)
         frame.color_range = _AV_RANGE[signal.colour_range]
+        if captions and self.spec.codec == CAPTIONED_CODEC:
+            self._captions[pts] = captions
         return self._encode(frame)
 
     def flush(self) -> list[Packet]:
@@ -149,6 +158,10 @@ class VideoEncoder:
     def _amended(self, packet: Packet) -> Packet:
         """The packet with what the encoder itself leaves out."""
         return packet
+
+    def _captioned(self, packet: Packet) -> Packet:
+        captions = b"" if packet.pts is None else self._captions.pop(packet.pts, b"")
+        return with_data(packet, with_captions(bytes(packet), captions)) if captions else packet
 
     @contextmanager
     def _surroundings(self) -> Iterator[None]:
@@ -190,7 +203,8 @@ class VideoEncoder:
 
     def _encode(self, frame: VideoFrame | None) -> list[Packet]:
         try:
-            return [self._amended(packet) for packet in self._context.encode(frame)]
+            packets = self._context.encode(frame)
+            return [self._captioned(self._amended(packet)) for packet in packets]
         except av.error.FFmpegError as error:
             raise OutputError(f"{self.spec.libav_encoder} failed: {error}.") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av.error
@@ -38,11 +38,16 @@ stands for all frames."""
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A decoded frame with its final time, in ticks of the time base of where it comes from."""
+    """A decoded frame with its final time, in ticks of the time base of where it comes from.
+
+    Attributes:
+        captions: As `frame_captions` gives them.
+    """
 
     frame: VideoFrame
     pts: int
     duration: int
+    captions: bytes = b""
 
 
 def is_woven(video: VideoInfo) -> bool:
@@ -93,36 +98,36 @@ def deinterlaced(
     if mode == "off" or not is_woven(video):
         yield from frames
         return
-    durations: dict[int, int] = {}
+    given: dict[int, TimedFrame] = {}
     end = 0
     waiting: TimedFrame | None = None
-    for half_ticks, frame in _filtered(frames, video, mode, durations):
+    for half_ticks, frame in _filtered(frames, video, mode, given):
         if mode == "frame":
-            pts = half_ticks // 2
-            yield TimedFrame(frame, pts, durations.pop(pts))
+            yield replace(given.pop(half_ticks // 2), frame=frame)
             continue
-        source = half_ticks // 2
-        if half_ticks % 2 == 0 and source in durations:
-            end = 2 * (source + durations.pop(source))
+        captions = b""
+        if half_ticks % 2 == 0 and half_ticks // 2 in given:
+            woven = given.pop(half_ticks // 2)
+            end, captions = 2 * (woven.pts + woven.duration), woven.captions
         if waiting is not None:
             # The filter knows no second time for the fields of a stream of one frame.
             if half_ticks <= waiting.pts:
                 half_ticks = max(waiting.pts + 1, (waiting.pts + end) // 2)
-            yield TimedFrame(waiting.frame, waiting.pts, half_ticks - waiting.pts)
-        waiting = TimedFrame(frame, half_ticks, 0)
+            yield replace(waiting, duration=half_ticks - waiting.pts)
+        waiting = TimedFrame(frame, half_ticks, 0, captions)
     if waiting is not None:
-        yield TimedFrame(waiting.frame, waiting.pts, max(1, end - waiting.pts))
+        yield replace(waiting, duration=max(1, end - waiting.pts))
 
 
 def _filtered(
     frames: Iterator[TimedFrame],
     video: VideoInfo,
     mode: DeinterlaceMode,
-    durations: dict[int, int],
+    given: dict[int, TimedFrame],
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Run bwdif; gives each frame with its time in half ticks, as the filter counts.
 
-    Every input frame's duration goes into `durations`, by its time.
+    Every input frame goes into `given`, by its time.
     """
     # bwdif takes planes. Pairs are taken apart and put together again outside of the graph: there
     # it changes no sample, but within it the frames' tags would make a conversion of colour of it.
@@ -133,7 +138,7 @@ def _filtered(
         frame = timed.frame.reformat(format=inside)
         if graph is None:
             graph = _graph(frame, video, mode)
-        durations[timed.pts] = timed.duration
+        given[timed.pts] = timed
         frame.pts = timed.pts
         graph.vpush(frame)
         yield from _ready(graph, inside, video.pixel_format)

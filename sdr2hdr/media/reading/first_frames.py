@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import av.error
 from av.sidedata.sidedata import Type
 
+from sdr2hdr.media.bitstreams.closed_captions import frame_captions
 from sdr2hdr.media.opening import demuxed
 from sdr2hdr.media.signalling.colour_facts import ColourTags
 
@@ -51,6 +52,7 @@ class FirstFrames:
         earlier: Times of packets, in ticks, that come before `pts` and gave neither a frame nor an
             error: they lean on pictures that the file does not have.
         interlaced_count: How many of the frames are flagged as interlaced.
+        has_captions: Whether closed captions came with a frame.
     """
 
     count: int
@@ -64,6 +66,7 @@ class FirstFrames:
     off_quarter_degrees: float
     interlaced_count: int
     has_hdr_metadata: bool
+    has_captions: bool
     earlier: tuple[int, ...]
 
 
@@ -77,7 +80,7 @@ def look_at_first_frames(
     """
     first: VideoFrame | None = None
     count = interlaced = 0
-    has_hdr = False
+    has_hdr = has_captions = False
     header = b""
     taken: list[int] = []
     for packets, packet in enumerate(_packets(container, stream), start=1):
@@ -95,6 +98,7 @@ def look_at_first_frames(
             count += 1
             interlaced += frame.interlaced_frame
             has_hdr = has_hdr or any(data.type in HDR_METADATA for data in _side_data(frame))
+            has_captions = has_captions or bool(frame_captions(frame))
         if count >= FRAMES_LOOKED_AT or (packets >= MOST_PACKETS and not count):
             break
     if first is None:
@@ -118,6 +122,7 @@ def look_at_first_frames(
         off_quarter_degrees=turn.off_quarter_degrees,
         interlaced_count=interlaced,
         has_hdr_metadata=has_hdr,
+        has_captions=has_captions,
         earlier=tuple(sorted(time for time in taken if pts is not None and time < pts)),
     )
     return findings, header

@@ -131,6 +131,7 @@ def _video_info(
         rotation_degrees=first.rotation_degrees,
         is_mirrored=first.is_mirrored,
         field_order=_field_order(codec, context.field_order, first),
+        has_captions=first.has_captions,
         time_base=stream.time_base,
         average_rate=rate,
         variable_rate=has_variable_rate(path, stream),

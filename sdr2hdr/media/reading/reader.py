@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Self
@@ -12,6 +12,7 @@ import torch
 
 from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
+from sdr2hdr.media.bitstreams.closed_captions import frame_captions
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import Planes, frame_planes
 from sdr2hdr.media.reading.damage import Damage, DamageCounter
@@ -89,6 +90,7 @@ class VideoReader:
         )
         self._repair: TimestampRepair | None = None
         self._decoder: Decoder | None = None
+        self._has_captions = False
 
     def __enter__(self) -> Self:
         """Open the file.
@@ -134,6 +136,11 @@ class VideoReader:
         return self._decoder is not None and self._decoder.has_joined_clocks
 
     @property
+    def has_captions(self) -> bool:
+        """Whether closed captions came with frames read so far."""
+        return self._has_captions
+
+    @property
     def notices(self) -> tuple[Notice, ...]:
         """What the user should know after reading beside `damage`: repaired times, changed tags."""
         notices = [] if self._repair is None else list(self._repair.notices())
@@ -150,27 +157,36 @@ class VideoReader:
         """
         planes: list[Planes] = []
         times: list[FrameTime] = []
+        captions: list[bytes] = []
         wanted = self._frames
         given = self._from_beginning() if wanted is None else self._from_near_by(wanted)
         for timed in given:
             read = frame_planes(timed.frame, self._layout)
             planes.append(read if self._debander is None else self._debander.debanded(read))
             times.append(FrameTime(timed.pts, timed.duration))
+            captions.append(timed.captions)
+            self._has_captions = self._has_captions or bool(timed.captions)
             if len(planes) >= self._options.batch_frames:
-                yield self._batch(planes, times, self.signal)
-                planes, times = [], []
+                yield self._batch(planes, times, self.signal, captions)
+                planes, times, captions = [], [], []
         if planes:
-            yield self._batch(planes, times, self.signal)
+            yield self._batch(planes, times, self.signal, captions)
 
     def _batch(
-        self, planes: list[Planes], times: list[FrameTime], signal: CodedSignal
+        self,
+        planes: list[Planes],
+        times: list[FrameTime],
+        signal: CodedSignal,
+        captions: Sequence[bytes] = (),
     ) -> CodedBatch:
         return CodedBatch(
             luma=_stacked([plane.luma for plane in planes]),
             cb=_stacked([plane.cb for plane in planes]),
             cr=_stacked([plane.cr for plane in planes]),
             signal=signal,
-            timeline=Timeline(self._time_base, tuple(times)),
+            timeline=Timeline(
+                self._time_base, tuple(times), tuple(captions) if any(captions) else ()
+            ),
         )
 
     def _from_beginning(self) -> Iterator[TimedFrame]:
@@ -257,7 +273,7 @@ class VideoReader:
                 # A frame is seen until the next one, whatever the container says: it rounds, and
                 # in MP4 durations come in decoding order.
                 yield replace(waiting, duration=pts - waiting.pts)
-            waiting = TimedFrame(frame, pts, said)
+            waiting = TimedFrame(frame, pts, said, frame_captions(frame))
             if end is not None and pts >= end:
                 # The deinterlacer wants one frame more than the range has; nobody wants two.
                 break
@@ -270,7 +286,10 @@ class VideoReader:
 
         Of a frame that is coded as two pictures, one a field, it says how long the first lasts.
         """
-        is_half = frame.interlaced_frame and abs(2 * frame.duration - self._usual_ticks()) <= 1
+        usual = self._usual_ticks()
+        # Where a tick is a frame (AVI, MXF), a whole one lies within the rounding of a half, too.
+        is_short = frame.duration < usual and abs(2 * frame.duration - usual) <= 1
+        is_half = frame.interlaced_frame and is_short
         return 2 * frame.duration if is_half else frame.duration
 
     def _in_range(self, frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:

@@ -17,7 +17,7 @@ from sdr2hdr.media.signalling.colour_codes import (
     primaries_name,
     transfer_name,
 )
-from sdr2hdr.media.signalling.colour_facts import ColourTags, PictureFacts, Tag
+from sdr2hdr.media.signalling.colour_facts import D10_SIZE_625, ColourTags, PictureFacts, Tag
 from sdr2hdr.media.source import Origin
 from sdr2hdr.options import ColourOverrides
 from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Subsampling, Transfer
@@ -222,7 +222,7 @@ SITING_WORDS = {
 
 def _sd_primaries(height_px: int, rate: Fraction | None) -> Primaries:
     """BT.601 primaries by the size of the raster, or by the rate where the size is neither's."""
-    if height_px in (288, 576):
+    if height_px in (288, 576, D10_SIZE_625[1]):
         return Primaries.BT601_625
     if height_px in (240, 243, 480, 486):
         return Primaries.BT601_525

@@ -12,6 +12,9 @@ __all__ = ["ColourTags", "PictureFacts", "Tag"]
 
 LARGEST_SD_HEIGHT = 576
 SMALLEST_HD_WIDTH = 1280
+D10_SIZE_625 = (720, 608)
+"""Px of 625-line pictures in D-10 (IMX), which codes 32 rows of the vertical blanking as well
+(SMPTE ST 356)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ class PictureFacts:
 
     @property
     def is_hd(self) -> bool:
-        """Taller than 576 rows, or as wide as HD (a film's 1280x536 is HD)."""
+        """Taller than 576 rows, or as wide as HD (a film's 1280x536 is HD); D-10 is not."""
+        if (self.width_px, self.height_px) == D10_SIZE_625:
+            return False
         return self.height_px > LARGEST_SD_HEIGHT or self.width_px >= SMALLEST_HD_WIDTH
 
 

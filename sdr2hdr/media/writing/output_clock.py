@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from sdr2hdr.frames import FrameTime, Timeline
@@ -57,7 +57,8 @@ class OutputClock:
             raise ValueError(
                 f"Frame times in ticks of {timeline.time_base} s; expected {self.source_time_base}."
             )
-        return Timeline(self.time_base, tuple(self.placed(time) for time in timeline.frames))
+        placed = tuple(self.placed(time) for time in timeline.frames)
+        return replace(timeline, time_base=self.time_base, frames=placed)
 
 
 def output_time_base(time_base: Fraction, shift_seconds: Fraction) -> Fraction:

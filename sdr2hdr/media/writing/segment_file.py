@@ -141,10 +141,11 @@ class SegmentWriter(FileWriter):
                 f"A batch of {size[1]}x{size[0]} px, {batch.signal}; "
                 f"expected {video.width_px}x{video.height_px}, {video.signal}."
             )
-        for number, time in enumerate(self._clock.timeline(batch.timeline).frames):
+        timeline = self._clock.timeline(batch.timeline)
+        for number, time in enumerate(timeline.frames):
             self._show(time)
             planes = (batch.luma[number], batch.cb[number], batch.cr[number])
-            self._mux(self._encoder.encode(planes, time.pts))
+            self._mux(self._encoder.encode(planes, time.pts, timeline.captions_of(number)))
 
     def finish(self) -> SegmentSummary:
         """Encode what is left, close the file and wait until the disk has it.

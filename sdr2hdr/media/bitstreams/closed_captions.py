@@ -1,0 +1,75 @@
+"""Closed captions that lie inside coded pictures: CEA-608 and CEA-708, as television has them.
+
+A decoder gives those of each frame beside its picture, from MPEG-2's user data, H.264's SEI or the
+user data of DVDs alike. HEVC has them in a message registered by Rec. ITU-T T.35 (Rec. ITU-T H.265
+(08/2021), D.2.6) with the content of ATSC A/53 Part 4:2009, 6.2.3.
+"""
+
+from __future__ import annotations
+
+from av.video.frame import VideoFrame
+
+from sdr2hdr.media.bitstreams.hdr10_sei import (
+    SeiMessage,
+    join_units,
+    sei_unit,
+    split_units,
+    with_message_units,
+)
+
+__all__ = ["CAPTIONED_CODEC", "caption_messages", "frame_captions", "with_captions"]
+
+CAPTIONED_CODEC = "hevc"
+"""The one coded form that is given captions here."""
+
+_REGISTERED_USER_DATA = 4
+_UNITED_STATES, _ATSC = b"\xb5", b"\x00\x31"
+_CAPTION_DATA = b"GA94\x03"
+_PROCESS_CAPTIONS = 0xC0
+"""`process_cc_data_flag` behind a reserved bit; the count of constructs has the five low bits."""
+_EMPTY_BYTE = _MARKER = b"\xff"
+_CONSTRUCT_BYTES = 3
+_MOST_CONSTRUCTS = 31
+
+
+def frame_captions(frame: VideoFrame) -> bytes:
+    """The captions that came with a frame: constructs of 3 bytes; b"" without any."""
+    try:
+        found = frame.side_data.get("A53_CC")
+    except ValueError:
+        # A kind of side data that this PyAV does not know by name.
+        return b""
+    return b"" if found is None else bytes(found)
+
+
+def caption_messages(captions: bytes) -> list[SeiMessage]:
+    """SEI messages for a frame's captions, as many as their number of constructs needs.
+
+    Args:
+        captions: As `frame_captions` gives them.
+    """
+    most = _MOST_CONSTRUCTS * _CONSTRUCT_BYTES
+    parts = [captions[start : start + most] for start in range(0, len(captions), most)]
+    head = _UNITED_STATES + _ATSC + _CAPTION_DATA
+    return [
+        SeiMessage(
+            _REGISTERED_USER_DATA,
+            head
+            + bytes((_PROCESS_CAPTIONS | len(part) // _CONSTRUCT_BYTES,))
+            + _EMPTY_BYTE
+            + part
+            + _MARKER,
+        )
+        for part in parts
+    ]
+
+
+def with_captions(data: bytes, captions: bytes) -> bytes:
+    """A coded HEVC picture with the captions in front of its first slice.
+
+    Args:
+        data: NAL units with start codes.
+        captions: As `frame_captions` gives them, not empty.
+    """
+    units = [sei_unit([message]) for message in caption_messages(captions)]
+    return join_units(with_message_units(split_units(data, 0), units), 0)

@@ -1,0 +1,95 @@
+"""Closed captions inside the pictures: each stays with its frame, or its loss is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from captioned_clips import captions_of, decoded_captions, write_captioned
+
+import sdr2hdr
+from sdr2hdr.media.bitstreams.closed_captions import caption_messages
+from sdr2hdr.options import ConvertOptions, EncodeOptions, ReadOptions, TimeRange
+from sdr2hdr.pipeline import prepare
+
+FAST = EncodeOptions(preset="ultrafast")
+FRAMES = 9
+
+
+def converted(source: Path, target: Path, **changes) -> list[bytes]:
+    options = ConvertOptions(**{"model": "bt2408", "encode": FAST, **changes})
+    sdr2hdr.convert(source, target, options)
+    return decoded_captions(target)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_every_frame_keeps_its_captions(tmp_path: Path, suffix: str):
+    source = write_captioned(tmp_path / "in.ts", FRAMES)
+    wanted = [captions_of(number) for number in range(FRAMES)]
+    assert decoded_captions(source) == wanted
+    # A preset with B-frames, so that packets come in another order than frames.
+    assert converted(source, tmp_path / f"out{suffix}", encode=EncodeOptions(preset="medium")) == (
+        wanted
+    )
+
+
+def test_frames_without_captions_have_none(tmp_path: Path):
+    source = write_captioned(tmp_path / "in.ts", FRAMES, every=3)
+    wanted = [captions_of(number) if number % 3 == 0 else b"" for number in range(FRAMES)]
+    options = ReadOptions(batch_frames=4)
+    assert converted(source, tmp_path / "out.mkv", read=options) == wanted
+
+
+def test_a_range_has_the_captions_of_its_frames(tmp_path: Path):
+    source = write_captioned(tmp_path / "in.mkv", FRAMES)
+    options = ReadOptions(time_range=TimeRange(0.12, 0.28))
+    wanted = [captions_of(number) for number in range(3, 7)]
+    assert converted(source, tmp_path / "out.mkv", read=options) == wanted
+
+
+@pytest.mark.parametrize("mode", ["frame", "field"])
+def test_deinterlaced_frames_keep_captions_once(tmp_path: Path, mode):
+    source = write_captioned(tmp_path / "in.mkv", FRAMES, interlaced=True)
+    found = converted(source, tmp_path / "out.mkv", read=ReadOptions(deinterlace=mode))
+    wanted = [captions_of(number) for number in range(FRAMES)]
+    assert found[:: 1 if mode == "frame" else 2] == wanted
+    if mode == "field":
+        assert set(found[1::2]) == {b""}
+
+
+def test_more_than_a_message_holds_are_several():
+    captions = captions_of(0, constructs=40)
+    first, second = (message.payload for message in caption_messages(captions))
+    assert first[:8] == second[:8] == b"\xb5\0\x31GA94\x03"
+    assert (first[8] & 31, second[8] & 31) == (31, 9)
+    assert first[10:-1] + second[10:-1] == captions
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "hevc"), (".mov", "prores-422hq")])
+def test_the_loss_of_captions_that_begin_late_is_said_once(tmp_path: Path, suffix, codec):
+    source = write_captioned(tmp_path / "in.ts", 20, first=12)
+    options = ConvertOptions(model="bt2408", encode=EncodeOptions(codec=codec))
+    target = tmp_path / f"out{suffix}"
+    before = prepare(source, target, options).notices
+    after = sdr2hdr.convert(source, target, options).notices
+    told = [notice for notice in (*before, *after) if "closed captions" in notice.text]
+    assert [notice.severity for notice in told] == ["warning"] * (codec != "hevc")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "is_said"),
+    [
+        ("out.mkv", "hevc", False),
+        ("out.mov", "prores-422hq", True),
+        ("out.mkv", "av1", True),
+        ("out_%03d.png", None, True),
+        ("-", None, True),
+    ],
+)
+def test_their_loss_is_said(tmp_path: Path, name: str, codec: str | None, is_said: bool):
+    source = write_captioned(tmp_path / "in.ts", FRAMES)
+    target = Path(name) if name == "-" else tmp_path / name
+    encode = EncodeOptions() if codec is None else EncodeOptions(codec=codec)
+    prepared = prepare(source, target, ConvertOptions(model="bt2408", encode=encode))
+    said = [notice for notice in prepared.notices if "closed captions" in notice.text]
+    assert [notice.severity for notice in said] == ["warning"] * is_said
