@@ -29,7 +29,7 @@ class TrainingJob:
         watch: Real pairs that are only looked at: neither trained on nor used to choose weights.
         out: Folder of this training.
         cache: Folder of shards and validation frames.
-        resume: Go on from the checkpoint in `out`.
+        resume: Go on from the checkpoint in `out`, if there is one.
         start_from: Weights to begin with, of the network or its other scale: their mean; none are
             random ones.
         threads: Of the loop; None leaves torch's choice.
