@@ -168,7 +168,7 @@ def publish_all(
 ) -> None:
     """Write weights and cards, and say what became of each."""
     from sdr2hdr.exam.publication import publish_examined
-    from sdr2hdr.training.recipe import find_recipe, read_recipe
+    from sdr2hdr.training.recipe_file import find_recipe, read_recipe
 
     for model in networks:
         recipe = read_recipe(recipe_path if recipe_path is not None else find_recipe(model))

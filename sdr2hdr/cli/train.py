@@ -92,7 +92,7 @@ def command(
     from sdr2hdr.networks.registry import resolve_exactly
     from sdr2hdr.training.job import TrainingJob
     from sdr2hdr.training.loop import train
-    from sdr2hdr.training.recipe import find_recipe, read_recipe
+    from sdr2hdr.training.recipe_file import find_recipe, read_recipe
     from sdr2hdr.training.scenes import Split, find_scenes, read_manifest, split_scenes
     from sdr2hdr.training.schedule import Budget
     from sdr2hdr.training.synthesis import find_pair_files

@@ -267,7 +267,7 @@ def train(
         stop: Called between steps and between frames of a validation; may raise.
 
     Raises:
-        UsageError: The recipe's pictures are of no size for the network.
+        UsageError: The recipe's teacher is of another scale.
         InputError: Data or checkpoint cannot be read, or do not fit.
         OutputError: `job.out` or `job.cache` cannot be written, or `job.out` holds a training and
             `resume` is not set.

@@ -32,13 +32,8 @@ from sdr2hdr.training.job import TrainingJob
 from sdr2hdr.training.loop import train
 from sdr2hdr.training.losses import total_loss
 from sdr2hdr.training.randomness import generator
-from sdr2hdr.training.recipe import (
-    DataRecipe,
-    LossRecipe,
-    OptimiserRecipe,
-    find_recipe,
-    read_recipe,
-)
+from sdr2hdr.training.recipe import DataRecipe, LossRecipe, OptimiserRecipe
+from sdr2hdr.training.recipe_file import find_recipe, read_recipe
 from sdr2hdr.training.scenes import find_scenes
 from sdr2hdr.training.schedule import Budget, learning_rate
 from sdr2hdr.training.shards import PairPlan, Shards, Window, make_shard
@@ -293,7 +288,23 @@ def test_every_network_has_a_recipe(spec):
     ("text", "complaint"),
     [
         ("[data]\nheigth = 3", '"data.heigth"'),
-        ("[optimiser]\nbatch = 1.5", "expected a int"),
+        ("[optimiser]\nbatch = 1.5", "expected a whole number"),
+        ("[optimiser]\nbatch = 0", "expected more than 0"),
+        ("[data]\nreuse = 0", "expected more than 0"),
+        ("[data]\nshard = 0", "expected more than 0"),
+        ("seed = -1", "expected a finite number of 0 or more"),
+        ("hours = nan", "expected more than 0"),
+        ("[loss]\nl1 = inf", "expected a finite number"),
+        ("[data.degradation]\nnoisy = 30", '"data.degradation.noisy" is 30.0; expected 0 to 1'),
+        ("[data]\noperators = 3", "expected a table"),
+        ("[data]\ncamera_operators = 'hable'", "expected a list"),
+        ("[data]\ncamera_operators = ['hablé']", 'has "hablé"; expected bt2446a'),
+        ("[data.operators]\nnosuch = 1", 'has "nosuch"; expected bt2446a, bt2446c'),
+        ("[data.operators]\nhable = -1", '"data.operators.hable" is -1.0; expected a finite'),
+        ("[data.operators]\nhable = 0", "no weight above 0"),
+        ("[data.anchors]\nphone = 1", 'has "phone"; expected bt2446a, camera'),
+        ("[data]\nanchors = {}", "no weight above 0"),
+        ("[[card.training_data]]\nsource = 'own'", "with source; expected content, licence"),
         ('form = "other"', "expected residual or refinement or direct"),
         ("loss = 3", "expected a table"),
         ("[data.graphic_kinds]\npannel = 1", 'has "pannel"; expected caption, panel'),
@@ -305,6 +316,15 @@ def test_a_wrong_recipe_is_a_usage_error(text, complaint, tmp_path):
     path.write_text(text)
     with pytest.raises(UsageError, match=complaint):
         read_recipe(path)
+
+
+@pytest.mark.parametrize("part", ["data", "validation"])
+def test_a_size_that_the_network_cannot_reduce_is_a_usage_error(part, data, tmp_path):
+    """The loss was asked to compare pictures of two sizes, a fault of the program."""
+    odd = dataclasses.replace(getattr(SMALL, part), height=38)
+    recipe = dataclasses.replace(SMALL, **{part: odd})
+    with pytest.raises(UsageError, match=f'"{part}" is of 48x38 px; expected multiples of 4 px'):
+        job(data, tmp_path, "irnet5-x2", recipe=recipe)
 
 
 @pytest.fixture(params=["float32", "bfloat16"])
