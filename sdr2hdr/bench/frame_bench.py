@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sdr2hdr.bench.child import Child, ChildDied
 from sdr2hdr.bench.machine import processor_features, processor_name
@@ -46,7 +47,7 @@ class FrameBench:
     reference_peak_rss_bytes: int | None
     gflops_per_second: float | None
     machine_gflops_per_second: float
-    how: Mapping[str, object]
+    how: Mapping[str, Any]
     random_weights: bool
     processor: str
     processor_features: tuple[str, ...]

@@ -13,11 +13,9 @@ import math
 import multiprocessing
 import os
 import shutil
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ import torch
 
 from sdr2hdr.errors import OutputError, Sdr2HdrError
 from sdr2hdr.heap import keep_large_blocks
+from sdr2hdr.interrupts import interrupts_kept_from_new_processes
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import DataRecipe
 from sdr2hdr.training.scenes import Scene
@@ -217,7 +216,7 @@ class Shards:
                 args=(self._plan, self._folder, self._wanted, self._errors, os.getpid()),
                 daemon=True,
             )
-            with _interrupts_kept_from_new_processes():
+            with interrupts_kept_from_new_processes():
                 self._process.start()
         elif not self._process.is_alive():
             if not self._errors.empty():
@@ -226,23 +225,6 @@ class Shards:
                 f"The process that makes training pairs ended with code {self._process.exitcode}; "
                 "its own message is above."
             )
-
-
-@contextmanager
-def _interrupts_kept_from_new_processes() -> Iterator[None]:
-    """Let processes that start here not hear Ctrl-C, which a terminal sends to all of a command.
-
-    This one ends them; by themselves they would end with a traceback. What comes meanwhile is heard
-    afterwards. Windows has no such mask.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _claim(folder: Path) -> None:
