@@ -179,6 +179,7 @@ def test_a_clip_is_split_into_its_stages():
     [
         (["--size", "1920"], "WIDTHxHEIGHT"),
         (["--clip", str(CLIP), "--reference"], "--reference is for frames"),
+        (["--clip", str(CLIP), "--start", "5", "--end", "3"], "expected more than 5.0 s (--end)"),
         (["--tune", "--tile", "64"], "--tune looks for the tile"),
         (["--size", "16x16", "--frames", "1", "--start", "1"], "--start is for a clip"),
         (["--size", "16x16", "--frames", "1", "--preset", "fast"], "--preset is for a clip"),
