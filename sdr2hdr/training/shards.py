@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -41,6 +41,7 @@ from sdr2hdr.training.synthesis import (
 __all__ = ["PairPlan", "Shards", "Window", "make_shard"]
 
 _NICENESS = 19
+_LOCK_NAME = "lock"
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,14 @@ class Shards:
 
         Args:
             plan: What to make.
-            folder: Where shards lie, in a folder for each plan: trainings may share it.
+            folder: Where shards lie, in a folder for each plan: trainings may share it. Of one
+                plan, each that is at work at the same time has a folder of its own.
             batch: Pairs a step.
             ahead: Shards made beyond the current window.
         """
         self._plan = plan
         self._folder = folder / plan.fingerprint()
+        self._lock: BinaryIO | None = None
         self._batch = batch
         self._ahead = ahead
         self._maps: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -156,7 +159,7 @@ class Shards:
         self._process: Any = None
 
     def __enter__(self) -> Shards:
-        _claim(self._folder)
+        self._folder, self._lock = _claimed(self._folder)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -164,6 +167,8 @@ class Shards:
         if self._process is not None:
             self._process.terminate()
             self._process.join()
+        if self._lock is not None:
+            self._lock.close()
 
     def batch(
         self, step: int, waiting: Callable[[], None] | None = None
@@ -227,11 +232,41 @@ class Shards:
             )
 
 
-def _claim(folder: Path) -> None:
-    """Make the folder of a plan, and drop unfinished shards."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for shard in folder.glob("shard_*.tmp"):
+def _claimed(folder: Path) -> tuple[Path, BinaryIO]:
+    """Make the folder of a plan, and drop unfinished shards.
+
+    A training removes shards that it is through with: where one is at work in the folder, the next
+    free name is taken.
+
+    Returns:
+        The folder, and the file whose lock is held until it is closed.
+    """
+    place, number = folder, 0
+    while (lock := _locked(place)) is None:
+        number += 1
+        place = folder.with_name(f"{folder.name}.{number}")
+    for shard in place.glob("shard_*.tmp"):
         shutil.rmtree(shard)
+    return place, lock
+
+
+def _locked(folder: Path) -> BinaryIO | None:
+    """Make a folder and lock it; None if another training has. Without locks each may have it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / _LOCK_NAME).open("wb")
+    if sys.platform == "win32":
+        return lock
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    except OSError:
+        # A file system that has none.
+        return lock
+    return lock
 
 
 def _produce(plan: PairPlan, folder: Path, wanted: Any, errors: Any, parent: int) -> None:

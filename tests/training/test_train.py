@@ -214,6 +214,21 @@ def test_shards_depend_on_plan_and_index_alone(data, tmp_path):
     assert plan.fingerprint() != dataclasses.replace(plan, seed=5).fingerprint()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such lock")
+def test_trainings_of_one_plan_leave_each_other_alone(data, tmp_path):
+    """The second removed what the first was writing, and each the shards that it had done with."""
+    plan = PairPlan(job(data, tmp_path).training, (), SMALL.data, 1, seed=4)
+    with Shards(plan, tmp_path, batch=2) as first:
+        writing = first._folder / "shard_000001.1.tmp"
+        writing.mkdir()
+        with Shards(plan, tmp_path, batch=2) as second:
+            assert writing.is_dir()
+            assert second._folder != first._folder
+    with Shards(plan, tmp_path, batch=2) as third:
+        assert third._folder == first._folder
+        assert not writing.exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to no single process")
 def test_the_process_that_makes_pairs_hears_no_ctrl_c(data, tmp_path, capfd):
     """A terminal sends it to all processes of the command; this one ended with a traceback."""
