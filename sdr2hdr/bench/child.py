@@ -63,7 +63,11 @@ class Child:
                 f"The process that measures {self._purpose} ended with code {code} before it was "
                 "done, most likely for want of memory; a smaller --size or --tile needs less."
             )
-        answer = json.loads(line)
+        return self.answered(json.loads(line))
+
+    @staticmethod
+    def answered(answer: dict[str, Any]) -> dict[str, Any]:
+        """Give an answer back, or raise the error that it is."""
         if "error" in answer:
             raise getattr(errors, answer["error"], Sdr2HdrError)(*answer["arguments"])
         return answer

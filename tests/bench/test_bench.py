@@ -12,9 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from sdr2hdr.bench.child import Child, ChildDied
-from sdr2hdr.bench.frame_bench import FrameBench, bench_frames, method_request
+from sdr2hdr.bench.frame_bench import (
+    FrameBench,
+    _reference_turns,
+    bench_frames,
+    method_request,
+)
 from sdr2hdr.bench.machine import peak_rss_bytes, processor_name
 from sdr2hdr.bench.request import MethodRequest
 from sdr2hdr.bench.tuning import tune_tiles
@@ -79,6 +85,22 @@ def test_a_curve_has_no_reference_and_no_multiply_adds():
     with pytest.raises(UsageError, match="no trained form"):
         bench_frames(request, 1, reference=True)
     assert bench_frames(request, 1, reference=False).gflops_per_second is None
+
+
+def test_a_reference_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch):
+    """The traceback of the process that measures stood before it."""
+
+    def full(pixels: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    worker, child = Worker(), Child("the reference")
+    worker.answer({"do": "reference", "request": small("irnet1").content()})
+    worker._method._network = full
+    told = [{}, worker.answer({"do": "frames", "count": 1})]
+    monkeypatch.setattr(child, "ask", lambda **request: child.answered(told.pop(0)))
+    (found,) = _reference_turns(child, small("irnet1"), lambda step: None)
+    assert found.seconds == ()
+    assert "whole frame of 64x48 by the reference" in found.notices[0].text
 
 
 def test_families_and_unknown_names():
