@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from fractions import Fraction
 
 import torch
 
@@ -14,7 +13,7 @@ from sdr2hdr.engine.smaller_tiles import run_with_smaller_tiles
 from sdr2hdr.engine.tile_choice import store_tuned_tile
 from sdr2hdr.engine.user_cache import CACHE_VARIABLE
 from sdr2hdr.errors import FrameMemoryError, OutputError
-from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
+from sdr2hdr.frames import STILL_TIMELINE, RgbBatch
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.signal import BT709_DISPLAY
 
@@ -143,4 +142,4 @@ def _picture(request: MethodRequest) -> RgbBatch:
     """Noise: no method's speed depends on what a frame shows."""
     size_px = (request.height_px, request.width_px)
     pixels = torch.rand((1, 3, *size_px), generator=torch.Generator().manual_seed(0))
-    return RgbBatch(pixels, BT709_DISPLAY, Timeline(Fraction(1, 25), (FrameTime(0, 1),)))
+    return RgbBatch(pixels, BT709_DISPLAY, STILL_TIMELINE)
