@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -123,16 +121,8 @@ class _Training:
             names = [name for name, _ in pairs]
             longest_px = recipe.validation.watch_px
             return frames_of_pairs(names, [pair for _, pair in pairs], longest_px, job.spec.scale)
-        content = [
-            [scene.name for scene in job.validation],
-            asdict(recipe.validation),
-            job.spec.scale,
-        ]
-        fingerprint = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
         self.tell("Making validation frames.")
-        return make_frame_set(
-            job.validation, recipe, job.spec.scale, job.cache, fingerprint, self.stop
-        )
+        return make_frame_set(job.validation, recipe, job.spec.scale, job.cache, self.stop)
 
     def _judge_curves(self) -> dict[str, tuple[Judgement, Judgement | None]]:
         scale = self.job.spec.scale

@@ -214,6 +214,20 @@ def test_shards_depend_on_plan_and_index_alone(data, tmp_path):
     assert plan.fingerprint() != dataclasses.replace(plan, seed=5).fingerprint()
 
 
+def test_frames_of_other_pictures_of_the_same_names_are_made_anew(data, tmp_path):
+    """With a shared cache a network was judged on the pictures of the folder before."""
+    for seed in range(5):
+        write_exr(tmp_path / "other" / f"place_{seed}.exr", scene_pixels(seed + 5))
+    found = set()
+    for number, folder in enumerate((data, tmp_path / "other", data)):
+        out = tmp_path / str(number)
+        train(job(folder, out, steps=0, cache=tmp_path / "cache"), silent)
+        with (out / "validation.csv").open() as file:
+            found.add(next(csv.DictReader(file))["bt2446a_psnr_db"])
+    assert len(found) == 2
+    assert len(list((tmp_path / "cache").glob("validation_*"))) == 2
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such lock")
 def test_trainings_of_one_plan_leave_each_other_alone(data, tmp_path):
     """The second removed what the first was writing, and each the shards that it had done with."""
