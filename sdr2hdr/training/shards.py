@@ -1,8 +1,8 @@
 """Pairs on disk: made ahead by another process, read by the training loop without waiting.
 
-Shard k of a run depends on the recipe, the scenes and the seed alone. The loop at step t reads from
-a window of shards that is decided by t alone, so a run is the same however fast shards are made,
-and a resumed run makes again what it lacks.
+Shard k of a run depends on the recipe, the scenes' files and the seed alone. The loop at step t
+reads from a window of shards that is decided by t alone, so a run is the same however fast shards
+are made, and a resumed run makes again what it lacks.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sdr2hdr.heap import keep_large_blocks
 from sdr2hdr.interrupts import interrupts_kept_from_new_processes
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import DataRecipe
-from sdr2hdr.training.scenes import Scene
+from sdr2hdr.training.scenes import Scene, file_state
 from sdr2hdr.training.stored_pairs import open_pairs, store_pairs, to_floats, to_integers
 from sdr2hdr.training.synthesis import (
     Pair,
@@ -61,8 +61,14 @@ class PairPlan:
     seed: int
 
     def fingerprint(self) -> str:
-        """A hash of the plan: shards of another plan are not used."""
-        content = asdict(self)
+        """A hash of the plan and of its files' states: shards of another are not used.
+
+        Raises:
+            InputError: A file cannot be read.
+        """
+        pairs = (path for pair in self.pairs for path in (pair.sdr, pair.hdr))
+        files = [file_state(path) for path in (*(scene.path for scene in self.scenes), *pairs)]
+        content = {**asdict(self), "files": files}
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -146,6 +152,9 @@ class Shards:
                 plan, each that is at work at the same time has a folder of its own.
             batch: Pairs a step.
             ahead: Shards made beyond the current window.
+
+        Raises:
+            InputError: A file of the plan cannot be read.
         """
         self._plan = plan
         self._folder = folder / plan.fingerprint()

@@ -28,7 +28,7 @@ from sdr2hdr.training.grade import apply_grade, draw_grade
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.rendering import draw_down_conversion, render
-from sdr2hdr.training.scenes import Scene
+from sdr2hdr.training.scenes import Scene, file_state
 from sdr2hdr.training.stored_pairs import open_pairs, store_pairs, to_floats, to_integers
 from sdr2hdr.training.synthesis import Pair, SceneStore
 from sdr2hdr.training.tone_curves import OPERATORS
@@ -155,13 +155,7 @@ def make_frame_set(
 
 def _fingerprint(scenes: Sequence[Scene], recipe: Recipe, scale: int) -> str:
     """A hash of all that frames are made of; of the scenes what the file system says."""
-    files = []
-    for scene in scenes:
-        try:
-            found = scene.path.stat()
-        except OSError as error:
-            raise InputError(f"{scene.path} cannot be read: {error.strerror}.") from error
-        files.append([str(scene.path.absolute()), found.st_size, found.st_mtime_ns])
+    files = [file_state(scene.path) for scene in scenes]
     size = (recipe.validation.height, recipe.validation.width)
     content = [files, size, scale, OPERATORS, CRF_RANGE]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]

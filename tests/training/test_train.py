@@ -214,6 +214,21 @@ def test_shards_depend_on_plan_and_index_alone(data, tmp_path):
     assert plan.fingerprint() != dataclasses.replace(plan, seed=5).fingerprint()
 
 
+def test_shards_of_a_picture_that_was_replaced_are_made_anew(tmp_path):
+    """A training went on with the shards of the picture before."""
+    picture, video = tmp_path / "place.exr", tmp_path / "sdr.mp4"
+    write_exr(picture, scene_pixels(0))
+    video.write_bytes(b"")
+    of_scene = PairPlan(find_scenes(tmp_path), (), SMALL.data, 1, seed=4)
+    of_pair = PairPlan((), (PairFiles(video, picture),), SMALL.data, 1, seed=4)
+    before = of_scene.fingerprint(), of_pair.fingerprint()
+    assert (of_scene.fingerprint(), of_pair.fingerprint()) == before
+    os.utime(picture, ns=(0, 0))
+    after = of_scene.fingerprint(), of_pair.fingerprint()
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+
+
 def test_frames_of_other_pictures_of_the_same_names_are_made_anew(data, tmp_path):
     """With a shared cache a network was judged on the pictures of the folder before."""
     for seed in range(5):
