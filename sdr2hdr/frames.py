@@ -13,7 +13,15 @@ from sdr2hdr.signal import CodedSignal, RgbSignal
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CodedBatch", "FrameTime", "PresentationTimes", "Rectangle", "RgbBatch", "Timeline"]
+__all__ = [
+    "STILL_TIMELINE",
+    "CodedBatch",
+    "FrameTime",
+    "PresentationTimes",
+    "Rectangle",
+    "RgbBatch",
+    "Timeline",
+]
 
 
 @dataclass(frozen=True)
@@ -185,3 +193,7 @@ class RgbBatch:
 
     def __repr__(self) -> str:
         return f"RgbBatch({tuple(self.pixels.shape)}, {self.signal})"
+
+
+STILL_TIMELINE = Timeline(Fraction(1, 25), (FrameTime(0, 1),))
+"""Of one picture that is no frame of a film."""

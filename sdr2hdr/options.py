@@ -52,7 +52,7 @@ class TimeRange:
     """The part of the source to convert, [start, end) in seconds from the start of the file.
 
     Raises:
-        ValueError: It is empty, or begins or ends at no time that a file can have.
+        UsageError: It is empty, or begins or ends at no time that a file can have.
     """
 
     start_seconds: float | None = None
@@ -60,13 +60,16 @@ class TimeRange:
 
     def __post_init__(self) -> None:
         if self.start_seconds is not None and self.start_seconds < 0:
-            raise ValueError(f"Start is {self.start_seconds} s; expected 0 or more.")
+            raise UsageError(f"Start is {self.start_seconds} s; expected 0 or more (--start).")
         start = self.start_seconds or 0.0
         if self.end_seconds is not None and self.end_seconds <= start:
-            raise ValueError(f"End is {self.end_seconds} s; expected more than {start} s.")
-        for name, seconds in (("Start", self.start_seconds), ("End", self.end_seconds)):
+            raise UsageError(f"End is {self.end_seconds} s; expected more than {start} s (--end).")
+        for name, seconds in (("start", self.start_seconds), ("end", self.end_seconds)):
             if seconds is not None and not seconds <= _LATEST_SECONDS:
-                raise ValueError(f"{name} is {seconds:g} s; expected {_LATEST_SECONDS:g} at most.")
+                raise UsageError(
+                    f"{name.capitalize()} is {seconds:g} s; expected {_LATEST_SECONDS:g} at most "
+                    f"(--{name})."
+                )
 
 
 @dataclass(frozen=True)

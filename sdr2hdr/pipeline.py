@@ -14,7 +14,7 @@ from sdr2hdr.errors import Notice
 from sdr2hdr.frame_stages import FrameSpan, overlapped
 from sdr2hdr.frames import FrameTime, Timeline
 from sdr2hdr.media.reading.damage import Damage
-from sdr2hdr.media.reading.frame_range import FrameRange
+from sdr2hdr.media.reading.frame_range import FrameRange, no_frame_error
 from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.options import SuperWhite
@@ -101,7 +101,8 @@ def convert_directly(
 
     Raises:
         GateError: A shot flickers too much.
-        InputError: The source is damaged under `--strict`, or changes on the way.
+        InputError: The source is damaged under `--strict`, changes on the way, or has no frame in
+            the range that is asked for.
         OutputError: The output cannot be written.
     """
     options = conversion.options
@@ -115,6 +116,8 @@ def convert_directly(
             )
 
         done = convert_range(conversion, span or FrameSpan(), sink, on_frames)
+        if not done.times:
+            raise no_frame_error(conversion.source.path)
         if options.max_flicker is not None:
             check_flicker(flicker_of(done), options.max_flicker)
         totals = added_up((done,))

@@ -13,6 +13,8 @@ __all__ = [
     "BT709_DISPLAY",
     "HDR10_SIGNAL",
     "HDR_DISPLAY",
+    "REFERENCE_WHITE_CD_M2",
+    "SDR_WHITE_CD_M2",
     "ChromaSiting",
     "CodedSignal",
     "ColourRange",
@@ -22,6 +24,12 @@ __all__ = [
     "Subsampling",
     "Transfer",
 ]
+
+REFERENCE_WHITE_CD_M2 = 203.0
+"""HDR reference white, 58% PQ (Rep. ITU-R BT.2408-8, section 2.1)."""
+
+SDR_WHITE_CD_M2 = 100.0
+"""White of the reference SDR display (Rec. ITU-R BT.2035)."""
 
 
 class Primaries(IntEnum):

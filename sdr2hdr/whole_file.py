@@ -17,6 +17,9 @@ __all__ = [
     "write_whole",
 ]
 
+_NAMED_CHARACTERS = 40
+"""Of a file's name in that of the unfinished one; four bytes each in UTF-8, at most."""
+
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that appears whole or not at all; an existing one is replaced.
@@ -24,11 +27,16 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: The folder is missing or not writable, or the disk is full.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    # A name may be as long as the file system lets it; what is put to it must fit too.
+    prefix = f".{path.name[:_NAMED_CHARACTERS]}."
+    descriptor, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
     unfinished = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
+            file.flush()
+            # Else a power cut could leave the name with nothing behind it.
+            os.fsync(file.fileno())
         set_usual_permissions(unfinished)
         unfinished.replace(path)
     except BaseException:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from sdr2hdr import errors
 from sdr2hdr.errors import Sdr2HdrError
+from sdr2hdr.interrupts import interrupts_kept_from_new_processes
 
 __all__ = ["Child", "ChildDied"]
 
@@ -26,13 +27,14 @@ class Child:
 
     def __enter__(self) -> Self:
         """Start it."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "sdr2hdr.bench.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        with interrupts_kept_from_new_processes():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sdr2hdr.bench.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+            )
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -61,7 +63,11 @@ class Child:
                 f"The process that measures {self._purpose} ended with code {code} before it was "
                 "done, most likely for want of memory; a smaller --size or --tile needs less."
             )
-        answer = json.loads(line)
+        return self.answered(json.loads(line))
+
+    @staticmethod
+    def answered(answer: dict[str, Any]) -> dict[str, Any]:
+        """Give an answer back, or raise the error that it is."""
         if "error" in answer:
-            raise getattr(errors, answer["kind"], Sdr2HdrError)(answer["error"])
+            raise getattr(errors, answer["error"], Sdr2HdrError)(*answer["arguments"])
         return answer

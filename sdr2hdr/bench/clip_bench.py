@@ -11,6 +11,7 @@ from sdr2hdr.bench.child import Child
 from sdr2hdr.bench.frame_bench import megabytes, with_weights
 from sdr2hdr.bench.machine import processor_features, processor_name
 from sdr2hdr.bench.request import MethodRequest
+from sdr2hdr.wording import how_many
 
 __all__ = ["bench_clip", "clip_lines"]
 
@@ -73,8 +74,9 @@ def clip_lines(found: Mapping[str, Any]) -> Iterator[str]:
     frames, wall = found["frames"], found["wall_seconds"]
     yield f"{found['clip']}: {found['method']}"
     yield (
-        f"{frames} frames in {wall:.2f} s ({frames / wall:.2f} fps); {found['cpu_seconds']:.2f} "
-        f"CPU s on {found['cores']} cores: {found['wall_over_ideal']:.3f} times the least possible"
+        f"{how_many(frames, 'frame')} in {wall:.2f} s ({frames / wall:.2f} fps); "
+        f"{found['cpu_seconds']:.2f} CPU s on {how_many(found['cores'], 'core')}: "
+        f"{found['wall_over_ideal']:.3f} times the least possible"
     )
     for name, stage in found["stages"].items():
         yield (

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sdr2hdr.bench.child import Child, ChildDied
 from sdr2hdr.bench.machine import processor_features, processor_name
 from sdr2hdr.bench.request import MethodRequest
 from sdr2hdr.curves import curve_names
-from sdr2hdr.errors import Notice, UsageError
+from sdr2hdr.errors import FrameMemoryError, Notice, UsageError
 from sdr2hdr.networks.registry import NETWORKS, NetworkSpec, is_network, resolve, resolve_exactly
 from sdr2hdr.networks.weights import find_card
 
@@ -46,7 +47,7 @@ class FrameBench:
     reference_peak_rss_bytes: int | None
     gflops_per_second: float | None
     machine_gflops_per_second: float
-    how: Mapping[str, object]
+    how: Mapping[str, Any]
     random_weights: bool
     processor: str
     processor_features: tuple[str, ...]
@@ -127,32 +128,27 @@ def bench_frames(
             f"{request.model} is a curve, which has no trained form; leave out --reference."
         )
     ours: list[float] = []
-    theirs: list[float] = []
-    notices: list[Notice] = []
-    reference_peak: int | None = None
+    theirs = _Reference()
     with ExitStack() as stack:
         request = with_weights(request, stack)
         on_step("loading")
         our_child = stack.enter_context(Child("our frames"))
         our_child.ask(do="ours", request=request.content())
         our_child.ask(do="frames", count=1)
-        on_step("frames")
-        answer = our_child.ask(do="frames", count=frames)
-        ours += answer["seconds"]
+
+        def our_turn() -> dict[str, Any]:
+            on_step("frames")
+            told = our_child.ask(do="frames", count=frames)
+            ours.extend(told["seconds"])
+            return told
+
+        answer = our_turn()
         if reference:
-            try:
-                child = stack.enter_context(Child("the reference"))
-                child.ask(do="reference", request=request.content())
-                for _ in range(REFERENCE_TURNS):
-                    on_step("a frame of the reference")
-                    told = child.ask(do="frames", count=1)
-                    theirs += told["seconds"]
-                    reference_peak = told["peak_rss_bytes"]
-                    on_step("frames")
-                    answer = our_child.ask(do="frames", count=frames)
-                    ours += answer["seconds"]
-            except ChildDied as error:
-                notices.append(Notice("warning", str(error)))
+            child = stack.enter_context(Child("the reference"))
+            for found in _reference_turns(child, request, on_step):
+                theirs = found
+                if not found.notices:
+                    answer = our_turn()
         on_step("a matrix multiply")
         with Child("a matrix multiply") as child:
             multiplied = child.ask(
@@ -161,6 +157,7 @@ def bench_frames(
                 device=answer["device"],
                 threads=answer["threads"],
             )
+    notices = list(theirs.notices)
     if answer["ran_out"]:
         notices.append(
             Notice(
@@ -176,9 +173,9 @@ def bench_frames(
         request=request,
         frames=len(ours),
         seconds_per_frame=seconds,
-        reference_seconds_per_frame=statistics.median(theirs) if theirs else None,
+        reference_seconds_per_frame=statistics.median(theirs.seconds) if theirs.seconds else None,
         peak_rss_bytes=answer["peak_rss_bytes"],
-        reference_peak_rss_bytes=reference_peak,
+        reference_peak_rss_bytes=theirs.peak_rss_bytes,
         gflops_per_second=2 * macs / seconds / 1e9 if macs else None,
         machine_gflops_per_second=multiplied["gflops"],
         how={name: answer[name] for name in how},
@@ -187,6 +184,32 @@ def bench_frames(
         processor_features=tuple(processor_features()),
         notices=tuple(notices),
     )
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """What was measured of the plain network so far."""
+
+    seconds: tuple[float, ...] = ()
+    peak_rss_bytes: int | None = None
+    notices: tuple[Notice, ...] = ()
+
+
+def _reference_turns(
+    child: Child, request: MethodRequest, on_step: Callable[[str], None]
+) -> Iterator[_Reference]:
+    """Compute frames of the plain network, and tell after each; where memory fails, why."""
+    found = _Reference()
+    try:
+        child.ask(do="reference", request=request.content())
+        for _ in range(REFERENCE_TURNS):
+            on_step("a frame of the reference")
+            told = child.ask(do="frames", count=1)
+            seconds = (*found.seconds, *told["seconds"])
+            found = replace(found, seconds=seconds, peak_rss_bytes=told["peak_rss_bytes"])
+            yield found
+    except (ChildDied, FrameMemoryError) as error:
+        yield replace(found, notices=(Notice("warning", str(error)),))
 
 
 def with_weights(request: MethodRequest, stack: ExitStack) -> MethodRequest:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from fractions import Fraction
 
 import torch
 
 from sdr2hdr.bench.request import MethodRequest
 from sdr2hdr.engine import load_engine
+from sdr2hdr.engine.out_of_memory import is_allocation_failure
 from sdr2hdr.engine.smaller_tiles import run_with_smaller_tiles
 from sdr2hdr.engine.tile_choice import store_tuned_tile
 from sdr2hdr.engine.user_cache import CACHE_VARIABLE
-from sdr2hdr.errors import OutputError
-from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
+from sdr2hdr.errors import FrameMemoryError, OutputError
+from sdr2hdr.frames import STILL_TIMELINE, RgbBatch
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.signal import BT709_DISPLAY
 
@@ -89,6 +89,7 @@ class ReferenceFrames:
     def __init__(self, request: MethodRequest) -> None:
         if request.threads is not None:
             torch.set_num_threads(request.threads)
+        self._request = request
         self._network, _ = load_network(request.model, request.engine.weights_dir)
         self._pixels = _picture(request).pixels
 
@@ -98,9 +99,23 @@ class ReferenceFrames:
 
     @torch.inference_mode()
     def frame_seconds(self) -> float:
-        """Compute a frame and time it."""
+        """Compute a frame and time it.
+
+        Raises:
+            FrameMemoryError: It does not fit: it is one tile.
+        """
         started = time.perf_counter()
-        self._network(self._pixels)
+        try:
+            self._network(self._pixels)
+        except Exception as error:  # torch has no error of its own for this on a CPU.
+            if not is_allocation_failure(error):
+                raise
+            width_px, height_px = self._request.width_px, self._request.height_px
+            raise FrameMemoryError(
+                f"There was no memory left for a whole frame of {width_px}x{height_px} by the "
+                "reference, which has no tiles; expected more free memory, or a smaller --size.",
+                max(width_px, height_px),
+            ) from error
         return time.perf_counter() - started
 
 
@@ -127,4 +142,4 @@ def _picture(request: MethodRequest) -> RgbBatch:
     """Noise: no method's speed depends on what a frame shows."""
     size_px = (request.height_px, request.width_px)
     pixels = torch.rand((1, 3, *size_px), generator=torch.Generator().manual_seed(0))
-    return RgbBatch(pixels, BT709_DISPLAY, Timeline(Fraction(1, 25), (FrameTime(0, 1),)))
+    return RgbBatch(pixels, BT709_DISPLAY, STILL_TIMELINE)

@@ -8,7 +8,7 @@
     {"do": "clip", ...}                              -> see `clip_worker`
 
 Each answer is one line on standard output and holds the greatest memory so far; an error is
-{"error": text, "kind": class}. Whatever libraries print goes to standard error.
+{"error": class, "arguments": [...]}. Whatever libraries print goes to standard error.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Worker:
         try:
             answer = self._answers[request["do"]](request)
         except Sdr2HdrError as error:
-            return {"error": str(error), "kind": type(error).__name__}
+            # What it is made of anew: some have more than a message.
+            return {"error": type(error).__name__, "arguments": error.__reduce__()[1]}
         return answer | {"peak_rss_bytes": peak_rss_bytes()}
 
     def _load_ours(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sdr2hdr.cli.parameters import (
     output_options,
 )
 from sdr2hdr.errors import UsageError
+from sdr2hdr.wording import how_many
 
 __all__ = ["command"]
 
@@ -165,8 +166,8 @@ def show_frames(console: Console, given: dict[str, Any], request: Any) -> None:
     how = bench.how
     console.result(
         f"{request.model}, {request.width_px}x{request.height_px}, {how['backend']} on "
-        f"{how['device']}, {how['precision']}, tiles of {how['tile_px']} px, {how['threads']} "
-        f"threads{', random weights' if bench.random_weights else ''}"
+        f"{how['device']}, {how['precision']}, tiles of {how['tile_px']} px, "
+        f"{how_many(how['threads'], 'thread')}{', random weights' if bench.random_weights else ''}"
     )
     console.result(
         f"{bench.seconds_per_frame:.3f} s a frame, {megabytes(content['peak_rss_mb'])} at most"

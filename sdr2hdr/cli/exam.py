@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from math import isfinite
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,13 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.counting import counted
+from sdr2hdr.cli.exam_cards import Cards, make_folder, publish_all, recipes_of
 from sdr2hdr.cli.parameters import THREADS, output_options, weights_option
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.whole_file import check_can_be_a_file, check_is_new, write_whole
 
 if TYPE_CHECKING:
+    from sdr2hdr.exam.methods import ExamMethod
     from sdr2hdr.exam.results import ExamResult
     from sdr2hdr.exam.sets import ExamSet
 
@@ -107,31 +109,69 @@ def command(
     compression; a title card and a page of text; ramps, bars and a chart. Super-resolution stands
     beside bicubic upscaling. The same command gives the same numbers.
     """
-    outputs = [path for path in (markdown_path, json_path, sheet_path) if path is not None]
-    for path in outputs:
-        check_can_be_a_file(path)
-        check_is_new(path, overwrite=overwrite)
+    check_files(markdown_path, json_path, sheet_path, overwrite=overwrite)
     if publish_dir is None and (recipe_path is not None or title is not None or failures):
         raise UsageError("--recipe, --title and --failure say what a card holds: give --publish.")
     from sdr2hdr.exam.methods import exam_methods
-    from sdr2hdr.exam.run import frame_count, hold_exam
     from sdr2hdr.exam.sets import read_exam_set, small_set_folder
-    from sdr2hdr.exam.tables import markdown, result_content
 
-    folder = small_set_folder() if set_name == SMALL else Path(set_name)
-    exam = read_exam_set(folder)
+    exam = read_exam_set(small_set_folder() if set_name == SMALL else Path(set_name))
     methods = exam_methods(models, weights_dir, device, threads)
-    networks = [method.model for method in methods if method.kind == "network"]
-    if publish_dir is not None and not networks:
-        raise UsageError("There is no network to publish; --model names one.")
-    if publish_dir is not None and len(networks) > 1 and (recipe_path or title):
-        raise UsageError("--recipe and --title belong to one network; give one --model.")
-    converting = [method for method in methods if method.scale == 1 and method.kind == "network"]
-    if sheet_path is not None and len(converting) != 1:
+    if sheet_path is not None:
+        check_sheet(methods)
+    cards = None
+    if publish_dir is not None:
+        recipes = recipes_of(methods, recipe_path, title)
+        cards = Cards(publish_dir, weights_dir, recipes, title, failures)
+        make_folder(publish_dir)
+    result = examined(console, exam, methods)
+    if markdown_path is not None:
+        from sdr2hdr.exam.tables import markdown
+
+        write(markdown_path, markdown(result).encode())
+    if json_path is not None:
+        from sdr2hdr.exam.tables import result_content
+
+        text = json.dumps(result_content(result), indent=1, ensure_ascii=False)
+        write(json_path, (text + "\n").encode())
+    if sheet_path is not None:
+        from sdr2hdr.exam.sheet import draw_sheet
+
+        draw_sheet(sheet_path, exam, methods)
+    if cards is not None:
+        publish_all(console, exam, result, cards)
+
+
+def check_files(*paths: Path | None, overwrite: bool) -> None:
+    """Refuse files that cannot be written, or that are there already.
+
+    Raises:
+        OutputError: One is.
+    """
+    for path in paths:
+        if path is not None:
+            check_can_be_a_file(path)
+            check_is_new(path, overwrite=overwrite)
+
+
+def check_sheet(methods: Sequence[ExamMethod]) -> None:
+    """Refuse to draw none or several networks side by side.
+
+    Raises:
+        UsageError: That many of scale 1 are examined.
+    """
+    networks = sum(method.scale == 1 and method.kind == "network" for method in methods)
+    if networks != 1:
         raise UsageError(
-            f"--sheet shows one network of scale 1, and there are {len(converting)}; "
-            "--model names one."
+            f"--sheet shows one network of scale 1, and there are {networks}; --model names one."
         )
+
+
+def examined(console: Console, exam: ExamSet, methods: Sequence[ExamMethod]) -> ExamResult:
+    """Hold the exam and show what was found."""
+    from sdr2hdr.exam.run import frame_count, hold_exam
+    from sdr2hdr.exam.tables import result_content
+
     started = time.monotonic()
     with counted(console, f"set {exam.name}", frame_count(exam, methods)) as advance:
         result = hold_exam(exam, methods, advance)
@@ -140,62 +180,7 @@ def command(
         console.event("exam", result_content(result))
     else:
         show_tables(console, result)
-    if markdown_path is not None:
-        write(markdown_path, markdown(result).encode())
-    if json_path is not None:
-        text = json.dumps(result_content(result), indent=1, ensure_ascii=False)
-        write(json_path, (text + "\n").encode())
-    if sheet_path is not None:
-        from sdr2hdr.exam.sheet import draw_sheet
-
-        draw_sheet(sheet_path, exam, methods)
-    if publish_dir is not None:
-        publish_all(
-            console, exam, result, networks, weights_dir, publish_dir, recipe_path, title, failures
-        )
-
-
-def publish_all(
-    console: Console,
-    exam: ExamSet,
-    result: ExamResult,
-    networks: list[str],
-    weights_dir: Path | None,
-    publish_dir: Path,
-    recipe_path: Path | None,
-    title: str | None,
-    failures: tuple[str, ...],
-) -> None:
-    """Write weights and cards, and say what became of each."""
-    from sdr2hdr.exam.publication import publish_examined
-    from sdr2hdr.training.recipe import find_recipe, read_recipe
-
-    for model in networks:
-        recipe = read_recipe(recipe_path if recipe_path is not None else find_recipe(model))
-        published = publish_examined(
-            publish_dir, model, weights_dir, exam, result, recipe, title, failures
-        )
-        card = published.card
-        text = (
-            f"{published.weights}: {card.status}, stored as {card.storage} "
-            f"(float16 costs {published.half_costs_db:.4f} dB), SHA-256 {card.sha256[:12]}"
-        )
-        if console.json:
-            console.event(
-                "published",
-                {
-                    "model": model,
-                    "weights": str(published.weights),
-                    "status": card.status,
-                    "storage": card.storage,
-                    "float16_costs_db": (
-                        published.half_costs_db if isfinite(published.half_costs_db) else None
-                    ),
-                    "sha256": card.sha256,
-                },
-            )
-        else:
-            console.result(text)
+    return result
 
 
 def show_tables(console: Console, result: ExamResult) -> None:

@@ -101,7 +101,8 @@ job_options = combined(
     click.option(
         "--container",
         type=click.Choice(CONTAINERS),
-        help="With --out-dir: the outputs' container. [default: the input's if it can, else mkv]",
+        help="With --out-dir: the outputs' container. [default: the input's if it holds the codec, "
+        "else mkv, or mov]",
     ),
     verify_option,
     overwrite_option,

@@ -18,11 +18,12 @@ from sdr2hdr.cli.conversion_words import (
     planned_line,
     report,
 )
-from sdr2hdr.cli.job_options import CONTAINERS, parse_job
+from sdr2hdr.cli.job_options import parse_job
 from sdr2hdr.cli.planned_jobs import convert_planned_segments, open_plan
 from sdr2hdr.cli.signals import stop_on_signals
 from sdr2hdr.errors import OutputError, PartialFailureError, Sdr2HdrError, StoppedError
 from sdr2hdr.jobs.stopping import StopRequest
+from sdr2hdr.media.encoding.encoders import DEFAULT_CODEC, ENCODERS
 from sdr2hdr.options import ConvertOptions, JobOptions
 from sdr2hdr.whole_file import is_taken
 from sdr2hdr.wording import how_many
@@ -41,9 +42,21 @@ class Job:
 
 
 def plan_jobs(
-    paths: tuple[Path, ...], out_dir: Path | None, container: str | None, *, json: bool
+    paths: tuple[Path, ...],
+    out_dir: Path | None,
+    container: str | None,
+    codec: str | None,
+    *,
+    json: bool,
 ) -> list[Job]:
     """Pair inputs with outputs.
+
+    Args:
+        paths: As given.
+        out_dir: Where the outputs of a batch go; None is no batch.
+        container: Of a batch's outputs; None is each input's own, if it can hold the video.
+        codec: Of the video; None is the default.
+        json: Whether standard output is taken already.
 
     Raises:
         click.UsageError: Not one input and one output, or two inputs with one output's name.
@@ -61,10 +74,10 @@ def plan_jobs(
         if str(paths[1]) == "-" and json:
             raise click.UsageError("Standard output is the video's with -; --json needs it too.")
         return [Job(*paths)]
-    jobs = [
-        Job(path, out_dir / f"{path.stem}{BATCH_SUFFIX}.{container or own_container(path)}")
-        for path in paths
-    ]
+    jobs = []
+    for path in paths:
+        suffix = own_suffix(path, codec) if container is None else f".{container}"
+        jobs.append(Job(path, out_dir / f"{path.stem}{BATCH_SUFFIX}{suffix}"))
     sources = {}
     for job in jobs:
         if job.target in sources:
@@ -75,10 +88,10 @@ def plan_jobs(
     return jobs
 
 
-def own_container(path: Path) -> str:
-    """The input's container if HDR10 can be written to it, else Matroska."""
-    extension = path.suffix.lower().removeprefix(".")
-    return extension if extension in CONTAINERS else "mkv"
+def own_suffix(path: Path, codec: str | None) -> str:
+    """The input's own suffix if such a file can hold the codec, else one that can: .mkv mostly."""
+    able = ENCODERS[codec or DEFAULT_CODEC].extensions
+    return next(suffix for suffix in (path.suffix.lower(), ".mkv", *able) if suffix in able)
 
 
 def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -> None:
@@ -92,7 +105,9 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
         raise OutputError(
             f"There is no folder {given['out_dir']}; create it, or name another with --out-dir."
         )
-    jobs = plan_jobs(given["paths"], given["out_dir"], given["container"], json=console.json)
+    jobs = plan_jobs(
+        *(given[name] for name in ("paths", "out_dir", "container", "codec")), json=console.json
+    )
     how = parse_job(given)
     if given["light_log"] is not None and len(jobs) > 1:
         raise click.UsageError(

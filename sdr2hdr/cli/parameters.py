@@ -309,15 +309,15 @@ def parse_colour(given: dict[str, Any]) -> ColourOverrides:
 
 
 def parse_read(given: dict[str, Any]) -> ReadOptions:
-    """Reading options from the values of `read_options` and `--threads`."""
-    try:
-        time_range = TimeRange(given["start"], given["end"])
-    except ValueError as error:
-        raise click.UsageError(f"{error} --start and --end set them.") from error
+    """Reading options from the values of `read_options` and `--threads`.
+
+    Raises:
+        UsageError: The time range is empty, or no file can have it.
+    """
     return ReadOptions(
         video_stream=given["video_stream"],
         colour=parse_colour(given),
-        time_range=time_range,
+        time_range=TimeRange(given["start"], given["end"]),
         deinterlace=given["deinterlace"],
         deband=given["deband"],
         strict=given["strict"],

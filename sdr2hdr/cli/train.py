@@ -32,7 +32,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("model", metavar="MODEL")
 @click.option("--data", type=FOLDER, help="Folder of HDR pictures and videos to make pairs from.")
 @click.option("--out", type=FOLDER, required=True, help="Folder of this training.")
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option(
+    "--resume", is_flag=True, help="Go on from the last checkpoint in --out, if there is one."
+)
 @click.option("--hours", type=POSITIVE_NUMBER, metavar="H", help="Train for so long in all.")
 @click.option(
     "--steps",
@@ -90,7 +92,7 @@ def command(
     from sdr2hdr.networks.registry import resolve_exactly
     from sdr2hdr.training.job import TrainingJob
     from sdr2hdr.training.loop import train
-    from sdr2hdr.training.recipe import find_recipe, read_recipe
+    from sdr2hdr.training.recipe_file import find_recipe, read_recipe
     from sdr2hdr.training.scenes import Split, find_scenes, read_manifest, split_scenes
     from sdr2hdr.training.schedule import Budget
     from sdr2hdr.training.synthesis import find_pair_files

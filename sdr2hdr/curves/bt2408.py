@@ -6,11 +6,9 @@ import torch
 
 from sdr2hdr.colour.transfer import pq_inverse_eotf
 from sdr2hdr.curves.display_light import sdr_to_bt2020_linear
+from sdr2hdr.signal import REFERENCE_WHITE_CD_M2
 
-__all__ = ["REFERENCE_WHITE_CD_M2", "bt2408"]
-
-REFERENCE_WHITE_CD_M2 = 203.0
-"""HDR reference white, 58% PQ (Rep. ITU-R BT.2408-8, section 2.1)."""
+__all__ = ["bt2408"]
 
 
 def bt2408(rgb: torch.Tensor) -> torch.Tensor:

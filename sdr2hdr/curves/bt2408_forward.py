@@ -7,8 +7,7 @@ import torch
 from sdr2hdr.colour.channels import apply_matrix
 from sdr2hdr.colour.primaries import rgb_to_rgb_matrix
 from sdr2hdr.colour.transfer import bt1886_inverse_eotf, pq_eotf
-from sdr2hdr.curves.bt2408 import REFERENCE_WHITE_CD_M2
-from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
+from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY, REFERENCE_WHITE_CD_M2
 
 __all__ = ["bt2408_forward"]
 

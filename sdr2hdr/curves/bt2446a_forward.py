@@ -17,7 +17,7 @@ from sdr2hdr.colour.primaries import rgb_to_rgb_matrix
 from sdr2hdr.colour.transfer import bt1886_eotf, bt1886_inverse_eotf, pq_eotf
 from sdr2hdr.colour.ycbcr import LUMA_COEFFICIENTS
 from sdr2hdr.curves.bt2446a import COLOUR_GAIN, PEAK_CD_M2, expand_luma
-from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY, Matrix
+from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY, SDR_WHITE_CD_M2, Matrix
 
 __all__ = ["bt2446a_forward", "bt2446a_undo"]
 
@@ -29,7 +29,6 @@ _MIDDLE = (-1.1510, 2.7811, -0.6302)
 _TOP = (0.5000, 0.5000)
 _COLOUR_LOSS = 1.1
 _RED_LOSS = 0.1
-_SDR_WHITE_CD_M2 = 100.0
 
 _TABLE_STEPS = 1 << 14
 
@@ -90,7 +89,7 @@ def _to_bt709(signal: torch.Tensor) -> torch.Tensor:
 def _compress(luma: torch.Tensor) -> torch.Tensor:
     """Tone map gamma 2.4 luma, [0, 1] of 1000 cd/m2 to [0, 1] of SDR white."""
     rho_hdr = 1.0 + 32.0 * (PEAK_CD_M2 / 10_000.0) ** (1.0 / 2.4)
-    rho_sdr = 1.0 + 32.0 * (_SDR_WHITE_CD_M2 / 10_000.0) ** (1.0 / 2.4)
+    rho_sdr = 1.0 + 32.0 * (SDR_WHITE_CD_M2 / 10_000.0) ** (1.0 / 2.4)
     perceptual = torch.log1p((rho_hdr - 1.0) * luma) / math.log(rho_hdr)
     a, b, c = _MIDDLE
     slope, offset = _TOP

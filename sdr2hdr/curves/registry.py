@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sdr2hdr.errors import ModelError
+from sdr2hdr.signal import REFERENCE_WHITE_CD_M2
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +50,7 @@ CURVES: Mapping[str, Curve] = MappingProxyType(
                 name="bt2408",
                 title="SDR as it is, its white at HDR reference white",
                 source="Rep. ITU-R BT.2408-8, section 5.1.2",
-                white_cd_m2=203.0,
+                white_cd_m2=REFERENCE_WHITE_CD_M2,
             ),
             Curve(
                 name="bt2446a",

@@ -8,7 +8,9 @@ from typing import Literal
 
 from sdr2hdr.exam.results import ExamResult, MethodResult
 
-__all__ = ["Gate", "gates", "is_released"]
+__all__ = ["Gate", "Relation", "gates", "is_released"]
+
+Relation = Literal["at least", "at most"]
 
 # Colour contract of the design: what every shipped network must do with greys and colours.
 _GREY_CHROMA_CODES = 2.0
@@ -33,7 +35,7 @@ class Gate:
     text: str
     is_required: bool
     found: float
-    relation: Literal["at least", "at most"]
+    relation: Relation
     wanted: float
     unit: str
 
@@ -72,8 +74,10 @@ def gates(result: ExamResult, model: str) -> list[Gate]:
         raise ValueError(f"{model} was not examined.")
     others = result.at_scale(method.scale)
     curves = [other for other in others if other.kind == "curve"]
-    by_scale = _converting if method.scale == 1 else _upscaling
-    return [*by_scale(result, method, curves), *_common(method, curves)]
+    by_scale = (
+        _converting(result, method, curves) if method.scale == 1 else _upscaling(result, method)
+    )
+    return [*by_scale, *_common(method, curves)]
 
 
 def _common(method: MethodResult, curves: list[MethodResult]) -> Iterator[Gate]:
@@ -81,7 +85,7 @@ def _common(method: MethodResult, curves: list[MethodResult]) -> Iterator[Gate]:
     mean = method.anchored().psnr_db
     best = max(curve.anchored().psnr_db for curve in curves)
     yield Gate("mean PSNR over scenes, best curve's", True, mean, "at least", best, "dB")
-    for key, text, relation, wanted, unit in (
+    rules: tuple[tuple[str, str, Relation, float, str], ...] = (
         ("black_codes", "black", "at most", _BLACK_CODES, "codes"),
         ("grey_chroma_codes", "chroma of greys", "at most", _GREY_CHROMA_CODES, "codes"),
         ("grey_smallest_step_codes", "smallest step of the grey ramp", "at least", 0.0, "codes"),
@@ -93,8 +97,9 @@ def _common(method: MethodResult, curves: list[MethodResult]) -> Iterator[Gate]:
             "codes",
         ),
         ("chart_hue_degrees", "hue shift of chart patches", "at most", _HUE_DEGREES, "degrees"),
-    ):
-        yield Gate(text, True, facts[key], _relation(relation), wanted, unit)
+    )
+    for key, text, relation, wanted, unit in rules:
+        yield Gate(text, True, facts[key], relation, wanted, unit)
     ramps = facts["saturated_smallest_step_codes"]
     yield Gate("smallest step of saturated ramps", False, ramps, "at least", 0.0, "codes")
     bars = facts["bars_hue_degrees"]
@@ -117,10 +122,6 @@ def _common(method: MethodResult, curves: list[MethodResult]) -> Iterator[Gate]:
         yield Gate(text, False, highlights[dimmest], "at least", 800.0, "cd/m2")
     crop = facts["crop_difference_codes_p99"]
     yield Gate("512 px crop against the whole frame, p99", False, crop, "at most", 6.0, "codes")
-
-
-def _relation(text: str) -> Literal["at least", "at most"]:
-    return "at least" if text == "at least" else "at most"
 
 
 def _converting(
@@ -176,9 +177,7 @@ def _on_pairs(
     yield Gate(text, False, method.aligned_pairs_psnr_db(), "at least", aligned, "dB")
 
 
-def _upscaling(
-    result: ExamResult, method: MethodResult, curves: list[MethodResult]
-) -> Iterator[Gate]:
+def _upscaling(result: ExamResult, method: MethodResult) -> Iterator[Gate]:
     """Super-resolution against bicubic upscaling and the network of scale 1."""
     mean = method.anchored().psnr_db
     for other in result.at_scale(method.scale):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import torch
 
@@ -25,7 +24,7 @@ from sdr2hdr.exam.patterns import (
 )
 from sdr2hdr.exam.results import COMMON_GAINS_STOPS
 from sdr2hdr.exam.sets import ExamScene
-from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
+from sdr2hdr.frames import STILL_TIMELINE, RgbBatch
 from sdr2hdr.quality.scores import score
 from sdr2hdr.quality.summary import PSNR_CEILING_DB
 from sdr2hdr.signal import HDR10_SIGNAL, HDR_DISPLAY, Primaries
@@ -44,7 +43,6 @@ __all__ = [
     "with_gain",
 ]
 
-_ONE_FRAME = Timeline(Fraction(1, 25), (FrameTime(0, 1),))
 _METRICS = frozenset({"psnr_rgb", "ssim", "delta_e_itp"})
 
 _GAIN_STOPS = 2.5
@@ -148,7 +146,7 @@ def pattern_facts(method: ExamMethod) -> dict[str, float]:
 
 def _grey_facts(method: ExamMethod) -> dict[str, float]:
     answer = method.answer(grey_ramp())
-    coded = to_coded(RgbBatch(answer, HDR_DISPLAY, _ONE_FRAME), HDR10_SIGNAL)
+    coded = to_coded(RgbBatch(answer, HDR_DISPLAY, STILL_TIMELINE), HDR10_SIGNAL)
     luma = coded.luma[0].to(torch.int32)
     steps = luma[luma.shape[0] // 2, _centres(RAMP_STEP_PX, luma.shape[1], method.scale)].diff()
     chroma = torch.stack((coded.cb, coded.cr)).to(torch.int32)
@@ -162,7 +160,7 @@ def _grey_facts(method: ExamMethod) -> dict[str, float]:
 
 
 def _luma(method: ExamMethod, sdr: torch.Tensor) -> torch.Tensor:
-    answer = RgbBatch(method.answer(sdr), HDR_DISPLAY, _ONE_FRAME)
+    answer = RgbBatch(method.answer(sdr), HDR_DISPLAY, STILL_TIMELINE)
     return to_coded(answer, HDR10_SIGNAL).luma[0].to(torch.int32)
 
 

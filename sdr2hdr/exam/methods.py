@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +12,7 @@ import torch
 from sdr2hdr.curves import curve_names
 from sdr2hdr.engine import load_engine
 from sdr2hdr.errors import ModelError, WeightsError
-from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
+from sdr2hdr.frames import STILL_TIMELINE, RgbBatch
 from sdr2hdr.networks.gpgmnet import bicubic_upscale
 from sdr2hdr.networks.registry import NETWORKS, resolve_exactly
 from sdr2hdr.networks.weights import WEIGHTS_VARIABLE, find_card, weights_folder
@@ -27,7 +26,6 @@ Answer = Callable[[torch.Tensor], torch.Tensor]
 
 MethodKind = Literal["curve", "network", "upscaled network"]
 
-_ONE_FRAME = Timeline(Fraction(1, 25), (FrameTime(0, 1),))
 _UPSCALED_NETWORK = "irnet2"
 """What super-resolution networks are compared with, after bicubic upscaling."""
 
@@ -104,7 +102,7 @@ def _answer(model: str, scale: int, options: EngineOptions) -> Answer:
     engine = load_engine(model, scale, options)
 
     def answer(sdr: torch.Tensor) -> torch.Tensor:
-        return engine.run(RgbBatch(sdr.contiguous(), BT709_DISPLAY, _ONE_FRAME)).pixels
+        return engine.run(RgbBatch(sdr.contiguous(), BT709_DISPLAY, STILL_TIMELINE)).pixels
 
     return answer
 

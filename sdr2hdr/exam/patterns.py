@@ -148,7 +148,7 @@ WRITTEN: Mapping[str, Callable[[], torch.Tensor]] = {
 
 
 def _patches(colours: torch.Tensor) -> torch.Tensor:
-    """(n, 3) to (1, 3, 64, 16 n): two rows of squares, the second in the opposite order."""
+    """(n, 3) to (1, 3, 64, 32 n): two rows of squares, the second in the opposite order."""
     both = torch.stack((colours, colours.flip(0))).permute(2, 0, 1)[None]
     return both.repeat_interleave(PATCH_PX, 2).repeat_interleave(PATCH_PX, 3)
 

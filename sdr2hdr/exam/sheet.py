@@ -21,7 +21,7 @@ from sdr2hdr.exam.frames import FRAME_WIDTH_PX, anchored_frames
 from sdr2hdr.exam.methods import ExamMethod
 from sdr2hdr.exam.sets import ExamSet
 from sdr2hdr.media.reading.still_images import write_png
-from sdr2hdr.signal import Primaries
+from sdr2hdr.signal import REFERENCE_WHITE_CD_M2, Primaries
 from sdr2hdr.training.glyphs import draw_line
 from sdr2hdr.training.grade import bt2020_luminance
 
@@ -31,7 +31,7 @@ _SCENES = 6
 _OPERATORS = ("bt2390_eetf", "filmic", "hard_clip", "bt709_camera", "hable", "local_contrast")
 """One a scene, in turn."""
 
-_VIEWING_WHITE_CD_M2 = 203.0
+_VIEWING_WHITE_CD_M2 = REFERENCE_WHITE_CD_M2
 _VIEWING_PEAK_CD_M2 = 1000.0
 
 FALSE_COLOURS: tuple[tuple[float, tuple[int, int, int]], ...] = (

@@ -14,19 +14,18 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.jobs.source_identity import SourceIdentity
+from sdr2hdr.quality.fades import FadeKind
+from sdr2hdr.quality.shots import Transition
 from sdr2hdr.strict_json import JsonObject, parse_object, read_object
 
-__all__ = ["Fade", "FadeKind", "Plan", "Segment", "Shot", "Transition", "read_plan"]
+__all__ = ["Fade", "Plan", "Segment", "Shot", "read_plan"]
 
 FORMAT = "sdr2hdr plan"
 FORMAT_VERSION = 3
-
-Transition = Literal["start", "cut", "fade"]
-FadeKind = Literal["from black", "to black", "from white", "to white"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch
 from sdr2hdr.jobs.plan import Fade, Plan, Shot
 from sdr2hdr.jobs.segmentation import (
@@ -19,7 +18,7 @@ from sdr2hdr.jobs.segmentation import (
     to_segments,
 )
 from sdr2hdr.jobs.source_identity import SourceWatch, identify
-from sdr2hdr.media.reading.frame_range import frame_fingerprint
+from sdr2hdr.media.reading.frame_range import frame_fingerprint, no_frame_error
 from sdr2hdr.media.reading.letterbox import LetterboxFinder, detect_active_picture
 from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.media.source import SourceInfo
@@ -99,10 +98,7 @@ def scan_source(
         found.fades += fades.finish()
     watch.check()
     if not found.frame_pts:
-        raise InputError(
-            f"{info.path} has no frame in the part that was asked for; expected at least one. "
-            "--start and --end choose the part."
-        )
+        raise no_frame_error(info.path)
     planned = _shots(found.shots, found.fades, len(found.frame_pts))
     return Plan(
         source_path=info.path.absolute(),

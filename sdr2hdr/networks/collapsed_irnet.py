@@ -33,7 +33,7 @@ from sdr2hdr.networks.convolution_sum import (
 )
 from sdr2hdr.networks.irnet import (
     LEAKY_SLOPE,
-    ChannelAttention,
+    AttentionGate,
     ImprovedResidualBlock,
     IRNet,
 )
@@ -70,7 +70,7 @@ def collapse_irnet(network: IRNet) -> Program:
                 output=f"block_{index}",
                 halo_px=_BLOCK_HALO_PX,
                 vectors=gates,
-                summary=Summary(f"gate_{index}", _Gate(block.attention)),
+                summary=Summary(f"gate_{index}", AttentionGate(block.attention)),
             )
         )
         maps = (*maps, f"block_{index}")
@@ -89,17 +89,6 @@ def collapse_irnet(network: IRNet) -> Program:
         )
     )
     return tuple(stages)
-
-
-class _Gate(nn.Module):
-    """The summary of a block: statistics to gates."""
-
-    def __init__(self, attention: ChannelAttention) -> None:
-        super().__init__()
-        self.attention = attention
-
-    def forward(self, mean: torch.Tensor, standard_deviation: torch.Tensor) -> torch.Tensor:
-        return self.attention.gate(mean, standard_deviation)
 
 
 class _Block(nn.Module):

@@ -17,7 +17,14 @@ from torch import nn
 from sdr2hdr.networks.network import Network, initialise_kaiming
 from sdr2hdr.networks.stages import INPUT, OUTPUT, Program, Stage, Summary
 
-__all__ = ["ATTENTION_REDUCTION", "CONTRAST_EPSILON", "LEAKY_SLOPE", "ChannelAttention", "IRNet"]
+__all__ = [
+    "ATTENTION_REDUCTION",
+    "CONTRAST_EPSILON",
+    "LEAKY_SLOPE",
+    "AttentionGate",
+    "ChannelAttention",
+    "IRNet",
+]
 
 LEAKY_SLOPE = 0.05
 """Slope of the leaky ReLU for negative values."""
@@ -63,6 +70,18 @@ class ChannelAttention(nn.Module):
         contrast = torch.sqrt(variance + CONTRAST_EPSILON) + mean
         hidden = F.relu(self.reduce(contrast[:, :, None, None]))
         return features * torch.sigmoid(self.expand(hidden))
+
+
+class AttentionGate(nn.Module):
+    """The summary of a block: statistics to gates."""
+
+    def __init__(self, attention: ChannelAttention) -> None:
+        super().__init__()
+        self.attention = attention
+
+    def forward(self, mean: torch.Tensor, standard_deviation: torch.Tensor) -> torch.Tensor:
+        """See `ChannelAttention.gate`."""
+        return self.attention.gate(mean, standard_deviation)
 
 
 class ImprovedResidualBlock(nn.Module):
@@ -152,7 +171,7 @@ class IRNet(Network):
                     output=f"block_{index}",
                     halo_px=2,
                     vectors=gates,
-                    summary=Summary(f"gate_{index}", _Gate(block.attention)),
+                    summary=Summary(f"gate_{index}", AttentionGate(block.attention)),
                 )
             )
             maps = (*maps, f"block_{index}")
@@ -181,17 +200,6 @@ def _tail(channels: int, scale: int) -> nn.Module:
     steps["rgb"] = nn.Conv2d(channels, 12, 3, padding=1)
     steps["rgb_shuffle"] = nn.PixelShuffle(2)
     return nn.Sequential(steps)
-
-
-class _Gate(nn.Module):
-    """The summary of a block: statistics to gates."""
-
-    def __init__(self, attention: ChannelAttention) -> None:
-        super().__init__()
-        self.attention = attention
-
-    def forward(self, mean: torch.Tensor, standard_deviation: torch.Tensor) -> torch.Tensor:
-        return self.attention.gate(mean, standard_deviation)
 
 
 class _BlockStage(nn.Module):

@@ -21,7 +21,7 @@ from sdr2hdr.colour.primaries import luminance_coefficients
 from sdr2hdr.colour.transfer import bt1886_eotf, pq_eotf, pq_inverse_eotf
 from sdr2hdr.errors import GateError
 from sdr2hdr.frames import RgbBatch
-from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
+from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY, SDR_WHITE_CD_M2
 
 __all__ = [
     "FlickerMeter",
@@ -31,9 +31,6 @@ __all__ = [
     "joined_flicker",
     "shot_flicker",
 ]
-
-SDR_WHITE_CD_M2 = 100.0
-"""The reference SDR display (Rec. ITU-R BT.2035)."""
 
 CODES = 876.0
 """10-bit limited-range codes from PQ 0 to 1 (Rec. ITU-R BT.2100-2, Table 9)."""

@@ -13,12 +13,12 @@ import torch
 from sdr2hdr.colour.channels import apply_matrix
 from sdr2hdr.colour.primaries import rgb_to_xyz_matrix
 from sdr2hdr.quality.pairs import mean_error
-from sdr2hdr.signal import Primaries
+from sdr2hdr.signal import REFERENCE_WHITE_CD_M2, Primaries
 
 __all__ = ["LAB_WHITE_CD_M2", "lab_mse", "lab_squared_error", "rgb_to_lab"]
 
-LAB_WHITE_CD_M2 = 203.0
-"""Luminance of L* = 100: HDR reference white, Rep. ITU-R BT.2408-8, section 2.1."""
+LAB_WHITE_CD_M2 = REFERENCE_WHITE_CD_M2
+"""Luminance of L* = 100."""
 
 # ISO/CIE 11664-4:2019
 _KNEE = (6 / 29) ** 3

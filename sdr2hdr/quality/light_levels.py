@@ -85,7 +85,7 @@ class LightLevels:
 
 @dataclass
 class LightMeter:
-    """Collects frames in any order; meters of the parts of a programme can be merged.
+    """Collects frames, in any order.
 
     Attributes:
         frames: How many were added.
@@ -100,11 +100,6 @@ class LightMeter:
         for light in lights:
             self.frames += 1
             self._raise_to(light)
-
-    def merge(self, other: LightMeter) -> None:
-        """Take into account all that another meter has seen."""
-        self.frames += other.frames
-        self._raise_to(other.light)
 
     def levels(self) -> LightLevels:
         """The programme's levels.

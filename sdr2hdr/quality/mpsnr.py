@@ -6,6 +6,7 @@ import torch
 
 from sdr2hdr.quality.pairs import mean_error
 from sdr2hdr.quality.psnr import psnr_from_mse
+from sdr2hdr.signal import REFERENCE_WHITE_CD_M2
 
 __all__ = [
     "MPSNR_GAMMA",
@@ -19,8 +20,8 @@ __all__ = [
 MPSNR_GAMMA = 2.2
 MPSNR_PEAK = 255.0
 
-MPSNR_WHITE_CD_M2 = 203.0
-"""Light that exposure 0 shows as white: HDR reference white, Rep. ITU-R BT.2408-8, section 2.1."""
+MPSNR_WHITE_CD_M2 = REFERENCE_WHITE_CD_M2
+"""Light that exposure 0 shows as white."""
 
 MPSNR_STOPS = tuple(range(-6, 7))
 """The exposures, in stops, the same for every picture so that scores can be compared.

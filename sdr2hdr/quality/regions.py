@@ -6,12 +6,12 @@ import torch
 
 from sdr2hdr.colour.channels import weighted_sum
 from sdr2hdr.colour.primaries import luminance_coefficients
-from sdr2hdr.signal import Primaries
+from sdr2hdr.signal import REFERENCE_WHITE_CD_M2, Primaries
 
 __all__ = ["HIGHLIGHT_ABOVE_CD_M2", "SHADOW_BELOW_CD_M2", "highlights", "luminance", "shadows"]
 
-HIGHLIGHT_ABOVE_CD_M2 = 203.0
-"""Brighter than HDR reference white (Rep. ITU-R BT.2408-8, section 2.1): lamps, sun, speculars."""
+HIGHLIGHT_ABOVE_CD_M2 = REFERENCE_WHITE_CD_M2
+"""Brighter than HDR reference white: lamps, sun, speculars."""
 
 SHADOW_BELOW_CD_M2 = 1.0
 """What an SDR signal below about 0.15 shows (100 cd/m2, gamma 2.4): the deep shadows."""

@@ -14,7 +14,7 @@ from sdr2hdr.colour.transfer import bt1886_eotf
 from sdr2hdr.errors import UsageError
 from sdr2hdr.frames import RgbBatch
 from sdr2hdr.quality.delta_e_itp import delta_e_itp
-from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
+from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY, SDR_WHITE_CD_M2
 
 __all__ = [
     "IMPERCEPTIBLE_MEAN",
@@ -28,9 +28,6 @@ __all__ = [
     "joined_tallies",
     "roundtrip",
 ]
-
-SDR_WHITE_CD_M2 = 100.0
-"""The reference SDR display (Rec. ITU-R BT.2035)."""
 
 IMPERCEPTIBLE_MEAN = 1.0
 IMPERCEPTIBLE_P99 = 3.0

@@ -13,7 +13,17 @@ from sdr2hdr.colour.active_picture import crop
 from sdr2hdr.frames import CodedBatch, Rectangle
 from sdr2hdr.signal import ColourRange
 
-__all__ = ["LOOKAHEAD_FRAMES", "FrameVerdict", "ShotDetector", "is_flat", "thumbnails"]
+__all__ = [
+    "LOOKAHEAD_FRAMES",
+    "FrameVerdict",
+    "ShotDetector",
+    "Transition",
+    "is_flat",
+    "thumbnails",
+]
+
+Transition = Literal["start", "cut", "fade"]
+"""How a shot begins: see `FrameVerdict`."""
 
 THUMBNAIL = (36, 64)
 """Rows and columns; every figure below is for this size."""
@@ -101,7 +111,7 @@ class FrameVerdict:
     """
 
     frame: int
-    transition: Literal["start", "cut", "fade"] | None
+    transition: Transition | None
 
 
 @dataclass(frozen=True)

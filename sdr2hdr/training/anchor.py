@@ -15,6 +15,7 @@ import torch
 
 from sdr2hdr.colour.transfer import bt1886_inverse_eotf, pq_eotf, pq_inverse_eotf
 from sdr2hdr.curves.bt2446a import bt2446a
+from sdr2hdr.signal import REFERENCE_WHITE_CD_M2
 from sdr2hdr.training.randomness import uniform
 from sdr2hdr.training.tables import LogTable, luminance_grid
 from sdr2hdr.training.tone_curves import ToneCurve
@@ -38,7 +39,6 @@ AnchorKind = Literal["bt2446a", "camera"]
 
 _SLOPES = (0.8, 1.3)
 _SLOPE_OCTAVES = 0.5
-_BT2408_WHITE_CD_M2 = 203.0
 _DARKEST_CD_M2 = 1e-6
 
 
@@ -67,7 +67,7 @@ class Look:
         graded = pq_eotf(bt2446a(grey))[0, 0, 0]
         if self.shadow_weight == 1.0 and self.highlight_weight == 1.0:
             return graded
-        plain = _BT2408_WHITE_CD_M2 * signal**2.4
+        plain = REFERENCE_WHITE_CD_M2 * signal**2.4
         weight = self.shadow_weight + (self.highlight_weight - self.shadow_weight) * signal
         blended = torch.exp(
             torch.log(plain.clamp(min=_DARKEST_CD_M2)) * (1.0 - weight)

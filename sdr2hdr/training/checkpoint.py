@@ -33,6 +33,7 @@ class Progress:
     Attributes:
         step: Steps done.
         seconds: Spent training, over all runs; pauses do not count.
+        validated_seconds: What `seconds` were at the last validation; 0 before the first.
         best_psnr_db: Highest mean PSNR in validation; None before the first.
         best_step: Where it was.
         model: The network's name.
@@ -43,6 +44,7 @@ class Progress:
     fingerprint: str
     step: int = 0
     seconds: float = 0.0
+    validated_seconds: float = 0.0
     best_psnr_db: float | None = None
     best_step: int | None = None
 
@@ -54,7 +56,11 @@ def save_checkpoint(
     average: WeightAverage,
     optimiser: torch.optim.Optimizer,
 ) -> None:
-    """Replace the checkpoint in `folder`; a crash at any moment leaves the old or the new one."""
+    """Replace the checkpoint in `folder`; a crash at any moment leaves the old or the new one.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
     tensors |= {f"average.{name}": t for name, t in average.tensors.items()}
     for index, state in optimiser.state_dict()["state"].items():
@@ -67,7 +73,8 @@ def save_checkpoint(
     contiguous = {
         name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
     }
-    safetensors.torch.save_file(contiguous, unfinished / "state.safetensors")
+    # Its own way to write a file tells a full disk by an error that is no `OSError`.
+    (unfinished / "state.safetensors").write_bytes(safetensors.torch.save(contiguous))
     state = asdict(progress) | {"average_updates": average.updates}
     (unfinished / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
     for name in ("state.safetensors", "state.json"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
 from typing import Literal
 
@@ -13,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from sdr2hdr.colour import to_coded, to_rgb
-from sdr2hdr.frames import CodedBatch, FrameTime, RgbBatch, Timeline
+from sdr2hdr.frames import STILL_TIMELINE, CodedBatch, RgbBatch
 from sdr2hdr.media.encoding.recompress import (
     h264_qp_round_trip,
     h264_round_trip,
@@ -55,7 +54,6 @@ _SDR_SIGNAL = CodedSignal(
     subsampling=Subsampling.YUV420,
     bit_depth=8,
 )
-_ONE_FRAME = Timeline(Fraction(1, 25), (FrameTime(0, 1),))
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ def degrade(
         sdr = torch.round(sdr * top) / top
     if degradation.full_chroma:
         return torch.round(sdr * 255.0) / 255.0
-    coded = to_coded(RgbBatch(sdr, BT709_DISPLAY, _ONE_FRAME), _SDR_SIGNAL)
+    coded = to_coded(RgbBatch(sdr, BT709_DISPLAY, STILL_TIMELINE), _SDR_SIGNAL)
     if degradation.codec is not None:
         coded = _compressed(coded, degradation.codec)
     return to_rgb(coded).pixels

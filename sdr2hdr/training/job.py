@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sdr2hdr.errors import UsageError
 from sdr2hdr.networks.registry import NetworkSpec
 from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.scenes import Scene
@@ -29,10 +30,13 @@ class TrainingJob:
         watch: Real pairs that are only looked at: neither trained on nor used to choose weights.
         out: Folder of this training.
         cache: Folder of shards and validation frames.
-        resume: Go on from the checkpoint in `out`.
+        resume: Go on from the checkpoint in `out`, if there is one.
         start_from: Weights to begin with, of the network or its other scale: their mean; none are
             random ones.
         threads: Of the loop; None leaves torch's choice.
+
+    Raises:
+        UsageError: A size in the recipe is no multiple of 2 x the network's scale.
     """
 
     spec: NetworkSpec
@@ -47,6 +51,16 @@ class TrainingJob:
     resume: bool = False
     start_from: tuple[Path, ...] = ()
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        step_px = 2 * self.spec.scale
+        for name in ("data", "validation"):
+            part = getattr(self.recipe, name)
+            if part.height % step_px or part.width % step_px:
+                raise UsageError(
+                    f'The recipe\'s "{name}" is of {part.width}x{part.height} px; expected '
+                    f"multiples of {step_px} px for {self.spec.name} (--recipe)."
+                )
 
     def fingerprint(self) -> str:
         """A hash of what must be the same when a training goes on.

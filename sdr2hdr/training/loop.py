@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -85,7 +84,9 @@ class _Training:
         self.teacher = load_teacher(teacher, job.spec, self.device) if teacher else None
         self.average = WeightAverage(self.network, recipe.optimiser.ema)
         self.progress = Progress(job.spec.name, job.fingerprint())
-        if job.resume:
+        if job.resume and not holds_checkpoint(job.out):
+            self.tell("There is no checkpoint to go on from: beginning anew.")
+        elif job.resume:
             self.progress = load_checkpoint(
                 job.out, self.progress, self.network, self.average, self.optimiser
             )
@@ -120,16 +121,8 @@ class _Training:
             names = [name for name, _ in pairs]
             longest_px = recipe.validation.watch_px
             return frames_of_pairs(names, [pair for _, pair in pairs], longest_px, job.spec.scale)
-        content = [
-            [scene.name for scene in job.validation],
-            asdict(recipe.validation),
-            job.spec.scale,
-        ]
-        fingerprint = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
         self.tell("Making validation frames.")
-        return make_frame_set(
-            job.validation, recipe, job.spec.scale, job.cache, fingerprint, self.stop
-        )
+        return make_frame_set(job.validation, recipe, job.spec.scale, job.cache, self.stop)
 
     def _judge_curves(self) -> dict[str, tuple[Judgement, Judgement | None]]:
         scale = self.job.spec.scale
@@ -170,9 +163,11 @@ class _Training:
             self.network.parameters(), recipe.optimiser.gradient_norm
         )
         if not torch.isfinite(length):
+            best = self.job.out / "weights"
             raise Sdr2HdrError(
                 f"Training diverged at step {progress.step}: the gradient is {float(length)}. "
-                'Go on from the last checkpoint with a lower "learning_rate" (--recipe, --resume).'
+                'Begin anew with a lower "learning_rate" (--recipe) in another folder (--out)'
+                + (f", from the weights in {best} (--start-from)." if progress.best_step else ".")
             )
         # Half a step is nothing to go on from.
         self.is_between_steps = False
@@ -183,12 +178,7 @@ class _Training:
         return float(loss.detach()), float(length)
 
     def save(self) -> None:
-        try:
-            save_checkpoint(self.job.out, self.progress, self.network, self.average, self.optimiser)
-        except OSError as error:
-            raise OutputError(
-                f"The checkpoint cannot be written to {self.job.out}: {error.strerror} (--out)."
-            ) from error
+        save_checkpoint(self.job.out, self.progress, self.network, self.average, self.optimiser)
         plot_lines(self.job.out / "loss.png", {"loss": self.log.column("loss")})
 
     def validate(self) -> None:
@@ -267,6 +257,7 @@ def train(
         stop: Called between steps and between frames of a validation; may raise.
 
     Raises:
+        UsageError: The recipe's teacher is of another scale.
         InputError: Data or checkpoint cannot be read, or do not fit.
         OutputError: `job.out` or `job.cache` cannot be written, or `job.out` holds a training and
             `resume` is not set.
@@ -288,21 +279,41 @@ def train(
         raise OutputError(
             f"{job.out} holds a training already; --resume goes on with it, --out names another."
         )
-    training = _Training(job, show, stop)
     plan = PairPlan(job.training, job.pairs, job.recipe.data, job.spec.scale, job.recipe.seed)
-    with Shards(plan, job.cache / "shards", job.recipe.optimiser.batch) as shards:
-        try:
-            _run(training, shards)
-        finally:
-            if training.progress.step > 0 and training.is_between_steps:
-                training.save()
+    with _failed_writes_told(job):
+        training = _Training(job, show, stop)
+        with Shards(plan, job.cache / "shards", job.recipe.optimiser.batch) as shards:
+            try:
+                _run(training, shards)
+            finally:
+                if training.progress.step > 0 and training.is_between_steps:
+                    training.save()
     return training.progress
+
+
+@contextmanager
+def _failed_writes_told(job: TrainingJob) -> Iterator[None]:
+    """Tell what the system says of logs, plots, weights, checkpoints and pairs in our own words.
+
+    Raises:
+        OutputError: One of them cannot be written; the training is kept as far as it can be.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever was to be told of progress has left.
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename or job.out} cannot be written: {error.strerror or error} (--out, "
+            "--cache)."
+        ) from error
 
 
 def _run(training: _Training, shards: Shards) -> None:
     job, progress = training.job, training.progress
     settings = job.recipe.validation
-    saved_seconds = validated_seconds = progress.seconds
+    saved_seconds = progress.seconds
     losses: list[float] = []
     lengths: list[float] = []
     measured_seconds = 0.0
@@ -332,9 +343,9 @@ def _run(training: _Training, shards: Shards) -> None:
             done = job.budget.share_done(progress.step, progress.seconds)
             training.show(Report(progress.step, done, progress.seconds, mean))
             losses, lengths, measured_seconds = [], [], 0.0
-        if progress.seconds - validated_seconds >= settings.minutes * 60.0:
+        if progress.seconds - progress.validated_seconds >= settings.minutes * 60.0:
             training.validate()
-            validated_seconds = progress.seconds
+            progress.validated_seconds = progress.seconds
             training.network.train()
             progress.seconds += clock.lap_seconds()
         if progress.seconds - saved_seconds >= settings.checkpoint_minutes * 60.0:

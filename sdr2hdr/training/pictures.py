@@ -30,13 +30,10 @@ from sdr2hdr.media.reading.still_images import (
     read_coded_pictures,
     read_linear_picture,
 )
-from sdr2hdr.signal import BT709_DISPLAY, Primaries
+from sdr2hdr.signal import BT709_DISPLAY, REFERENCE_WHITE_CD_M2, Primaries
 from sdr2hdr.training.scenes import Referral
 
-__all__ = ["REFERENCE_WHITE_CD_M2", "read_hdr_pictures", "read_sdr_pictures"]
-
-REFERENCE_WHITE_CD_M2 = 203.0
-"""Light of 1.0 in display-referred files (Rep. ITU-R BT.2408-8, section 2.1)."""
+__all__ = ["read_hdr_pictures", "read_sdr_pictures"]
 
 # Rec. ITU-R BT.2100-2, Table 5: HLG, display of 1000 cd/m2
 _HLG_A = 0.17883277

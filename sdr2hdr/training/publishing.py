@@ -27,6 +27,7 @@ from sdr2hdr.training.graphics import WHITE_CD_M2
 from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.tone_curves import OPERATORS
 from sdr2hdr.whole_file import write_whole
+from sdr2hdr.wording import how_many
 
 __all__ = ["Run", "degradation_texts", "publish", "write_weights"]
 
@@ -86,7 +87,7 @@ def publish(
         licence=recipe.card.licence,
         training_data=_training_data(recipe, run),
         training=TrainingRun(
-            machine=f"{run.device}, {_count(run.threads, 'thread')}, {platform.machine()}",
+            machine=f"{run.device}, {how_many(run.threads, 'thread')}, {platform.machine()}",
             hours=round(run.seconds / 3600.0, 3),
             steps=run.steps,
         ),
@@ -175,8 +176,4 @@ def _listed(weights: Mapping[str, float]) -> str:
 def _architecture(spec: NetworkSpec) -> str:
     family = {"irnet": "IRNet", "gpgmnet": "GPGMNet"}[spec.kind]
     part = "block" if spec.kind == "irnet" else "module"
-    return f"{family}, {_count(spec.blocks, part)}, {spec.channels} channels, scale {spec.scale}"
-
-
-def _count(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+    return f"{family}, {how_many(spec.blocks, part)}, {spec.channels} channels, scale {spec.scale}"

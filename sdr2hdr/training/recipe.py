@@ -1,17 +1,12 @@
-"""Recipes: everything a training depends on, in one small TOML file a model."""
+"""Recipes: everything a training depends on, as values; `recipe_file` reads them."""
 
 from __future__ import annotations
 
-import dataclasses
-import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Literal
 
-from sdr2hdr.errors import UsageError
 from sdr2hdr.networks.card import Form
 from sdr2hdr.training.degradation import Shares
-from sdr2hdr.training.graphics import GRAPHIC_KINDS
 
 __all__ = [
     "CardTexts",
@@ -20,18 +15,13 @@ __all__ = [
     "OptimiserRecipe",
     "Recipe",
     "ValidationRecipe",
-    "find_recipe",
-    "read_recipe",
 ]
 
-_FOLDER = Path(__file__).with_name("recipes")
 _FORMS = {
     "residual": Form.RESIDUAL_BT2446A,
     "refinement": Form.REFINEMENT_BT2446A,
     "direct": Form.DIRECT,
 }
-
-_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True)
@@ -40,7 +30,7 @@ class DataRecipe:
 
     Attributes:
         height: Rows of the HDR picture, px; a multiple of 2 x scale.
-        width: Columns of the HDR picture, px.
+        width: Columns of the HDR picture, px; likewise.
         operators: Down-conversions and their weights; empty means all, "local_contrast" twice.
         anchors: Looks ("bt2446a", "camera") and their weights.
         camera_operators: Down-conversions that only cameras make: their look is always "camera".
@@ -113,7 +103,7 @@ class OptimiserRecipe:
         warm_up_steps: Steps in which the rate rises from zero.
         weight_decay: AdamW's.
         gradient_norm: Gradients longer than this are shortened.
-        ema: Decay of the average of the weights; it is lower in the first steps.
+        ema: Decay of the average of the weights, [0, 1]; it is lower in the first steps.
     """
 
     batch: int = 3
@@ -130,8 +120,8 @@ class ValidationRecipe:
     """How and when the weights are judged.
 
     Attributes:
-        height: Rows of the HDR frames, px.
-        width: Columns, px.
+        height: Rows of the HDR frames, px; a multiple of 2 x scale.
+        width: Columns, px; likewise.
         minutes: Between two validations.
         checkpoint_minutes: Between two checkpoints.
         watch_px: Longer side to which watched pairs are reduced.
@@ -146,7 +136,11 @@ class ValidationRecipe:
 
 @dataclass(frozen=True)
 class CardTexts:
-    """What the model card says that no program can measure."""
+    """What the model card says that no program can measure.
+
+    Attributes:
+        training_data: Tables with the fields of `networks.card.DataSource`.
+    """
 
     title: str = ""
     licence: str = "MIT"
@@ -178,65 +172,3 @@ class Recipe:
     def output_form(self) -> Form:
         """`form` as model cards name it."""
         return _FORMS[self.form]
-
-
-def find_recipe(model: str) -> Path:
-    """The package's recipe for a network.
-
-    Raises:
-        UsageError: There is none.
-    """
-    path = _FOLDER / f"{model}.toml"
-    if not path.is_file():
-        raise UsageError(f"There is no recipe for {model}; --recipe names a file.")
-    return path
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe; what it leaves out has its default.
-
-    Raises:
-        UsageError: The file cannot be read, or a key is unknown or of the wrong type.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"Recipe {path} cannot be read: {error.strerror} (--recipe).") from error
-    except ValueError as error:
-        raise UsageError(f"Recipe {path} is not TOML: {error} (--recipe).") from error
-    recipe = _part(Recipe, content, path, "")
-    if recipe.form not in _FORMS:
-        raise UsageError(
-            f'Recipe {path}: "form" is "{recipe.form}"; expected {" or ".join(_FORMS)}.'
-        )
-    for kind in recipe.data.graphic_kinds:
-        if kind not in GRAPHIC_KINDS:
-            raise UsageError(
-                f'Recipe {path}: "data.graphic_kinds" has "{kind}"; expected '
-                f"{', '.join(GRAPHIC_KINDS)}."
-            )
-    return recipe
-
-
-def _part(kind: type[_Part], content: dict[str, Any], path: Path, where: str) -> _Part:
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for key, value in content.items():
-        name = f"{where}{key}"
-        if key not in hints:
-            raise UsageError(f'Recipe {path} has a key "{name}"; expected {", ".join(hints)}.')
-        expected = hints[key]
-        if dataclasses.is_dataclass(expected) and isinstance(expected, type):
-            if not isinstance(value, dict):
-                raise UsageError(f'Recipe {path}: "{name}" is {value!r}; expected a table.')
-            values[key] = _part(expected, value, path, f"{name}.")
-            continue
-        if expected is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if isinstance(value, list):
-            value = tuple(value)
-        plain = {int: int, float: float, str: str, bool: bool}.get(expected)
-        if plain is not None and type(value) is not plain:
-            raise UsageError(f'Recipe {path}: "{name}" is {value!r}; expected a {plain.__name__}.')
-        values[key] = value
-    return kind(**values)

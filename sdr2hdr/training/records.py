@@ -11,6 +11,7 @@ from typing import TextIO
 
 import numpy as np
 
+from sdr2hdr.errors import OutputError
 from sdr2hdr.media.reading.still_images import write_png
 from sdr2hdr.training.glyphs import ALPHABET, draw_line
 from sdr2hdr.whole_file import write_whole
@@ -34,10 +35,18 @@ class Table:
 
         Raises:
             OSError: It cannot be written; an existing one stays as it was.
+            OutputError: There is a file of that name that is none of ours.
         """
         self._path = path
         self._columns = list(columns)
-        self._rewrite([row for row in self.rows() if float(row["step"]) <= keep_until_step])
+        try:
+            kept = [row for row in self.rows() if float(row["step"]) <= keep_until_step]
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise OutputError(
+                f"{path} is no table of a training, which would replace it; --out names another "
+                "folder."
+            ) from error
+        self._rewrite(kept)
 
     def add(self, row: Mapping[str, object]) -> None:
         """Append a row; one of the same step, which a finished run has that is resumed, goes."""

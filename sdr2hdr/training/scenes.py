@@ -21,6 +21,7 @@ __all__ = [
     "Referral",
     "Scene",
     "Split",
+    "file_state",
     "find_scenes",
     "is_excluded",
     "read_manifest",
@@ -158,6 +159,19 @@ def find_scenes(folder: Path, manifest: Manifest | None = None) -> tuple[Scene, 
             f"{', '.join(sorted(suffixes))} files that the manifest does not exclude (--data)."
         )
     return tuple(scenes)
+
+
+def file_state(path: Path) -> tuple[str, int, int]:
+    """What tells a file from another that takes its place: where it is, its bytes, its time in ns.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    return str(path.absolute()), found.st_size, found.st_mtime_ns
 
 
 def _scene(path: Path, manifest: Manifest) -> Scene:

@@ -1,8 +1,8 @@
 """Pairs on disk: made ahead by another process, read by the training loop without waiting.
 
-Shard k of a run depends on the recipe, the scenes and the seed alone. The loop at step t reads from
-a window of shards that is decided by t alone, so a run is the same however fast shards are made,
-and a resumed run makes again what it lacks.
+Shard k of a run depends on the recipe, the scenes' files and the seed alone. The loop at step t
+reads from a window of shards that is decided by t alone, so a run is the same however fast shards
+are made, and a resumed run makes again what it lacks.
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ import math
 import multiprocessing
 import os
 import shutil
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 
 from sdr2hdr.errors import OutputError, Sdr2HdrError
 from sdr2hdr.heap import keep_large_blocks
+from sdr2hdr.interrupts import interrupts_kept_from_new_processes
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import DataRecipe
-from sdr2hdr.training.scenes import Scene
+from sdr2hdr.training.scenes import Scene, file_state
 from sdr2hdr.training.stored_pairs import open_pairs, store_pairs, to_floats, to_integers
 from sdr2hdr.training.synthesis import (
     Pair,
@@ -42,6 +41,7 @@ from sdr2hdr.training.synthesis import (
 __all__ = ["PairPlan", "Shards", "Window", "make_shard"]
 
 _NICENESS = 19
+_LOCK_NAME = "lock"
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,14 @@ class PairPlan:
     seed: int
 
     def fingerprint(self) -> str:
-        """A hash of the plan: shards of another plan are not used."""
-        content = asdict(self)
+        """A hash of the plan and of its files' states: shards of another are not used.
+
+        Raises:
+            InputError: A file cannot be read.
+        """
+        pairs = (path for pair in self.pairs for path in (pair.sdr, pair.hdr))
+        files = [file_state(path) for path in (*(scene.path for scene in self.scenes), *pairs)]
+        content = {**asdict(self), "files": files}
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -142,12 +148,17 @@ class Shards:
 
         Args:
             plan: What to make.
-            folder: Where shards lie, in a folder for each plan: trainings may share it.
+            folder: Where shards lie, in a folder for each plan: trainings may share it. Of one
+                plan, each that is at work at the same time has a folder of its own.
             batch: Pairs a step.
             ahead: Shards made beyond the current window.
+
+        Raises:
+            InputError: A file of the plan cannot be read.
         """
         self._plan = plan
         self._folder = folder / plan.fingerprint()
+        self._lock: BinaryIO | None = None
         self._batch = batch
         self._ahead = ahead
         self._maps: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -157,7 +168,7 @@ class Shards:
         self._process: Any = None
 
     def __enter__(self) -> Shards:
-        _claim(self._folder)
+        self._folder, self._lock = _claimed(self._folder)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -165,6 +176,8 @@ class Shards:
         if self._process is not None:
             self._process.terminate()
             self._process.join()
+        if self._lock is not None:
+            self._lock.close()
 
     def batch(
         self, step: int, waiting: Callable[[], None] | None = None
@@ -217,7 +230,7 @@ class Shards:
                 args=(self._plan, self._folder, self._wanted, self._errors, os.getpid()),
                 daemon=True,
             )
-            with _interrupts_kept_from_new_processes():
+            with interrupts_kept_from_new_processes():
                 self._process.start()
         elif not self._process.is_alive():
             if not self._errors.empty():
@@ -228,28 +241,41 @@ class Shards:
             )
 
 
-@contextmanager
-def _interrupts_kept_from_new_processes() -> Iterator[None]:
-    """Let processes that start here not hear Ctrl-C, which a terminal sends to all of a command.
+def _claimed(folder: Path) -> tuple[Path, BinaryIO]:
+    """Make the folder of a plan, and drop unfinished shards.
 
-    This one ends them; by themselves they would end with a traceback. What comes meanwhile is heard
-    afterwards. Windows has no such mask.
+    A training removes shards that it is through with: where one is at work in the folder, the next
+    free name is taken.
+
+    Returns:
+        The folder, and the file whose lock is held until it is closed.
     """
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _claim(folder: Path) -> None:
-    """Make the folder of a plan, and drop unfinished shards."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for shard in folder.glob("shard_*.tmp"):
+    place, number = folder, 0
+    while (lock := _locked(place)) is None:
+        number += 1
+        place = folder.with_name(f"{folder.name}.{number}")
+    for shard in place.glob("shard_*.tmp"):
         shutil.rmtree(shard)
+    return place, lock
+
+
+def _locked(folder: Path) -> BinaryIO | None:
+    """Make a folder and lock it; None if another training has. Without locks each may have it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / _LOCK_NAME).open("wb")
+    if sys.platform == "win32":
+        return lock
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    except OSError:
+        # A file system that has none.
+        return lock
+    return lock
 
 
 def _produce(plan: PairPlan, folder: Path, wanted: Any, errors: Any, parent: int) -> None:

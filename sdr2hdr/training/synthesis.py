@@ -20,15 +20,12 @@ from sdr2hdr.colour.transfer import (
     pq_inverse_eotf,
 )
 from sdr2hdr.errors import InputError
+from sdr2hdr.signal import REFERENCE_WHITE_CD_M2
 from sdr2hdr.training.anchor import AnchorKind, draw_look, draw_roll_off
 from sdr2hdr.training.degradation import degrade, draw_degradation
 from sdr2hdr.training.grade import apply_grade, draw_grade
 from sdr2hdr.training.graphics import GraphicKind, add_graphics
-from sdr2hdr.training.pictures import (
-    REFERENCE_WHITE_CD_M2,
-    read_hdr_pictures,
-    read_sdr_pictures,
-)
+from sdr2hdr.training.pictures import read_hdr_pictures, read_sdr_pictures
 from sdr2hdr.training.randomness import chance, log_uniform, uniform
 from sdr2hdr.training.recipe import DataRecipe
 from sdr2hdr.training.rendering import draw_down_conversion, draw_phone_conversion, render

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from sdr2hdr.colour.transfer import pq_eotf, pq_inverse_eotf
+from sdr2hdr.signal import REFERENCE_WHITE_CD_M2, SDR_WHITE_CD_M2
 from sdr2hdr.training.randomness import Interval, log_uniform, uniform
 
 __all__ = [
@@ -34,8 +35,6 @@ __all__ = [
 
 ToneCurve = Callable[[torch.Tensor], torch.Tensor]
 
-REFERENCE_WHITE_CD_M2 = 203.0
-
 
 def bt2446a(luminance: torch.Tensor, peak_cd_m2: float = 1000.0) -> torch.Tensor:
     """BT.2446 method A, HDR to SDR.
@@ -52,7 +51,7 @@ def bt2446a(luminance: torch.Tensor, peak_cd_m2: float = 1000.0) -> torch.Tensor
     """
     hdr_luma = (luminance * (REFERENCE_WHITE_CD_M2 / peak_cd_m2)).clamp(0.0, 1.0) ** (1.0 / 2.4)
     rho_hdr = 1.0 + 32.0 * (peak_cd_m2 / 10_000.0) ** (1.0 / 2.4)
-    rho_sdr = 1.0 + 32.0 * (100.0 / 10_000.0) ** (1.0 / 2.4)
+    rho_sdr = 1.0 + 32.0 * (SDR_WHITE_CD_M2 / 10_000.0) ** (1.0 / 2.4)
     perceptual = torch.log1p((rho_hdr - 1.0) * hdr_luma) / math.log(rho_hdr)
     middle = (-1.1510 * perceptual + 2.7811) * perceptual - 0.6302
     compressed = torch.where(
@@ -85,7 +84,9 @@ def bt2446c(luminance: torch.Tensor, gain: float = 1.0) -> torch.Tensor:
 
 
 def bt2390_eetf(
-    luminance: torch.Tensor, source_peak_cd_m2: float = 4000.0, target_peak_cd_m2: float = 203.0
+    luminance: torch.Tensor,
+    source_peak_cd_m2: float = 4000.0,
+    target_peak_cd_m2: float = REFERENCE_WHITE_CD_M2,
 ) -> torch.Tensor:
     """BT.2390 EETF: a Hermite roll-off in PQ, shown with the target's peak as SDR white.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,7 @@ from sdr2hdr.training.grade import apply_grade, draw_grade
 from sdr2hdr.training.randomness import generator
 from sdr2hdr.training.recipe import Recipe
 from sdr2hdr.training.rendering import draw_down_conversion, render
-from sdr2hdr.training.scenes import Scene
+from sdr2hdr.training.scenes import Scene, file_state
 from sdr2hdr.training.stored_pairs import open_pairs, store_pairs, to_floats, to_integers
 from sdr2hdr.training.synthesis import Pair, SceneStore
 from sdr2hdr.training.tone_curves import OPERATORS
@@ -126,7 +128,6 @@ def make_frame_set(
     recipe: Recipe,
     scale: int,
     folder: Path,
-    fingerprint: str,
     stop: Callable[[], None],
 ) -> FrameSet:
     """Make every held-out scene through every down-conversion, or find them made already.
@@ -138,15 +139,26 @@ def make_frame_set(
         scenes: Held out.
         recipe: For the frames' size.
         scale: The network's.
-        folder: Where the frames are kept.
-        fingerprint: Frames of another one are not used.
+        folder: Where the frames are kept; those of other files, sizes or operators are not used.
         stop: Called before each frame that is made; may raise.
+
+    Raises:
+        InputError: A scene cannot be read.
+        OSError: The frames cannot be kept.
     """
     names = [(f"{scene.name}/{operator}", operator) for scene in scenes for operator in OPERATORS]
-    place = folder / f"validation_{fingerprint}"
+    place = folder / f"validation_{_fingerprint(scenes, recipe, scale)}"
     if not place.is_dir():
         _make_frames(scenes, recipe, scale, place, stop)
     return FrameSet(names, *open_pairs(place))
+
+
+def _fingerprint(scenes: Sequence[Scene], recipe: Recipe, scale: int) -> str:
+    """A hash of all that frames are made of; of the scenes what the file system says."""
+    files = [file_state(scene.path) for scene in scenes]
+    size = (recipe.validation.height, recipe.validation.width)
+    content = [files, size, scale, OPERATORS, CRF_RANGE]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
 
 def show_scene(

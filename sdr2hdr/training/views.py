@@ -155,7 +155,9 @@ def _crop(
         zoom = log_uniform(rng, (min(0.7, largest), largest))
     else:
         zoom = largest * share * uniform(rng, (0.75, 1.0))
-    cut_rows, cut_columns = max(2, int(height * zoom)), max(2, int(width * zoom))
+    # Of a picture of 1 px there are not two.
+    cut_rows = min(rows, max(2, int(height * zoom)))
+    cut_columns = min(columns, max(2, int(width * zoom)))
     top = int(rng.integers(0, rows - cut_rows + 1))
     left = int(rng.integers(0, columns - cut_columns + 1))
     return _resized(
@@ -166,7 +168,7 @@ def _crop(
 def _centred(root: torch.Tensor, height: int, width: int) -> torch.Tensor:
     rows, columns = root.shape[2:]
     zoom = min(rows / height, columns / width)
-    cut_rows, cut_columns = int(height * zoom), int(width * zoom)
+    cut_rows, cut_columns = max(1, int(height * zoom)), max(1, int(width * zoom))
     top, left = (rows - cut_rows) // 2, (columns - cut_columns) // 2
     return root[:, :, top : top + cut_rows, left : left + cut_columns]
 

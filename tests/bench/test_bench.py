@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from sdr2hdr.bench.child import Child, ChildDied
-from sdr2hdr.bench.frame_bench import FrameBench, bench_frames, method_request
+from sdr2hdr.bench.frame_bench import (
+    FrameBench,
+    _reference_turns,
+    bench_frames,
+    method_request,
+)
 from sdr2hdr.bench.machine import peak_rss_bytes, processor_name
 from sdr2hdr.bench.request import MethodRequest
 from sdr2hdr.bench.tuning import tune_tiles
-from sdr2hdr.errors import ModelError, OutputError, UsageError, WeightsError
+from sdr2hdr.bench.worker import Worker
+from sdr2hdr.errors import FrameMemoryError, ModelError, OutputError, UsageError, WeightsError
 from sdr2hdr.networks.registry import resolve_exactly
 
 CLIP = Path(__file__).parents[1] / "data" / "flower_960x540.mp4"
@@ -76,6 +87,22 @@ def test_a_curve_has_no_reference_and_no_multiply_adds():
     assert bench_frames(request, 1, reference=False).gflops_per_second is None
 
 
+def test_a_reference_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch):
+    """The traceback of the process that measures stood before it."""
+
+    def full(pixels: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    worker, child = Worker(), Child("the reference")
+    worker.answer({"do": "reference", "request": small("irnet1").content()})
+    worker._method._network = full
+    told = [{}, worker.answer({"do": "frames", "count": 1})]
+    monkeypatch.setattr(child, "ask", lambda **request: child.answered(told.pop(0)))
+    (found,) = _reference_turns(child, small("irnet1"), lambda step: None)
+    assert found.seconds == ()
+    assert "whole frame of 64x48 by the reference" in found.notices[0].text
+
+
 def test_families_and_unknown_names():
     assert method_request(small("irnet5-x4")).scale == 4
     with pytest.raises(ModelError, match="gpgmnet-x2 and gpgmnet-x4"):
@@ -98,6 +125,31 @@ def test_an_error_in_the_child_is_the_same_error_here():
     request = small("irnet1", weights_dir="/nonexistent")
     with Child("frames") as child, pytest.raises(WeightsError, match="/nonexistent"):
         child.ask(do="ours", request=request.content())
+
+
+def test_an_error_with_more_than_a_message_is_the_same_here():
+    """Memory that ran out inside a frame ended as a fault of the program."""
+
+    class Method:
+        def frame_seconds(self) -> float:
+            raise FrameMemoryError("None is left.", 16)
+
+    worker, child = Worker(), Child("frames")
+    worker._method = Method()
+    answer = json.dumps(worker.answer({"do": "frames", "count": 1}))
+    child._process = SimpleNamespace(stdin=io.StringIO(), stdout=io.StringIO(f"{answer}\n"))
+    with pytest.raises(FrameMemoryError, match="None is left") as found:
+        child.ask(do="frames", count=1)
+    assert found.value.tile_px == 16
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to no single process")
+def test_the_child_hears_no_ctrl_c(capfd: pytest.CaptureFixture[str]):
+    """A terminal sends it to all processes of the command; this one ended with a traceback."""
+    with Child("nothing") as child:
+        os.kill(child._process.pid, signal.SIGINT)
+        child.ask(do="multiply", precision="fp32", device="cpu", threads=1)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_child_that_dies_is_told():
@@ -149,6 +201,7 @@ def test_a_clip_is_split_into_its_stages():
     [
         (["--size", "1920"], "WIDTHxHEIGHT"),
         (["--clip", str(CLIP), "--reference"], "--reference is for frames"),
+        (["--clip", str(CLIP), "--start", "5", "--end", "3"], "expected more than 5.0 s (--end)"),
         (["--tune", "--tile", "64"], "--tune looks for the tile"),
         (["--size", "16x16", "--frames", "1", "--start", "1"], "--start is for a clip"),
         (["--size", "16x16", "--frames", "1", "--preset", "fast"], "--preset is for a clip"),

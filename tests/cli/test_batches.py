@@ -25,6 +25,31 @@ def test_batch_goes_on_after_a_failure(
     assert [path.name for path in folder.iterdir()] == ["clip_hdr.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "output"),
+    [
+        ("clip.mp4", "ffv1", "clip_hdr.mkv"),
+        ("clip.mp4", "dnxhr-hqx", "clip_hdr.mov"),
+        ("clip.m4v", "hevc", "clip_hdr.m4v"),
+        ("clip.avi", "hevc", "clip_hdr.mkv"),
+    ],
+)
+def test_a_batch_takes_containers_that_hold_the_codec(
+    clip: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    codec: str,
+    output: str,
+):
+    """An MP4 of a batch was to become an MP4 of FFV1, which was refused; an M4V became Matroska."""
+    clip = clip.rename(tmp_path / name)
+    batch = ("convert", clip, "--out-dir", tmp_path, "--codec", codec, "--dry-run", "--json")
+    code, out, err = call(capfd, *batch)
+    assert code == 0, err
+    assert json.loads(out.splitlines()[-1])["output"] == str(tmp_path / output)
+
+
 def test_a_missing_folder_of_a_batch_is_said_once(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):

@@ -101,6 +101,17 @@ def test_names_that_no_file_system_takes(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("output", ["out.mkv", "out_%04d.png", "-"])
+def test_a_part_without_a_frame_is_an_input_error(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], output: str
+):
+    """Of pictures and pipes it was told as a fault of the program."""
+    target = output if output == "-" else tmp_path / output
+    code, _, err = call(capfd, "convert", clip, target, "--start", "99")
+    assert (code, "no frame in the part" in err) == (3, True), err
+    assert list(tmp_path.iterdir()) == [clip]
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected_code", "word"),
     [

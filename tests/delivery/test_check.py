@@ -230,8 +230,9 @@ def test_uhd_bd_wants_its_sizes_and_rates(good):
 
 
 def test_every_finding_names_its_source(good):
-    for finding in checked(good["mkv"], "prores-hdr").findings:
-        assert finding.source and finding.found and finding.expected
+    findings = checked(good["mkv"], "prores-hdr").findings
+    assert findings
+    assert all(each.source and each.found and each.expected for each in findings)
 
 
 def test_unknown_profile_and_unreadable_file(tmp_path: Path):

@@ -74,6 +74,29 @@ def test_where_the_mount_says_whose_files_are_the_name_is_given_all_the_same(
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"whole"] * 2
 
 
+def test_a_file_keeps_its_content_until_the_next_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """After a power cut there could be a name with nothing behind it."""
+    path = tmp_path / "irnet2.safetensors"
+    path.write_bytes(b"old")
+
+    def fsync(number: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="Input/output"):
+        write_whole(path, b"new")
+    assert [(each, each.read_bytes()) for each in tmp_path.iterdir()] == [(path, b"old")]
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "\u00fc" * 127])
+def test_the_longest_name_can_be_written(tmp_path: Path, name: str):
+    """It was refused when all was computed: the unfinished file's name was too long."""
+    write_whole(tmp_path / name, b"whole")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [(name, b"whole")]
+
+
 def test_a_file_system_that_syncs_no_folders_is_good_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

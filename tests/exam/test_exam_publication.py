@@ -11,7 +11,8 @@ from sdr2hdr.exam.publication import publish_examined
 from sdr2hdr.networks.registry import build, resolve_exactly
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.training.publishing import Run, publish
-from sdr2hdr.training.recipe import Recipe, find_recipe, read_recipe
+from sdr2hdr.training.recipe import Recipe
+from sdr2hdr.training.recipe_file import find_recipe, read_recipe
 
 
 @pytest.fixture(name="run")

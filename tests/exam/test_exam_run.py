@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -87,6 +88,10 @@ def test_sheet_shows_scene_by_scene(tiny_set, tmp_path: Path):
     assert curve.std() > 10
 
 
+def no_exam(*arguments: object) -> NoReturn:
+    raise AssertionError("The exam was held.")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -99,6 +104,9 @@ def test_sheet_shows_scene_by_scene(tiny_set, tmp_path: Path):
         (["--markdown", "there.md"], 5, "--overwrite"),
         (["--model", "irnet9", "--markdown", "link.md"], 5, "--overwrite"),
         (["--model", "irnet9", "--markdown", "nowhere/x.md"], 5, "nowhere does not exist"),
+        # These two were told when the exam had been held.
+        (["--model", "irnet1", "--publish", "out", "--recipe", "x.toml"], 2, "x.toml cannot be"),
+        (["--model", "irnet1", "--publish", "there.md/out"], 5, "there.md/out cannot be made"),
     ],
 )
 def test_wrong_wishes_are_refused_before_the_work(
@@ -112,6 +120,7 @@ def test_wrong_wishes_are_refused_before_the_work(
     monkeypatch.chdir(tmp_path)
     Path("there.md").write_text("mine")
     Path("link.md").symlink_to("elsewhere.md")
+    monkeypatch.setattr("sdr2hdr.exam.run.hold_exam", no_exam)
     assert run(["exam", *arguments]) == code
     assert said in capsys.readouterr().err
     assert Path("there.md").read_text() == "mine"

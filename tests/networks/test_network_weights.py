@@ -18,7 +18,7 @@ from sdr2hdr.networks.registry import NETWORKS, build, resolve_exactly
 from sdr2hdr.networks.weights import WEIGHTS_VARIABLE, find_card, load_network, weights_folder
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
 from sdr2hdr.training.publishing import Run, publish
-from sdr2hdr.training.recipe import find_recipe, read_recipe
+from sdr2hdr.training.recipe_file import find_recipe, read_recipe
 
 RUN = Run(steps=1, seconds=1.0, threads=1, device="cpu")
 Tensors = dict[str, torch.Tensor]

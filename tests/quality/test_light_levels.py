@@ -110,19 +110,20 @@ def test_levels_are_rounded_to_nearest_and_never_say_unknown(light: float, store
     assert stored_level(light) == stored
 
 
-def test_meter_takes_the_greatest_of_each_figure_and_merges():
-    first, second = LightMeter(), LightMeter()
-    first.add([FrameLight(500.2, 20.0, 400.0, 19.0), FrameLight(100.0, 90.6, 80.0, 70.0)])
-    second.add([FrameLight(499.0, 91.4, 401.0, 3.0)])
-    whole = LightMeter()
-    whole.merge(second)
-    whole.merge(first)
+def test_meter_takes_the_greatest_of_each_figure_in_any_order():
+    lights = [
+        FrameLight(500.2, 20.0, 400.0, 19.0),
+        FrameLight(100.0, 90.6, 80.0, 70.0),
+        FrameLight(499.0, 91.4, 401.0, 3.0),
+    ]
+    whole, backwards = LightMeter(), LightMeter()
+    whole.add(lights)
+    backwards.add(reversed(lights))
     assert whole.frames == 3
     assert whole.levels() == LightLevels(500, 91, 401, 70)
     assert whole.levels().chosen(robust=False) == (500, 91)
     assert whole.levels().chosen(robust=True) == (401, 70)
-    first.merge(second)
-    assert first.light == whole.light
+    assert backwards.light == whole.light
     with pytest.raises(ValueError, match="No frame"):
         LightMeter().levels()
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from small_trainings import SMALL, job, silent
 
 from sdr2hdr.cli import run
-from sdr2hdr.errors import InputError, OutputError
+from sdr2hdr.errors import InputError, OutputError, Sdr2HdrError
 from sdr2hdr.training import checkpoint, loop
 from sdr2hdr.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from sdr2hdr.training.loop import train
@@ -95,7 +95,7 @@ def test_a_checkpoint_survives_a_crash_while_the_next_is_written(tmp_path, monke
     def crash(*arguments, **named):
         raise OSError(28, "No space left on device")
 
-    for victim in ("safetensors.torch.save_file", "shutil.rmtree", "json.dumps"):
+    for victim in ("safetensors.torch.save", "shutil.rmtree", "json.dumps"):
         with monkeypatch.context() as patch:
             patch.setattr(victim, crash)
             with pytest.raises(OSError, match="No space"):
@@ -190,6 +190,79 @@ def test_tables_have_the_rows_of_an_undisturbed_training(data, tmp_path, monkeyp
         train(job(data, tmp_path / "halves", resume=True), silent)
     assert steps_in(tmp_path / "halves" / "log.csv") == [2, 4, 6, 8]
     assert steps_in(tmp_path / "halves" / "validation.csv") == [8]
+
+
+def test_a_resumed_training_is_validated_when_it_would_have_been(data, tmp_path, monkeypatch):
+    """The time to the next validation began anew with each `--resume`."""
+    monkeypatch.setattr(loop.LapClock, "lap_seconds", lambda clock: 60.0)
+    validation = dataclasses.replace(SMALL.validation, minutes=3.0)
+    small = dataclasses.replace(SMALL, validation=validation)
+    train(job(data, tmp_path / "whole", recipe=small), silent)
+    own_step = loop._Training.step
+
+    def interrupted(training, sdr, hdr):
+        if training.progress.step == 4:
+            raise KeyboardInterrupt
+        return own_step(training, sdr, hdr)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop._Training, "step", interrupted)
+        train(job(data, tmp_path / "halves", recipe=small), silent)
+    train(job(data, tmp_path / "halves", recipe=small, resume=True), silent)
+    assert steps_in(tmp_path / "whole" / "validation.csv") == [3, 5, 7, 8]
+    assert steps_in(tmp_path / "halves" / "validation.csv") == [3, 5, 7, 8]
+
+
+def test_a_training_that_left_no_checkpoint_begins_anew_and_says_so(data, tmp_path):
+    """`--resume` ended with code 3: the one command of a job that may be killed at any time."""
+    said = list[str]()
+    progress = train(
+        job(data, tmp_path, steps=1, resume=True), lambda report: said.append(report.text)
+    )
+    assert progress.step == 1
+    assert said[0] == "There is no checkpoint to go on from: beginning anew."
+
+
+def test_a_divergence_tells_a_way_out_that_there_is(data, tmp_path, monkeypatch):
+    """It told to go on with a lower learning rate, which a checkpoint of another recipe refuses."""
+    monkeypatch.setattr(loop, "total_loss", lambda prediction, *_: prediction.sum() * torch.nan)
+    with pytest.raises(Sdr2HdrError, match=r"diverged at step 0.*Begin anew.*\(--out\)\.$"):
+        train(job(data, tmp_path), silent)
+
+
+@pytest.mark.parametrize("taken", ["log.csv", "validation.csv", "cache/shards", "weights"])
+def test_what_cannot_be_written_is_an_output_error(taken, data, tmp_path):
+    """Each of these ended as a fault of the program."""
+    place = tmp_path / taken
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.suffix:
+        place.mkdir()
+    else:
+        place.touch()
+    with pytest.raises(OutputError, match=rf"{taken}.* cannot be written.*--out"):
+        train(job(data, tmp_path, steps=1), silent)
+
+
+def test_a_full_disk_at_a_checkpoint_is_an_output_error(data, tmp_path, monkeypatch):
+    """Safetensors tells it by an error of its own, which ended as a fault of the program."""
+    own_write = Path.write_bytes
+
+    def full(path, content):
+        if path.name == "state.safetensors":
+            raise OSError(28, "No space left on device", str(path))
+        return own_write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match=r"state\.safetensors cannot be written: No space"):
+        train(job(data, tmp_path, steps=1), silent)
+
+
+def test_a_table_of_somebody_else_is_not_replaced(data, tmp_path):
+    """It ended as a fault of the program."""
+    (tmp_path / "log.csv").write_text("shot,grade\n1,warm\n")
+    with pytest.raises(OutputError, match=r"log\.csv is no table of a training"):
+        train(job(data, tmp_path), silent)
+    assert (tmp_path / "log.csv").read_text() == "shot,grade\n1,warm\n"
 
 
 def test_a_table_survives_a_crash_as_it_is_opened(tmp_path, monkeypatch):

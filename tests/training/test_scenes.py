@@ -213,3 +213,13 @@ def test_random_views_are_light_of_the_scene(size):
         assert view.min() >= 0.0
         assert view.max() <= 1.5 * light.max()
         assert torch.equal(view, look(scene, 32, 48, generator(seed)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (1, 40), (40, 1), (2, 2)])
+def test_a_picture_of_a_pixel_can_be_looked_at(size):
+    """One in the data folder ended a training as a fault of the program, when it was drawn."""
+    scene = prepare(torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(1)), None)
+    views = [look(scene, 32, 48, generator(seed)) for seed in range(6)]
+    for view in (*views, look_straight(scene, 32, 48, 0.0)):
+        assert view.shape == (1, 3, 32, 48)
+        assert torch.isfinite(view).all()

@@ -32,13 +32,8 @@ from sdr2hdr.training.job import TrainingJob
 from sdr2hdr.training.loop import train
 from sdr2hdr.training.losses import total_loss
 from sdr2hdr.training.randomness import generator
-from sdr2hdr.training.recipe import (
-    DataRecipe,
-    LossRecipe,
-    OptimiserRecipe,
-    find_recipe,
-    read_recipe,
-)
+from sdr2hdr.training.recipe import DataRecipe, LossRecipe, OptimiserRecipe
+from sdr2hdr.training.recipe_file import find_recipe, read_recipe
 from sdr2hdr.training.scenes import find_scenes
 from sdr2hdr.training.schedule import Budget, learning_rate
 from sdr2hdr.training.shards import PairPlan, Shards, Window, make_shard
@@ -219,6 +214,50 @@ def test_shards_depend_on_plan_and_index_alone(data, tmp_path):
     assert plan.fingerprint() != dataclasses.replace(plan, seed=5).fingerprint()
 
 
+def test_shards_of_a_picture_that_was_replaced_are_made_anew(tmp_path):
+    """A training went on with the shards of the picture before."""
+    picture, video = tmp_path / "place.exr", tmp_path / "sdr.mp4"
+    write_exr(picture, scene_pixels(0))
+    video.write_bytes(b"")
+    of_scene = PairPlan(find_scenes(tmp_path), (), SMALL.data, 1, seed=4)
+    of_pair = PairPlan((), (PairFiles(video, picture),), SMALL.data, 1, seed=4)
+    before = of_scene.fingerprint(), of_pair.fingerprint()
+    assert (of_scene.fingerprint(), of_pair.fingerprint()) == before
+    os.utime(picture, ns=(0, 0))
+    after = of_scene.fingerprint(), of_pair.fingerprint()
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+
+
+def test_frames_of_other_pictures_of_the_same_names_are_made_anew(data, tmp_path):
+    """With a shared cache a network was judged on the pictures of the folder before."""
+    for seed in range(5):
+        write_exr(tmp_path / "other" / f"place_{seed}.exr", scene_pixels(seed + 5))
+    found = set()
+    for number, folder in enumerate((data, tmp_path / "other", data)):
+        out = tmp_path / str(number)
+        train(job(folder, out, steps=0, cache=tmp_path / "cache"), silent)
+        with (out / "validation.csv").open() as file:
+            found.add(next(csv.DictReader(file))["bt2446a_psnr_db"])
+    assert len(found) == 2
+    assert len(list((tmp_path / "cache").glob("validation_*"))) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such lock")
+def test_trainings_of_one_plan_leave_each_other_alone(data, tmp_path):
+    """The second removed what the first was writing, and each the shards that it had done with."""
+    plan = PairPlan(job(data, tmp_path).training, (), SMALL.data, 1, seed=4)
+    with Shards(plan, tmp_path, batch=2) as first:
+        writing = first._folder / "shard_000001.1.tmp"
+        writing.mkdir()
+        with Shards(plan, tmp_path, batch=2) as second:
+            assert writing.is_dir()
+            assert second._folder != first._folder
+    with Shards(plan, tmp_path, batch=2) as third:
+        assert third._folder == first._folder
+        assert not writing.exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to no single process")
 def test_the_process_that_makes_pairs_hears_no_ctrl_c(data, tmp_path, capfd):
     """A terminal sends it to all processes of the command; this one ended with a traceback."""
@@ -293,7 +332,23 @@ def test_every_network_has_a_recipe(spec):
     ("text", "complaint"),
     [
         ("[data]\nheigth = 3", '"data.heigth"'),
-        ("[optimiser]\nbatch = 1.5", "expected a int"),
+        ("[optimiser]\nbatch = 1.5", "expected a whole number"),
+        ("[optimiser]\nbatch = 0", "expected more than 0"),
+        ("[data]\nreuse = 0", "expected more than 0"),
+        ("[data]\nshard = 0", "expected more than 0"),
+        ("seed = -1", "expected a finite number of 0 or more"),
+        ("hours = nan", "expected more than 0"),
+        ("[loss]\nl1 = inf", "expected a finite number"),
+        ("[data.degradation]\nnoisy = 30", '"data.degradation.noisy" is 30.0; expected 0 to 1'),
+        ("[data]\noperators = 3", "expected a table"),
+        ("[data]\ncamera_operators = 'hable'", "expected a list"),
+        ("[data]\ncamera_operators = ['hablé']", 'has "hablé"; expected bt2446a'),
+        ("[data.operators]\nnosuch = 1", 'has "nosuch"; expected bt2446a, bt2446c'),
+        ("[data.operators]\nhable = -1", '"data.operators.hable" is -1.0; expected a finite'),
+        ("[data.operators]\nhable = 0", "no weight above 0"),
+        ("[data.anchors]\nphone = 1", 'has "phone"; expected bt2446a, camera'),
+        ("[data]\nanchors = {}", "no weight above 0"),
+        ("[[card.training_data]]\nsource = 'own'", "with source; expected content, licence"),
         ('form = "other"', "expected residual or refinement or direct"),
         ("loss = 3", "expected a table"),
         ("[data.graphic_kinds]\npannel = 1", 'has "pannel"; expected caption, panel'),
@@ -305,6 +360,15 @@ def test_a_wrong_recipe_is_a_usage_error(text, complaint, tmp_path):
     path.write_text(text)
     with pytest.raises(UsageError, match=complaint):
         read_recipe(path)
+
+
+@pytest.mark.parametrize("part", ["data", "validation"])
+def test_a_size_that_the_network_cannot_reduce_is_a_usage_error(part, data, tmp_path):
+    """The loss was asked to compare pictures of two sizes, a fault of the program."""
+    odd = dataclasses.replace(getattr(SMALL, part), height=38)
+    recipe = dataclasses.replace(SMALL, **{part: odd})
+    with pytest.raises(UsageError, match=f'"{part}" is of 48x38 px; expected multiples of 4 px'):
+        job(data, tmp_path, "irnet5-x2", recipe=recipe)
 
 
 @pytest.fixture(params=["float32", "bfloat16"])

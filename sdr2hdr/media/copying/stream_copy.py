@@ -23,6 +23,7 @@ from sdr2hdr.media.containers.matroska_languages import full_languages, language
 from sdr2hdr.media.copying.display_sets import PGS_CODEC, whole_display_sets
 from sdr2hdr.media.copying.linear_pcm import add_plain_pcm, plain_samples
 from sdr2hdr.media.copying.metadata import stream_tags
+from sdr2hdr.media.copying.packet_clock import PacketClock
 from sdr2hdr.media.copying.shown_before import ShownBefore
 from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan
 from sdr2hdr.media.copying.subtitles import MOV_TEXT_HEADER, converted_cue, mov_text_is_empty
@@ -35,7 +36,6 @@ __all__ = ["StreamCopier"]
 _LOOSE_INTERLEAVING_SECONDS = Fraction(10)
 """How far behind the end of a time range packets from before the end are still looked for."""
 _COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
-_MILLISECOND = Fraction(1, 1000)
 _NANOSECOND = Fraction(1, 1_000_000_000)
 _COARSE_TIMESCALE = 1000
 _MOST_TICKS = (1 << 31) - 1
@@ -54,8 +54,6 @@ class StreamCopier:
 
     Attributes:
         counts: Packets written, by stream index of the source.
-        repaired: Packets whose decoding time had to be moved, because it did not increase, by more
-            than a millisecond.
         undecodable: Packets of sound that could not be made plain and are left out.
         damage: What ended reading early, None if nothing did.
 
@@ -72,11 +70,10 @@ class StreamCopier:
         self._targets: dict[int, tuple[OutputContainer, Stream]] = {}
         self._converting: set[int] = set()
         self._unwrapping: dict[int, int] = {}
-        self._last_dts: dict[int, int] = {}
+        self._clock = PacketClock(plan)
         self._packets: Generator[Packet] | None = None
         self._pending: Packet | None = None
         self.counts: Counter[int] = Counter()
-        self.repaired = 0
         self.undecodable = 0
         self.damage: str | None = None
 
@@ -91,6 +88,11 @@ class StreamCopier:
         if self._packets is not None:
             self._packets.close()
         self._resources.close()
+
+    @property
+    def repaired(self) -> int:
+        """Packets whose decoding time had to be moved: see `PacketClock`."""
+        return self._clock.repaired
 
     @property
     def source_metadata(self) -> Mapping[str, str]:
@@ -200,7 +202,9 @@ class StreamCopier:
             OSError: The output cannot be written (libav's errors among them).
         """
         while (packet := self._peek()) is not None:
-            decoded_at = self._seconds(packet.dts if packet.dts is not None else packet.pts, packet)
+            decoded_at = self._clock.seconds(
+                packet.dts if packet.dts is not None else packet.pts, packet
+            )
             if decoded_at is not None and decoded_at > until_seconds:
                 return
             self._pending = None
@@ -274,7 +278,7 @@ class StreamCopier:
         shown = None if start is None else ShownBefore(start + self._plan.shift_seconds)
         try:
             for packet in self._placed(copied):
-                at = self._seconds(packet.dts, packet)
+                at = self._clock.seconds(packet.dts, packet)
                 if end is not None and at is not None and at > end + _LOOSE_INTERLEAVING_SECONDS:
                     return
                 if shown is not None and start is not None:
@@ -305,7 +309,7 @@ class StreamCopier:
         output, target = self._targets[index]
         if is_cover_art(packet.stream):
             packet.pts = packet.dts = 0
-        elif not self._move(packet, target):
+        elif not self._clock.place(packet, target):
             return
         if index in self._converting:
             cue = converted_cue(bytes(packet), self._plan.container_format)
@@ -323,67 +327,6 @@ class StreamCopier:
         packet.stream = target
         output.mux_one(packet)
         self.counts[index] += 1
-
-    def _move(self, packet: Packet, target: Stream) -> bool:
-        """Put a packet on the output's clock; False if the time range leaves it out.
-
-        Each time is rounded once, from the exact difference, so nothing accumulates.
-        """
-        ticks, shift = target.time_base, self._plan.shift_seconds
-        last = self._last_dts.get(packet.stream.index)
-        if ticks is None:
-            raise ValueError(f"Stream {target.index} of the output has no clock.")
-        pts = self._seconds(packet.dts if packet.pts is None else packet.pts, packet)
-        if pts is None:
-            pts = -shift if last is None else (last + 1) * ticks
-        dts = self._seconds(packet.dts, packet)
-        dts = pts if dts is None else dts
-        duration = (packet.duration or 0) * packet.time_base
-        kept = self._clip(pts, duration, is_subtitle=packet.stream.type == "subtitle")
-        if kept is None:
-            return False
-        dts, (pts, duration) = max(dts, dts + kept[0] - pts), kept
-        packet.time_base = ticks
-        packet.pts, packet.dts = round(pts / ticks), round(dts / ticks)
-        # What lasts no time at the end of an MP4 lies outside its edit list, and is not read.
-        packet.duration = max(round(duration / ticks), 0 if self._is_matroska else 1)
-        self._keep_order(packet, last)
-        return True
-
-    def _keep_order(self, packet: Packet, last: int | None) -> None:
-        """Move a packet whose decoding time does not increase; Matroska lets times be equal."""
-        dts = packet.dts or 0
-        if last is not None:
-            first = last if self._is_matroska else last + 1
-            if dts < first:
-                # Packets shorter than the source's ticks have equal times and no fault.
-                self.repaired += (first - dts) * packet.time_base > _MILLISECOND
-                dts = packet.dts = first
-                packet.pts = max(packet.pts or 0, dts)
-        self._last_dts[packet.stream.index] = dts
-
-    def _clip(
-        self, pts: Fraction, duration: Fraction, *, is_subtitle: bool
-    ) -> tuple[Fraction, Fraction] | None:
-        """Keep what starts in the time range; cut subtitles to it; leave out the rest.
-
-        Returns:
-            Start and duration on the output's clock, None for what is left out.
-        """
-        start, end = self._plan.start_seconds, self._plan.end_seconds
-        if end is not None and pts >= end:
-            return None
-        if start is not None and pts < start:
-            if not is_subtitle or pts + duration <= start:
-                return None
-            pts, duration = start, pts + duration - start
-        if end is not None and is_subtitle:
-            duration = min(duration, end - pts)
-        return pts, duration
-
-    def _seconds(self, ticks: int | None, packet: Packet) -> Fraction | None:
-        """A packet's time on the output's clock."""
-        return None if ticks is None else ticks * packet.time_base - self._plan.shift_seconds
 
 
 def _with_bytes(packet: Packet, data: bytes) -> Packet:

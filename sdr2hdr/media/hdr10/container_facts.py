@@ -30,14 +30,12 @@ class ContainerFacts:
     Attributes:
         form: "mp4" (MP4 and MOV), "matroska", or "" for containers that say nothing read here.
         sample_entry: Four characters that name the codec in MP4 and MOV, "" elsewhere.
-        boxes: Names of the boxes in the sample entry.
         fault: Why the container could not be read or is not whole, "" if it could and is.
     """
 
     form: str = ""
     facts: HdrFacts = field(default_factory=HdrFacts)
     sample_entry: str = ""
-    boxes: tuple[str, ...] = ()
     fault: str = ""
 
 
@@ -67,9 +65,7 @@ def read_container_facts(path: Path, container: str, track_id: int) -> Container
 
 def _sample_entry(data: mmap.mmap, entry: Box) -> ContainerFacts:
     facts: dict[str, object] = {}
-    boxes: list[str] = []
     for box in boxes_of_sample_entry(data, entry):
-        boxes.append(box.name.decode("latin-1"))
         content = data[box.content : box.end]
         if box.name == b"colr" and content[:4] in (b"nclx", b"nclc"):
             codes = struct.unpack_from(">3H", content, 4)
@@ -85,7 +81,6 @@ def _sample_entry(data: mmap.mmap, entry: Box) -> ContainerFacts:
         "mp4",
         HdrFacts(**facts),  # pyright: ignore[reportArgumentType]
         entry.name.decode("latin-1"),
-        tuple(boxes),
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 
 import torch
 
+from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch
 
-__all__ = ["Approach", "FrameRange", "frame_fingerprint"]
+__all__ = ["Approach", "FrameRange", "frame_fingerprint", "no_frame_error"]
 
 _DIGEST_BYTES = 16
 """No two frames of a film will share 128 bits by chance."""
@@ -79,3 +81,11 @@ def frame_fingerprint(batch: CodedBatch) -> str:
         digest.update(f"{tuple(codes.shape)} {codes.dtype}".encode())
         digest.update(codes.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def no_frame_error(path: Path) -> InputError:
+    """What to raise where a source has no frame in the range that the options name."""
+    return InputError(
+        f"{path} has no frame in the part that was asked for; expected at least one. --start and "
+        "--end choose the part."
+    )

@@ -124,8 +124,8 @@ def _there(target: Path) -> list[Path]:
 
 
 def _refuse(there: list[Path], target: Path, how: str) -> None:
-    if there:
-        raise OutputError(
-            f"{there[0]} {how}, and {len(there) - 1} more of {target.name}; --overwrite replaces "
-            "them."
-        )
+    if not there:
+        return
+    more = len(there) - 1
+    found = f"{there[0]} {how}" + (f", and {more} more of {target.name}" if more else "")
+    raise OutputError(f"{found}; --overwrite replaces {'them' if more else 'it'}.")
