@@ -114,6 +114,7 @@ def command(
         raise UsageError("--recipe, --title and --failure say what a card holds: give --publish.")
     from sdr2hdr.exam.methods import exam_methods
     from sdr2hdr.exam.sets import read_exam_set, small_set_folder
+    from sdr2hdr.exam.tables import markdown, result_content
 
     exam = read_exam_set(small_set_folder() if set_name == SMALL else Path(set_name))
     methods = exam_methods(models, weights_dir, device, threads)
@@ -126,12 +127,8 @@ def command(
         make_folder(publish_dir)
     result = examined(console, exam, methods)
     if markdown_path is not None:
-        from sdr2hdr.exam.tables import markdown
-
         write(markdown_path, markdown(result).encode())
     if json_path is not None:
-        from sdr2hdr.exam.tables import result_content
-
         text = json.dumps(result_content(result), indent=1, ensure_ascii=False)
         write(json_path, (text + "\n").encode())
     if sheet_path is not None:

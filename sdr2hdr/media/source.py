@@ -39,6 +39,11 @@ class StreamInfo:
     is_cover_art: bool
     summary: str
 
+    @property
+    def label(self) -> str:
+        """The stream in a message."""
+        return f"#{self.index} {self.summary or self.codec}"
+
 
 @dataclass(frozen=True)
 class ChapterInfo:

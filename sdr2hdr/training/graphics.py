@@ -91,20 +91,19 @@ def _written(
     """A title card, a page or a slide in the place of a pair."""
     height, width = sdr.shape[2:]
     whole = torch.ones(1, 1, height, width)
-    ink = (0.0, 0.0, 0.0)
+    ink, shapes = (0.0, 0.0, 0.0), 0
     if kind == "page":
         paper, lines = _light_colour(rng), int(rng.integers(4, 12))
     elif kind == "slide":
         paper, lines = _light_colour(rng), int(rng.integers(1, 5))
+        ink, shapes = _dark_colour(rng), int(rng.integers(0, 5))
     else:
         paper, lines = _dark_colour(rng), int(rng.integers(1, 4))
         ink = _light_colour(rng)
     sdr, hdr = _composite(sdr, hdr, whole, paper)
-    if kind == "slide":
-        ink = _dark_colour(rng)
-        for _ in range(int(rng.integers(0, 5))):
-            colour = _light_colour(rng) if chance(rng, 0.7) else _dark_colour(rng)
-            sdr, hdr = _composite(sdr, hdr, _shape(height, width, rng), colour)
+    for _ in range(shapes):
+        colour = _light_colour(rng) if chance(rng, 0.7) else _dark_colour(rng)
+        sdr, hdr = _composite(sdr, hdr, _shape(height, width, rng), colour)
     few = kind != "page" and chance(rng, _FEW_WORDS)
     mask = _text(height, width, rng, lines=lines, at_bottom=False, few=few)
     return _composite(sdr, hdr, mask, ink)

@@ -7,6 +7,7 @@ user data of DVDs alike. HEVC has them in a message registered by Rec. ITU-T T.3
 
 from __future__ import annotations
 
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from sdr2hdr.media.bitstreams.hdr10_sei import (
@@ -16,6 +17,7 @@ from sdr2hdr.media.bitstreams.hdr10_sei import (
     split_units,
     with_message_units,
 )
+from sdr2hdr.media.bitstreams.side_data import frame_side_data
 
 __all__ = ["CAPTIONED_CODEC", "caption_messages", "frame_captions", "with_captions"]
 
@@ -34,12 +36,8 @@ _MOST_CONSTRUCTS = 31
 
 def frame_captions(frame: VideoFrame) -> bytes:
     """The captions that came with a frame: constructs of 3 bytes; b"" without any."""
-    try:
-        found = frame.side_data.get("A53_CC")
-    except ValueError:
-        # A kind of side data that this PyAV does not know by name.
-        return b""
-    return b"" if found is None else bytes(found)
+    found = (bytes(data) for data in frame_side_data(frame) if data.type is Type.A53_CC)
+    return next(found, b"")
 
 
 def caption_messages(captions: bytes) -> list[SeiMessage]:

@@ -22,6 +22,7 @@ from av.stream import Stream
 from sdr2hdr.media.av_log import captured_av_log
 from sdr2hdr.media.containers.channel_layout import layout_name
 from sdr2hdr.media.containers.isobmff import sample_entries, sample_entry_name, track_box
+from sdr2hdr.media.containers.packets import with_data
 from sdr2hdr.media.opening import demuxed
 
 __all__ = [
@@ -52,8 +53,11 @@ def codec_name(stream: Stream) -> str:
 
 def data_kind(path: Path, stream: Stream) -> str:
     """What an MP4 or MOV calls the samples of a data stream, as "gpmd"; "" for all others."""
-    is_boxes = "mov" in stream.container.format.name.split(",")
-    return sample_entry_name(path, stream.id) if is_boxes and stream.type == "data" else ""
+    return sample_entry_name(path, stream.id) if _is_data_in_boxes(stream) else ""
+
+
+def _is_data_in_boxes(stream: Stream) -> bool:
+    return stream.type == "data" and "mov" in stream.container.format.name.split(",")
 
 
 def name_when_read_back(codec: str) -> str:
@@ -86,9 +90,7 @@ def add_copied_stream(target: OutputContainer, template: Stream) -> Stream:
 
 def copy_packet(packet: Packet) -> Packet:
     """A packet with the same bytes and times that can go to another file than the first one."""
-    copy = Packet(bytes(packet))
-    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
-    copy.duration, copy.is_keyframe = packet.duration, packet.is_keyframe
+    copy = with_data(packet, bytes(packet))
     for side_data in packet.iter_sidedata():
         copy.set_sidedata(side_data)
     return copy
@@ -166,8 +168,9 @@ def _not_read_back(stream: Stream, written: io.BytesIO) -> str | None:
                     and name_when_read_back(codec_name(found)) == wanted
                     and is_cover_art(found) == is_cover_art(stream)
                 ):
-                    has_boxes = stream.type == "data" and "mov" in back.format.name.split(",")
-                    is_described = not has_boxes or _has_description(written, found.id)
+                    is_described = not _is_data_in_boxes(found) or _has_description(
+                        written, found.id
+                    )
                     return None if is_described else "its description is not supported"
             found_names = ", ".join(f"{s.type} {codec_name(s)}" for s in back.streams) or "nothing"
     except (av.error.FFmpegError, ValueError, OSError) as error:

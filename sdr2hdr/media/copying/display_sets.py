@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 
 from av.packet import Packet
 
+from sdr2hdr.media.containers.packets import with_data
+
 __all__ = ["PGS_CODEC", "PGS_COMPOSITION", "whole_display_sets"]
 
 PGS_CODEC = "hdmv_pgs_subtitle"
@@ -54,9 +56,7 @@ def _joined(parts: list[Packet], end: bytes = b"") -> Packet:
     first = parts[0]
     if len(parts) == 1 and not end:
         return first
-    joined = Packet(b"".join(bytes(part) for part in parts) + end)
-    joined.pts, joined.dts, joined.time_base = first.pts, first.dts, first.time_base
-    joined.duration, joined.is_keyframe = first.duration, first.is_keyframe
+    joined = with_data(first, b"".join(bytes(part) for part in parts) + end)
     joined.stream = first.stream
     return joined
 

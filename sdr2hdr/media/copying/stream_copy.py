@@ -20,6 +20,7 @@ from av.stream import Discard, Disposition, Stream
 from sdr2hdr.media.containers.codec_delay import delayed_stream
 from sdr2hdr.media.containers.container_trial import add_copied_stream, codec_name, is_cover_art
 from sdr2hdr.media.containers.matroska_languages import full_languages, language_with_room
+from sdr2hdr.media.containers.packets import with_data
 from sdr2hdr.media.copying.display_sets import PGS_CODEC, whole_display_sets
 from sdr2hdr.media.copying.linear_pcm import add_plain_pcm, plain_samples
 from sdr2hdr.media.copying.metadata import stream_tags
@@ -331,7 +332,6 @@ class StreamCopier:
 
 def _with_bytes(packet: Packet, data: bytes) -> Packet:
     """A packet with other bytes and the same times."""
-    copy = Packet(data)
-    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
-    copy.duration, copy.is_keyframe = packet.duration, True
+    copy = with_data(packet, data)
+    copy.is_keyframe = True
     return copy

@@ -67,7 +67,7 @@ class PlannedStream:
             "chapters": "kept as chapters",
             "drop": "dropped",
         }[self.action]
-        head = f"#{self.source.index} {self.source.summary or self.source.codec}: {what}"
+        head = f"{self.source.label}: {what}"
         return f"{head} ({self.reason})" if self.reason else head
 
 
@@ -146,9 +146,7 @@ def plan_streams(
                 PlannedStream(entry, decision.action, decision.codec, decision.reason, priming)
             )
             if decision.problem:
-                problems.append(
-                    f"#{entry.index} {entry.summary or entry.codec}: {decision.problem}"
-                )
+                problems.append(f"{entry.label}: {decision.problem}")
         others = _holding_all(facts, streams.values(), container_format) if problems else []
     planned, lossy = _without_lossy_subtitles(info, planned, container_format)
     if lossy and not problems:
@@ -249,7 +247,7 @@ def _without_lossy_subtitles(
         if gone:
             shown = ", ".join(gone[:3]) + (" and more" if len(gone) > 3 else "")
             reason = f"as {item.codec} it would lose formatting: {shown}"
-            problems.append(f"#{item.source.index} {item.source.summary}: {reason}")
+            problems.append(f"{item.source.label}: {reason}")
             result.append(replace(item, reason=reason))
         else:
             result.append(item)
@@ -273,10 +271,9 @@ def _notices(planned: list[PlannedStream], lossy: list[str], container_format: s
     for item in planned:
         unsaid = dispositions_without_a_place(item.source, container_format)
         if unsaid and item.action not in ("drop", "attach"):
-            head = f"Stream #{item.source.index} {item.source.summary or item.source.codec}"
             text = (
-                f"{head}: {CONTAINER_NAMES[container_format]} has no place for what it is marked "
-                f"as ({', '.join(unsaid)}): that is dropped."
+                f"Stream {item.source.label}: {CONTAINER_NAMES[container_format]} has no place for "
+                f"what it is marked as ({', '.join(unsaid)}): that is dropped."
             )
             notices.append(Notice("warning", text))
     return notices

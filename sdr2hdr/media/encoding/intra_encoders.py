@@ -8,7 +8,8 @@ from __future__ import annotations
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
-from sdr2hdr.media.encoding.video_encoder import VideoEncoder, thread_count, user_params, with_data
+from sdr2hdr.media.containers.packets import with_data
+from sdr2hdr.media.encoding.video_encoder import VideoEncoder, thread_count, user_params
 
 __all__ = ["DnxhrEncoder", "Ffv1Encoder", "ProresEncoder"]
 

@@ -14,8 +14,9 @@ from sdr2hdr.media.bitstreams.hdr10_sei import (
     split_units,
     with_hdr_sei,
 )
+from sdr2hdr.media.containers.packets import with_data
 from sdr2hdr.media.encoding.encoders import UNMEASURED_LIGHT_LEVEL_CD_M2
-from sdr2hdr.media.encoding.video_encoder import VideoEncoder, user_params, with_data
+from sdr2hdr.media.encoding.video_encoder import VideoEncoder, user_params
 from sdr2hdr.media.mastering import MasteringDisplay
 
 __all__ = ["NvencEncoder", "with_hdr10"]

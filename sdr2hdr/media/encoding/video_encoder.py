@@ -22,6 +22,7 @@ from sdr2hdr.cores import available_cores
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.media.av_log import captured_av_log
 from sdr2hdr.media.bitstreams.closed_captions import CAPTIONED_CODEC, with_captions
+from sdr2hdr.media.containers.packets import with_data
 from sdr2hdr.media.encoding.encoders import EncoderSpec
 from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.encoding.track_template import TRANSFER_CODES, open_track_template
@@ -29,7 +30,7 @@ from sdr2hdr.media.mastering import MasteringDisplay, mastering_display
 from sdr2hdr.options import EncodeOptions
 from sdr2hdr.signal import ColourRange
 
-__all__ = ["VideoEncoder", "thread_count", "user_params", "with_data"]
+__all__ = ["VideoEncoder", "thread_count", "user_params"]
 
 _AV_RANGE = {ColourRange.LIMITED: 1, ColourRange.FULL: 2}
 _RATE_WITHOUT_A_RATE = Fraction(25)
@@ -50,14 +51,6 @@ def user_params(options: EncodeOptions) -> dict[str, str]:
     """The user's own parameters one by one."""
     pairs = [pair for pair in options.encoder_params.split(":") if pair]
     return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
-
-
-def with_data(packet: Packet, data: bytes) -> Packet:
-    """A packet like another in all but its bytes."""
-    amended = Packet(data)
-    amended.pts, amended.dts, amended.time_base = packet.pts, packet.dts, packet.time_base
-    amended.duration, amended.is_keyframe = packet.duration, packet.is_keyframe
-    return amended
 
 
 class VideoEncoder:

@@ -7,7 +7,7 @@ judges; `sdr2hdr.delivery.check` and `sdr2hdr.delivery.verify` do.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +17,7 @@ import av.error
 from av.sidedata.sidedata import Type
 
 from sdr2hdr.errors import InputError
+from sdr2hdr.media.bitstreams.side_data import frame_side_data
 from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.hdr10.container_facts import ContainerFacts, read_container_facts
 from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
@@ -172,7 +173,7 @@ def _decoder_facts(frame: VideoFrame) -> HdrFacts:
     codes = (int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace))
     primaries, transfer, matrix = (None if code == UNSAID else code for code in codes)
     mastering, levels = None, (None, None)
-    for data in _side_data(frame):
+    for data in frame_side_data(frame):
         if data.type is Type.MASTERING_DISPLAY_METADATA:
             mastering = _mastering(bytes(data))
         elif data.type is Type.CONTENT_LIGHT_LEVEL:
@@ -186,14 +187,6 @@ def _decoder_facts(frame: VideoFrame) -> HdrFacts:
         max_cll=levels[0],
         max_fall=levels[1],
     )
-
-
-def _side_data(frame: VideoFrame) -> Iterator:
-    try:
-        yield from frame.side_data
-    except ValueError:
-        # A kind of side data that this PyAV does not know by name.
-        return
 
 
 def _mastering(data: bytes) -> StoredMastering | None:

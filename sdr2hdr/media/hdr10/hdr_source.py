@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +15,7 @@ from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch
 from sdr2hdr.media.bitstreams.bits import HeaderColour
 from sdr2hdr.media.bitstreams.bitstream import header_colour
+from sdr2hdr.media.bitstreams.side_data import frame_side_data
 from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.containers.cut_short import cut_short
 from sdr2hdr.media.hdr10.hdr_frames import open_hdr
@@ -147,7 +147,9 @@ def _mastering_payload(frame: VideoFrame) -> bytes | None:
     Its structure: ten fractions (x and y of red, green, blue and white, least and greatest
     luminance), then two flags that say whether primaries and luminance are set.
     """
-    found = [data for data in _side_data(frame) if data.type is Type.MASTERING_DISPLAY_METADATA]
+    found = [
+        data for data in frame_side_data(frame) if data.type is Type.MASTERING_DISPLAY_METADATA
+    ]
     if not found:
         return None
     numbers = struct.unpack_from(f"={2 * _RATIONALS + 2}i", bytes(found[0]))
@@ -162,11 +164,3 @@ def _mastering_payload(frame: VideoFrame) -> bytes | None:
         for coordinate in point
     ]
     return struct.pack(">8H2I", *points, brightest, darkest)
-
-
-def _side_data(frame: VideoFrame) -> Iterator:
-    try:
-        yield from frame.side_data
-    except ValueError:
-        # A kind of side data that this PyAV does not know by name.
-        return

@@ -12,6 +12,7 @@ import av.error
 from av.sidedata.sidedata import Type
 
 from sdr2hdr.media.bitstreams.closed_captions import frame_captions
+from sdr2hdr.media.bitstreams.side_data import frame_side_data
 from sdr2hdr.media.opening import demuxed
 from sdr2hdr.media.signalling.colour_facts import ColourTags
 
@@ -97,7 +98,7 @@ def look_at_first_frames(
             first = frame if first is None else first
             count += 1
             interlaced += frame.interlaced_frame
-            has_hdr = has_hdr or any(data.type in HDR_METADATA for data in _side_data(frame))
+            has_hdr = has_hdr or any(data.type in HDR_METADATA for data in frame_side_data(frame))
             has_captions = has_captions or bool(frame_captions(frame))
         if count >= FRAMES_LOOKED_AT or (packets >= MOST_PACKETS and not count):
             break
@@ -135,14 +136,6 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
         return
 
 
-def _side_data(frame: VideoFrame) -> Iterator:
-    try:
-        yield from frame.side_data
-    except ValueError:
-        # A kind of side data that this PyAV does not know by name.
-        return
-
-
 @dataclass(frozen=True)
 class DisplayTurn:
     """What a player does with a picture; see `FirstFrames`."""
@@ -158,7 +151,7 @@ def display_turn(frame: VideoFrame) -> DisplayTurn:
     The matrix: ISO/IEC 14496-12:2022, 8.3.2; of it a and b say where the picture's horizontal axis
     goes, c and d where its vertical one does.
     """
-    for data in _side_data(frame):
+    for data in frame_side_data(frame):
         if data.type is Type.DISPLAYMATRIX and data.buffer_size >= 36:
             a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
             is_mirrored = a * d - b * c < 0

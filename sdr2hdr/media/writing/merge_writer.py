@@ -143,8 +143,8 @@ class MergeWriter(FileWriter):
             notices.append(Notice("warning", text))
         for empty in streams_left_empty(self._plan, self._copier.counts):
             text = (
-                f"Stream #{empty.source.index} {empty.source.summary} has nothing in what is "
-                f"converted; {self._plan.target.suffix} holds no empty streams, so it is left out."
+                f"Stream {empty.source.label} has nothing in what is converted; "
+                f"{self._plan.target.suffix} holds no empty streams, so it is left out."
             )
             notices.append(Notice("warning", text))
         if self._copier.repaired:
