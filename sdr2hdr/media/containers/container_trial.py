@@ -21,6 +21,7 @@ from av.stream import Stream
 
 from sdr2hdr.media.av_log import captured_av_log
 from sdr2hdr.media.containers.channel_layout import layout_name
+from sdr2hdr.media.containers.format_names import is_mp4
 from sdr2hdr.media.containers.isobmff import sample_entries, sample_entry_name, track_box
 from sdr2hdr.media.containers.packets import with_data
 from sdr2hdr.media.opening import demuxed
@@ -57,7 +58,7 @@ def data_kind(path: Path, stream: Stream) -> str:
 
 
 def _is_data_in_boxes(stream: Stream) -> bool:
-    return stream.type == "data" and "mov" in stream.container.format.name.split(",")
+    return stream.type == "data" and is_mp4(stream.container.format.name)
 
 
 def name_when_read_back(codec: str) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.ebml import Element, element_bytes, elements_in, uint_in
+from sdr2hdr.media.containers.format_names import is_matroska
 from sdr2hdr.media.containers.matroska_tracks import rewrite_tracks, track_entries
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def full_languages(path: Path, container: InputContainer) -> dict[int, str]:
         container: The same file, open. A track whose code is not its stream's is left out, as is
             what cannot be a tag.
     """
-    if "matroska" not in container.format.name.split(","):
+    if not is_matroska(container.format.name):
         return {}
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.cut_short import cut_short
 from sdr2hdr.media.containers.ebml import Element, elements_in
+from sdr2hdr.media.containers.format_names import is_matroska, is_mp4
 from sdr2hdr.media.containers.isobmff import Box, boxes_of_sample_entry, sample_entries, track_box
 from sdr2hdr.media.containers.matroska_tracks import track_entries
 from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
@@ -47,8 +48,7 @@ def read_container_facts(path: Path, container: str, track_id: int) -> Container
         container: libavformat's name of its format.
         track_id: Of the track in an MP4 or MOV, or its place among the tracks of a Matroska file.
     """
-    names = container.split(",")
-    form = "mp4" if "mov" in names else "matroska" if "matroska" in names else ""
+    form = "mp4" if is_mp4(container) else "matroska" if is_matroska(container) else ""
     if not form:
         return ContainerFacts()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -23,6 +23,7 @@ from sdr2hdr.media.bitstreams.hdr10_sei import (
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.containers.ebml import CRC_32, elements_in, elements_named, find_element
+from sdr2hdr.media.containers.format_names import is_matroska
 from sdr2hdr.media.containers.isobmff import boxes_of_sample_entry, sample_entries, track_box
 from sdr2hdr.media.containers.matroska_tracks import is_video, track_entries
 from sdr2hdr.media.opening import demuxed, open_input
@@ -97,8 +98,8 @@ def find_level_places(path: Path) -> LevelPlaces:
     ):
         stream, _, _ = choose_video(container, None, str(path))
         codec = codec_name(stream)
-        is_matroska = "matroska" in container.format.name
-        if is_matroska:
+        in_matroska = is_matroska(container.format.name)
+        if in_matroska:
             number = list(container.streams.video).index(stream)
             places = list(_matroska_places(data, codec, number))
         else:
@@ -117,7 +118,7 @@ def find_level_places(path: Path) -> LevelPlaces:
                 key_frames += packet.is_keyframe
                 without += packet.is_keyframe and not found
                 places += found
-        checksums = tuple(_checksums(data, places)) if is_matroska else ()
+        checksums = tuple(_checksums(data, places)) if in_matroska else ()
         return LevelPlaces(codec, tuple(places), key_frames, without, checksums)
 
 

@@ -23,6 +23,7 @@ from sdr2hdr.media.bitstreams.hdr10_sei import HdrSei
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.containers.ebml import CRC_32, element_bytes, elements_in, uint_bytes
+from sdr2hdr.media.containers.format_names import is_matroska
 from sdr2hdr.media.containers.isobmff import (
     VISUAL_SAMPLE_ENTRY_BYTES,
     boxes_in,
@@ -87,7 +88,7 @@ def described_stream(stream: VideoStream, sei: HdrSei, path: Path) -> Iterator[V
 
 def _shell(stream: VideoStream) -> str:
     codec = codec_name(stream)
-    if codec == "prores" and "matroska" in stream.container.format.name.split(","):
+    if codec == "prores" and is_matroska(stream.container.format.name):
         # Matroska says where the chroma of ProRes lies, for which MOV has no place.
         return "matroska"
     return _SHELLS.get(codec, "mov")

@@ -19,6 +19,7 @@ from av.sidedata.sidedata import Type
 from sdr2hdr.errors import InputError
 from sdr2hdr.media.bitstreams.side_data import frame_side_data
 from sdr2hdr.media.containers.container_trial import codec_name
+from sdr2hdr.media.containers.format_names import is_mp4
 from sdr2hdr.media.hdr10.container_facts import ContainerFacts, read_container_facts
 from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.hdr10.stream_facts import StreamFacts, read_stream_facts
@@ -108,7 +109,7 @@ def read_signalling(path: Path, *, all_key_frames: bool = False) -> Signalling:
         extradata = bytes(stream.codec_context.extradata or b"")
         frame, key_packets = _first_frame(path, container, stream, all_key_frames=all_key_frames)
         codec = codec_name(stream)
-        is_mp4 = "mov" in container.format.name.split(",")
+        track_id = stream.id if is_mp4(container.format.name) else stream.index
         components = frame.format.components
         return Signalling(
             path=path,
@@ -123,9 +124,7 @@ def read_signalling(path: Path, *, all_key_frames: bool = False) -> Signalling:
             height_px=frame.height,
             average_rate=stream.average_rate,
             stream=read_stream_facts(codec, extradata, key_packets),
-            container=read_container_facts(
-                path, container.format.name, stream.id if is_mp4 else stream.index
-            ),
+            container=read_container_facts(path, container.format.name, track_id),
             decoder=_decoder_facts(frame),
             starts=tuple(
                 StreamStart(each.index, each.type, each.start_time * each.time_base)

@@ -12,6 +12,7 @@ import av
 import av.error
 
 from sdr2hdr.errors import InputError, Notice
+from sdr2hdr.media.containers.format_names import is_mp4
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.reading.constancy import Constancy
 from sdr2hdr.media.reading.damage import DamageCounter
@@ -341,7 +342,7 @@ class Decoder:
     def _check_whole(self) -> None:
         """At the end of the stream: frames that the container promised and that never came."""
         promised = self._info.video.frame_count
-        if promised is not None and "mov" in self._info.container.split(","):
+        if promised is not None and is_mp4(self._info.container):
             # The index comes before the media in many files, and survives when they are cut short.
             # It has no longer what an edit list hides.
             places = [(entry.pos, entry.timestamp) for entry in self._stream.index_entries]

@@ -15,6 +15,7 @@ import av.error
 
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.ebml import CRC_32, VOID, ebml_body, elements_in
+from sdr2hdr.media.containers.format_names import is_matroska
 from sdr2hdr.media.opening import demuxed, open_input
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def unread_seconds(path: Path, video_end_seconds: float | None = None) -> float:
         Not so where a file of unknown size ends long before: its writing was cut short.
     """
     with open_input(path) as container:
-        if "matroska" not in container.format.name.split(",") or not container.duration:
+        if not is_matroska(container.format.name) or not container.duration:
             return 0.0
         duration = container.duration / _MICROSECONDS
         if video_end_seconds is not None and duration - video_end_seconds < _LEAST_SECONDS:

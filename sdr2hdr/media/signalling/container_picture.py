@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.ebml import Element, elements_named, uint_in
+from sdr2hdr.media.containers.format_names import is_matroska, is_mp4
 from sdr2hdr.media.containers.isobmff import boxes_of_sample_entry, sample_entries, track_box
 from sdr2hdr.media.containers.matroska_tracks import is_video, track_entries
 from sdr2hdr.media.signalling.colour_facts import ColourTags
@@ -81,9 +82,9 @@ def container_picture(
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if "mov" in container.split(","):
+            if is_mp4(container):
                 return _from_sample_entry(data, stream.id)
-            if "matroska" in container.split(","):
+            if is_matroska(container):
                 return _from_track_entry(data, place)
     except (OSError, ValueError, struct.error, IndexError, StopIteration):
         pass
