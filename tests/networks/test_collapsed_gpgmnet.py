@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from sdr2hdr.engine.torch_layers import replace_layers
 from sdr2hdr.engine.whole_program import WholeProgram
 from sdr2hdr.networks.collapse import collapse
 from sdr2hdr.networks.collapsed_gpgmnet import CollapsedPyramid, FrozenStructure
@@ -155,3 +156,19 @@ def test_the_pyramid_is_one_kernel(shifted: bool, size: tuple[int, int]) -> None
     features = torch.randn(2, 8, *size, dtype=torch.float64)
     found = CollapsedPyramid(trained, shifted=shifted)(features + float(shifted))
     assert_same(found, trained(features))
+
+
+@pytest.mark.parametrize("width_px", range(40, 44))
+def test_the_pyramid_errs_by_rounding_alone_in_half_precision(width_px: int) -> None:
+    """Where rows are a multiple of a kernel's stride, a vector unit has added up other samples."""
+    torch.manual_seed(8)
+    trained = lively(SpatialPyramid(8))
+    assert isinstance(trained, SpatialPyramid)
+    features = torch.randn(1, 8, 37, width_px, dtype=torch.float64)
+    collapsed = nn.ModuleList([CollapsedPyramid(trained, shifted=False).float()])
+    replace_layers(collapsed, torch.bfloat16)
+    given = features.bfloat16().contiguous(memory_format=torch.channels_last)
+    expected = trained(given.double())
+    apart = (collapsed[0](given).double() - expected).abs().max()
+    # Each sum is of some hundred products of numbers rounded to 8 bits, and is rounded itself.
+    assert apart <= 2**-6 * expected.abs().max()
