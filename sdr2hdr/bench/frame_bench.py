@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,27 +128,19 @@ def bench_frames(
             f"{request.model} is a curve, which has no trained form; leave out --reference."
         )
     ours: list[float] = []
-    theirs = _Reference()
     with ExitStack() as stack:
         request = with_weights(request, stack)
         on_step("loading")
         our_child = stack.enter_context(Child("our frames"))
         our_child.ask(do="ours", request=request.content())
         our_child.ask(do="frames", count=1)
-
-        def our_turn() -> dict[str, Any]:
+        theirs = _Reference(stack.enter_context(Child("the reference")) if reference else None)
+        while True:
             on_step("frames")
-            told = our_child.ask(do="frames", count=frames)
-            ours.extend(told["seconds"])
-            return told
-
-        answer = our_turn()
-        if reference:
-            child = stack.enter_context(Child("the reference"))
-            for found in _reference_turns(child, request, on_step):
-                theirs = found
-                if not found.notices:
-                    answer = our_turn()
+            answer = our_child.ask(do="frames", count=frames)
+            ours += answer["seconds"]
+            if not theirs.take_turn(request, on_step):
+                break
         on_step("a matrix multiply")
         with Child("a matrix multiply") as child:
             multiplied = child.ask(
@@ -186,30 +178,37 @@ def bench_frames(
     )
 
 
-@dataclass(frozen=True)
 class _Reference:
-    """What was measured of the plain network so far."""
+    """The plain network, whose frames are computed turn by turn.
 
-    seconds: tuple[float, ...] = ()
-    peak_rss_bytes: int | None = None
-    notices: tuple[Notice, ...] = ()
+    Attributes:
+        seconds: Of each frame so far.
+        peak_rss_bytes: Greatest memory of its process, after the last of them.
+        notices: Why there are no more of them.
+    """
 
+    def __init__(self, child: Child | None) -> None:
+        """Take the process to compute in, or None if nobody asked for a reference."""
+        self.seconds: list[float] = []
+        self.peak_rss_bytes: int | None = None
+        self.notices: list[Notice] = []
+        self._child = child
 
-def _reference_turns(
-    child: Child, request: MethodRequest, on_step: Callable[[str], None]
-) -> Iterator[_Reference]:
-    """Compute frames of the plain network, and tell after each; where memory fails, why."""
-    found = _Reference()
-    try:
-        child.ask(do="reference", request=request.content())
-        for _ in range(REFERENCE_TURNS):
-            on_step("a frame of the reference")
-            told = child.ask(do="frames", count=1)
-            seconds = (*found.seconds, *told["seconds"])
-            found = replace(found, seconds=seconds, peak_rss_bytes=told["peak_rss_bytes"])
-            yield found
-    except (ChildDied, FrameMemoryError) as error:
-        yield replace(found, notices=(Notice("warning", str(error)),))
+    def take_turn(self, request: MethodRequest, on_step: Callable[[str], None]) -> bool:
+        """Compute a frame, unless there were enough or there is no memory for it; say whether."""
+        if self._child is None or len(self.seconds) == REFERENCE_TURNS:
+            return False
+        on_step("a frame of the reference")
+        try:
+            if not self.seconds:
+                self._child.ask(do="reference", request=request.content())
+            told = self._child.ask(do="frames", count=1)
+        except (ChildDied, FrameMemoryError) as error:
+            self.notices.append(Notice("warning", str(error)))
+            return False
+        self.seconds += told["seconds"]
+        self.peak_rss_bytes = told["peak_rss_bytes"]
+        return True
 
 
 def with_weights(request: MethodRequest, stack: ExitStack) -> MethodRequest:

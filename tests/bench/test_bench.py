@@ -17,7 +17,7 @@ import torch
 from sdr2hdr.bench.child import Child, ChildDied
 from sdr2hdr.bench.frame_bench import (
     FrameBench,
-    _reference_turns,
+    _Reference,
     bench_frames,
     method_request,
 )
@@ -98,9 +98,10 @@ def test_a_reference_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch):
     worker._method._network = full
     told = [{}, worker.answer({"do": "frames", "count": 1})]
     monkeypatch.setattr(child, "ask", lambda **request: child.answered(told.pop(0)))
-    (found,) = _reference_turns(child, small("irnet1"), lambda step: None)
-    assert found.seconds == ()
-    assert "whole frame of 64x48 by the reference" in found.notices[0].text
+    reference = _Reference(child)
+    assert not reference.take_turn(small("irnet1"), lambda step: None)
+    assert reference.seconds == []
+    assert "whole frame of 64x48 by the reference" in reference.notices[0].text
 
 
 def test_families_and_unknown_names():
