@@ -37,6 +37,11 @@ from sdr2hdr.wording import how_many
 
 __all__ = ["Engine", "load_engine", "margin_px"]
 
+_GIVEN_TILE_PX = 256
+"""Tiles of the curve whose picture a network is given, whatever the network's own are: at the end
+of a tile some logarithms are rounded the other way, and after five modules in bfloat16 one sample
+out of 400 has another code of 10 bits."""
+
 _PROBE_SIDE_PX = 64
 
 _WORKING_BYTES = 64 << 20
@@ -258,9 +263,16 @@ class Engine:
             self._graphs.begin_frame(pixels.shape[2], pixels.shape[3])
         with reproducible_kernels(self.device):
             for program, margin in self._programs:
-                output = own if program is self._programs[-1][0] else None
+                is_last = program is self._programs[-1][0]
                 pixels = run_program(
-                    program, pixels, tile_px, self._buffers, self._workers, smooth, output, margin
+                    program,
+                    pixels,
+                    tile_px if is_last else _GIVEN_TILE_PX,
+                    self._buffers,
+                    self._workers,
+                    smooth,
+                    own if is_last else None,
+                    margin,
                 )
         pixels.clamp_(0.0, 1.0)
         if own is None:

@@ -71,6 +71,7 @@ def tiles(
     halo_px: int,
     margin_px: int = 0,
     wanted_px: int = 0,
+    grid_px: int = 1,
 ) -> Iterator[Tile]:
     """Cut a frame into tiles, row by row.
 
@@ -83,6 +84,7 @@ def tiles(
         halo_px: Width of what is needed around a core, 0 or more.
         margin_px: Width of the margin around the frame, in which tiles' coordinates begin.
         wanted_px: How much of the margin the cores are to cover too, at most all.
+        grid_px: What a tile is computed from begins at a multiple of this, 1 or more.
 
     Raises:
         ValueError: An argument is out of range.
@@ -96,9 +98,10 @@ def tiles(
     whole = Rectangle(0, 0, height_px + 2 * margin_px, width_px + 2 * margin_px)
     for top, bottom in _cuts(height_px, tile_px, margin_px, wanted_px):
         for left, right in _cuts(width_px, tile_px, margin_px, wanted_px):
+            first_row, first_column = max(top - halo_px, 0), max(left - halo_px, 0)
             source = Rectangle(
-                max(top - halo_px, 0),
-                max(left - halo_px, 0),
+                first_row - first_row % grid_px,
+                first_column - first_column % grid_px,
                 min(bottom + halo_px, whole.bottom),
                 min(right + halo_px, whole.right),
             )
@@ -319,7 +322,7 @@ def _run_stage(
         # A map that is kept is measured when it is whole.
         return moments(result) if stage.output is None else None
 
-    cuts = tiles(height_px, width_px, tile_px, stage.halo_px, *margin)
+    cuts = tiles(height_px, width_px, tile_px, stage.halo_px, *margin, stage.grid_px)
     parts = workers.map(compute, cuts)
     if stage.summary is None:
         return output, None

@@ -89,21 +89,26 @@ class _OneDnnConvolution(nn.Module):
     """A convolution by oneDNN, whatever its size.
 
     torch takes another way for small maps, and with a single thread for 1x1, which is slower and
-    rounds differently: then a small tile would not have the bits of a large one.
+    rounds differently: then a small tile would not have the bits of a large one. In bfloat16, on
+    processors with AMX, oneDNN itself adds up few channels in an order that depends on the width of
+    a map: those, a picture's, are multiplied in float32, and only the result is rounded.
     """
+
+    _FEW_CHANNELS = 4
 
     def __init__(self, layer: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__()
         assert not isinstance(layer.padding, str)
-        self.multiplied = _multiplied(dtype)
-        self.layer = layer.to(dtype).to(self.multiplied)
+        rounded = torch.float32 if layer.in_channels <= self._FEW_CHANNELS else dtype
+        self.rounded, self.multiplied = rounded, _multiplied(rounded)
+        self.layer = layer.to(rounded).to(self.multiplied)
         self.padding = layer.padding
         self.dtype = dtype
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         layer = self.layer
         result = torch.mkldnn_convolution(
-            features.to(self.dtype).to(self.multiplied),
+            features.to(self.rounded).to(self.multiplied),
             layer.weight,
             layer.bias,
             self.padding,

@@ -72,7 +72,7 @@ def collapse_gpgmnet(network: GPGMNet) -> Program:
         else:
             head = network.head if step.maps == (INPUT,) else None
             made = _with(step, CollapsedModule(head, modules[index]))
-            steps.append(replace(made, asks_sides=head is not None))
+            steps.append(replace(made, asks_sides=head is not None, grid_px=_PHASES))
             index += 1
     return tuple(steps)
 
@@ -134,9 +134,8 @@ class CollapsedPyramid(nn.Module):
     the kernel's 16 places in a square of 4 x 4 samples are 16 channels of a kernel of 12 x 12 that
     moves 4 samples at a time: 1.8 times the multiply-adds, in 0.21 of the time (torch on AVX2).
     And that is a kernel of 3 x 3 squares, each a sample of 16 x as many channels, so that nothing
-    moves by more than one: with a stride of 4, oneDNN 3.12.0 gives wrong sums in bfloat16 on
-    processors with AMX where a row is a multiple of 4 samples. A frame of GPGMNet x4 in bfloat16
-    takes 0.37 of the time of that with AMX, 0.74 with AVX-512 alone; in float32 as long.
+    moves by more than one, in the same time: with a stride of 4, oneDNN 3.12.0 gives wrong sums in
+    bfloat16 on processors with AMX where a row is a multiple of 4 samples.
     """
 
     def __init__(self, trained: SpatialPyramid, *, shifted: bool) -> None:

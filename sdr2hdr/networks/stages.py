@@ -79,6 +79,8 @@ class Stage:
         reads_once: Whether `module` gives each map, besides the input, to one layer alone.
         copies_maps: Whether whatever computes the stage copies its maps before it reads them: they
             may then be given as they are cut out, rows apart from one another.
+        grid_px: How `module` adds up a sample depends on its place in a square of so many samples
+            a side. Tiles begin where the frame's squares do, and round as the whole frame.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Stage:
     asks_sides: bool = False
     reads_once: bool = False
     copies_maps: bool = False
+    grid_px: int = 1
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from sdr2hdr.colour.transfer import bt1886_eotf, pq_eotf
 from sdr2hdr.curves import curve_names
 from sdr2hdr.engine import load_engine
 from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
-from sdr2hdr.networks.registry import NETWORKS
+from sdr2hdr.networks.registry import NETWORKS, resolve_exactly
 from sdr2hdr.networks.weights import find_card
 from sdr2hdr.options import EngineOptions
 from sdr2hdr.signal import BT709_DISPLAY, HDR10_SIGNAL, Primaries
@@ -25,6 +25,8 @@ SHIPPED = [
     *curve_names(),
     *(spec.name for spec in NETWORKS if spec.scale == 1 and find_card(spec.name) is not None),
 ]
+HDR10_CODES = 876
+"""Codes of 10 bits between black and white, limited range."""
 LARGEST_HUE_SHIFT_DEGREES = 3.0
 """Of a network on memory colours; curves are held tighter in their own tests."""
 
@@ -85,3 +87,18 @@ def test_chart_keeps_its_hue(model: str, colour_science: ModuleType):
     shift = hue_degrees(rgb_to_ictcp(result)) - hue_degrees(rgb_to_ictcp(wide * level))
     shift = (shift + 180) % 360 - 180
     assert float(shift.abs().max()) <= LARGEST_HUE_SHIFT_DEGREES
+
+
+@pytest.mark.parametrize("model", [spec.name for spec in NETWORKS if find_card(spec.name)])
+def test_tiles_of_any_size_give_the_same_codes(model: str, picture, batch):
+    """With its curve, in the precision that a user gets: a value that some tiles round the other
+    way before the network is another in a hundred samples after it."""
+    spec = resolve_exactly(model)
+    options = EngineOptions(backend="torch", device="cpu", threads=2)
+    engine = load_engine(model, spec.scale, options)
+    pixels = batch(picture(270, 480))
+    whole = HDR10_CODES * engine.with_tiles(1000).run(pixels).pixels
+    for tile_px in (57, 240):
+        tiled = HDR10_CODES * engine.with_tiles(tile_px).run(pixels).pixels
+        assert float((tiled - whole).abs().max()) <= 1
+        assert float((tiled.round() == whole.round()).float().mean()) >= 0.999

@@ -141,15 +141,16 @@ def test_gpgmnet_holds_two_maps_however_many_modules(gpgmnet, picture, workers):
     ("height_px", "width_px", "tile_px", "halo_px"),
     [(1, 1, 1, 0), (1080, 1920, 128, 2), (37, 51, 8, 12), (7, 300, 64, 3)],
 )
-def test_cores_cover_the_frame_once(height_px, width_px, tile_px, halo_px):
+@pytest.mark.parametrize("grid_px", [1, 4])
+def test_cores_cover_the_frame_once(height_px, width_px, tile_px, halo_px, grid_px):
     covered = torch.zeros(height_px, width_px)
-    for tile in tiles(height_px, width_px, tile_px, halo_px):
+    for tile in tiles(height_px, width_px, tile_px, halo_px, grid_px=grid_px):
         core, source = tile.core, tile.source
         assert 1 <= core.height <= tile_px
         assert 1 <= core.width <= tile_px
         covered[core.top : core.bottom, core.left : core.right] += 1
-        assert source.top == max(0, core.top - halo_px)
-        assert source.left == max(0, core.left - halo_px)
+        assert source.top == max(0, core.top - halo_px) // grid_px * grid_px
+        assert source.left == max(0, core.left - halo_px) // grid_px * grid_px
         assert source.bottom == min(height_px, core.bottom + halo_px)
         assert source.right == min(width_px, core.right + halo_px)
         at_border = (source.top == 0, source.bottom == height_px, source.left == 0)
