@@ -21,9 +21,9 @@ class ChildDied(Sdr2HdrError):  # noqa: N818 - says what happened
 class Child:
     """A `worker` process; use it in a `with` block, which ends it."""
 
-    def __init__(self, purpose: str) -> None:
-        """Name what it is for, in messages."""
-        self._purpose = purpose
+    def __init__(self, purpose: str, sparing: str = "a smaller --size") -> None:
+        """Name, in messages, what it is for, and which option's value needs less memory."""
+        self._purpose, self._sparing = purpose, sparing
 
     def __enter__(self) -> Self:
         """Start it."""
@@ -61,7 +61,7 @@ class Child:
             code = self._process.wait()
             raise ChildDied(
                 f"The process that measures {self._purpose} ended with code {code} before it was "
-                "done, most likely for want of memory; a smaller --size or --tile needs less."
+                f"done, most likely for want of memory; {self._sparing} needs less."
             )
         return self.answered(json.loads(line))
 

@@ -46,7 +46,7 @@ def bench_clip(
     """
     with ExitStack() as stack:
         request = with_weights(request, stack)
-        child = stack.enter_context(Child("the conversion"))
+        child = stack.enter_context(Child("the conversion", "a smaller --max-memory"))
         found = child.ask(
             do="clip",
             clip=str(clip),

@@ -131,7 +131,7 @@ def bench_frames(
     with ExitStack() as stack:
         request = with_weights(request, stack)
         on_step("loading")
-        our_child = stack.enter_context(Child("our frames"))
+        our_child = stack.enter_context(Child("our frames", "a smaller --size or --tile"))
         our_child.ask(do="ours", request=request.content())
         our_child.ask(do="frames", count=1)
         theirs = _Reference(stack.enter_context(Child("the reference")) if reference else None)

@@ -122,6 +122,13 @@ def test_memory_is_that_of_the_child_alone():
     assert answer["peak_rss_bytes"] < len(ballast)
 
 
+def test_a_child_that_dies_names_an_option_that_its_command_has():
+    with Child("the conversion", "a smaller --max-memory") as child:
+        child._process.kill()
+        with pytest.raises(ChildDied, match=r"the conversion .* a smaller --max-memory needs less"):
+            child.ask(do="clip")
+
+
 def test_an_error_in_the_child_is_the_same_error_here():
     request = small("irnet1", weights_dir="/nonexistent")
     with Child("frames") as child, pytest.raises(WeightsError, match="/nonexistent"):
