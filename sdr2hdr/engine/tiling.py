@@ -89,10 +89,11 @@ def tiles(
     Raises:
         ValueError: An argument is out of range.
     """
-    if min(height_px, width_px, tile_px) < 1 or halo_px < 0 or not 0 <= wanted_px <= margin_px:
+    smallest = min(height_px, width_px, tile_px, grid_px)
+    if smallest < 1 or halo_px < 0 or not 0 <= wanted_px <= margin_px:
         raise ValueError(
-            f"Tiles of {tile_px} px with a halo of {halo_px} px for a frame of "
-            f"{width_px}x{height_px} and {wanted_px} px of its margin of {margin_px}; "
+            f"Tiles of {tile_px} px on a grid of {grid_px} px, with a halo of {halo_px} px, for a "
+            f"frame of {width_px}x{height_px} and {wanted_px} px of its margin of {margin_px}; "
             "expected 1 or more, a halo of 0 or more."
         )
     whole = Rectangle(0, 0, height_px + 2 * margin_px, width_px + 2 * margin_px)
@@ -322,7 +323,7 @@ def _run_stage(
         # A map that is kept is measured when it is whole.
         return moments(result) if stage.output is None else None
 
-    cuts = tiles(height_px, width_px, tile_px, stage.halo_px, *margin, stage.grid_px)
+    cuts = tiles(height_px, width_px, tile_px, stage.halo_px, *margin, grid_px=stage.grid_px)
     parts = workers.map(compute, cuts)
     if stage.summary is None:
         return output, None

@@ -179,7 +179,9 @@ def test_a_tile_inside_the_frame_is_spared_the_border(picture, workers):
     assert (tiled - whole).abs().max() < 1e-10
 
 
-@pytest.mark.parametrize("arguments", [(0, 4, 4, 0), (4, 4, 0, 0), (4, 4, 4, -1)])
+@pytest.mark.parametrize(
+    "arguments", [(0, 4, 4, 0), (4, 4, 0, 0), (4, 4, 4, -1), (4, 4, 4, 0, 0, 0, 0)]
+)
 def test_impossible_tiles_are_refused(arguments):
     with pytest.raises(ValueError, match="expected 1 or more"):
         list(tiles(*arguments))
