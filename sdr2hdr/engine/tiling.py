@@ -39,6 +39,8 @@ __all__ = ["MapBuffers", "Tile", "VectorFilter", "reach_px", "run_program", "til
 VectorFilter = Callable[[str, torch.Tensor], torch.Tensor]
 """Takes a whole-frame vector's name and value, (N, K), and gives the value to go on with."""
 
+_HALF_PRECISION = (torch.bfloat16, torch.float16)
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -159,7 +161,7 @@ class MapBuffers:
     costs a tenth of a frame's time.
 
     Attributes:
-        dtype: How maps between stages are kept.
+        dtype: How maps between stages are kept that are not in half precision as they come.
         memory_format: How they are laid out.
         values: Numbers in all the memory that was ever taken for frames of the present size.
         channels: Of the widest map.
@@ -183,18 +185,17 @@ class MapBuffers:
 
         Args:
             shape: (N, C, H, W).
-            like: A tensor on the device where the map has to be.
+            like: A part of the map, on the device where that has to be.
         """
+        dtype = like.dtype if like.dtype in _HALF_PRECISION else self.dtype
         self.channels = max(self.channels, shape[1])
         for index, buffer in enumerate(self._free):
-            if buffer.shape == shape and buffer.device == like.device:
+            if (buffer.shape, buffer.dtype, buffer.device) == (shape, dtype, like.device):
                 return self._free.pop(index)
         self.values -= sum(b.numel() for b in self._free if b.shape[2:] != shape[2:])
         self._free = [buffer for buffer in self._free if buffer.shape[2:] == shape[2:]]
         self.values += math.prod(shape)
-        return torch.empty(
-            shape, dtype=self.dtype, device=like.device, memory_format=self.memory_format
-        )
+        return torch.empty(shape, dtype=dtype, device=like.device, memory_format=self.memory_format)
 
     def give_back(self, buffer: torch.Tensor) -> None:
         """Let a map's memory be used by the next."""
@@ -316,7 +317,7 @@ def _run_stage(
                         (width_px + 2 * kept_px) * stage.scale,
                     )
                     output = (
-                        pixels.new_empty(shape) if is_result else buffers.take(shape, like=pixels)
+                        pixels.new_empty(shape) if is_result else buffers.take(shape, like=result)
                     )
             place = tile.core.shifted(kept_px - margin.whole_px).scaled(stage.scale)
             _part(output, place).copy_(result)

@@ -11,7 +11,7 @@ from torch import nn
 
 from sdr2hdr.networks.collapsed_gpgmnet import Modulation
 from sdr2hdr.networks.convolution_sum import ConvolutionSum, GatedSum, SideBySide, WithOnes
-from sdr2hdr.networks.stages import GIVES_OUTPUT
+from sdr2hdr.networks.stages import ADDS_TO_OUTPUT, GIVES_OUTPUT
 
 __all__ = ["has_fast_layers", "joins_maps", "replace_layers"]
 
@@ -38,17 +38,23 @@ def _multiplied(dtype: torch.dtype) -> torch.dtype:
     return dtype
 
 
-def replace_layers(module: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+def replace_layers(
+    module: nn.Module, dtype: torch.dtype = torch.float32, *, adds_to_output: bool = False
+) -> None:
     """Put faster layers of the same function in the place of a module's, in place.
 
     Args:
         module: Of float32 weights, which go on in the layers put there.
         dtype: What convolutions are computed in, and what they give; they take maps of any dtype.
             All else stays float32, and so do the children that a module names as `GIVES_OUTPUT`.
+        adds_to_output: Whether its own convolutions give float32 all the same, as do those of the
+            children that a module names as `ADDS_TO_OUTPUT`.
     """
     precise = getattr(module, GIVES_OUTPUT, ())
+    added = getattr(module, ADDS_TO_OUTPUT, ())
     for name, child in module.named_children():
         inside = torch.float32 if name in precise else dtype
+        unrounded = adds_to_output or name in added
         if isinstance(child, ConvolutionSum):
             setattr(module, name, _FusedSum(child, inside))
         elif isinstance(child, SideBySide):
@@ -61,9 +67,10 @@ def replace_layers(module: nn.Module, dtype: torch.dtype = torch.float32) -> Non
         elif isinstance(child, Modulation):
             setattr(module, name, _RoundedModulation(inside))
         elif isinstance(child, nn.Conv2d):
-            setattr(module, name, _OneDnnConvolution(child, inside))
+            made = _Unrounded(child, inside) if unrounded else _OneDnnConvolution(child, inside)
+            setattr(module, name, made)
         else:
-            replace_layers(child, inside)
+            replace_layers(child, inside, adds_to_output=unrounded)
 
 
 def joins_maps(module: nn.Module) -> bool:
@@ -106,9 +113,15 @@ class _OneDnnConvolution(nn.Module):
         self.dtype = dtype
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self._rounded_by_onednn(self._operand(features)).to(self.dtype)
+
+    def _operand(self, features: torch.Tensor) -> torch.Tensor:
+        return features.to(self.rounded).to(self.multiplied)
+
+    def _rounded_by_onednn(self, operand: torch.Tensor) -> torch.Tensor:
         layer = self.layer
-        result = torch.mkldnn_convolution(
-            features.to(self.rounded).to(self.multiplied),
+        return torch.mkldnn_convolution(
+            operand,
             layer.weight,
             layer.bias,
             self.padding,
@@ -116,7 +129,27 @@ class _OneDnnConvolution(nn.Module):
             layer.dilation,
             layer.groups,
         )
-        return result.to(self.dtype)
+
+
+class _Unrounded(_OneDnnConvolution):
+    """A convolution that gives float32, whatever it multiplies.
+
+    oneDNN rounds a result to the dtype of its operands. What that takes off is the same sum again,
+    begun at the negative of the result.
+    """
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        layer, operand = self.layer, self._operand(features)
+        result = self._rounded_by_onednn(operand)
+        if result.dtype == torch.float32:
+            return result
+        rest = result.neg()
+        operands = (operand, layer.weight, layer.bias)
+        geometry = (self.padding, layer.stride, layer.dilation, layer.groups)
+        torch.ops.mkldnn._convolution_pointwise_.binary(
+            rest, *operands, *geometry, "add", 1.0, None, [], None
+        )
+        return result.float().add_(rest)
 
 
 class _Joined(NamedTuple):
@@ -277,12 +310,14 @@ class _FusedGatedSum(nn.Module):
 class _RoundedModulation(nn.Module):
     """A modulation in float32, rounded once.
 
-    torch's own for operands of several dtypes takes ten times as long.
+    torch's own for operands of several dtypes takes ten times as long. The features that modules
+    add to are float16 where convolutions are bfloat16: all modules' roundings add up, and float16's
+    are an eighth.
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
-        self.dtype = dtype
+        self.dtype = torch.float16 if dtype == torch.bfloat16 else dtype
 
     def forward(
         self,
@@ -290,9 +325,9 @@ class _RoundedModulation(nn.Module):
         base: torch.Tensor,
         spatial: torch.Tensor,
         factor: torch.Tensor,
-        rest: torch.Tensor,
+        shift: torch.Tensor,
     ) -> torch.Tensor:
         """See `Modulation.forward`."""
-        base = base.float()
-        result = torch.addcmul(features.float(), base, spatial.float())
-        return result.addcmul_(base, factor).add_(rest).to(self.dtype)
+        base = base.to(torch.float32, copy=True)
+        result = torch.addcmul(features.float(), base, factor).add_(shift)
+        return result.addcmul_(base.add_(1.0), spatial.float()).to(self.dtype)

@@ -138,13 +138,9 @@ class CollapsedPyramid(nn.Module):
     bfloat16 on processors with AMX where a row is a multiple of 4 samples.
     """
 
-    def __init__(self, trained: SpatialPyramid, *, shifted: bool) -> None:
-        """Collapse `trained`; with `shifted` for inputs that are larger by 1."""
+    def __init__(self, trained: SpatialPyramid) -> None:
         super().__init__()
-        weight, bias = _float64(trained.narrow)
-        if shifted:
-            bias = bias - weight.sum(dim=(1, 2, 3))
-        self.narrow = _convolution(weight, bias, trained.narrow)
+        self.narrow = _convolution(*_float64(trained.narrow), trained.narrow)
         kernel, bias = _one_kernel(trained)
         side = kernel.shape[-1]
         around = (side - 1) // 2 // _PHASES
@@ -186,11 +182,9 @@ def _squares(features: torch.Tensor) -> torch.Tensor:
 
 
 class CollapsedModule(nn.Module):
-    """A joint modulated residual module, with the network's first convolution if it is the first.
+    """A joint modulated residual module; the first has the network's first convolution too."""
 
-    With a and b the priors' factor and shift, s the spatial map and x the base block's result,
-    (a + s) x + (b + s) = (a + s) (x + 1) + (b - a): the 1 goes into the base block's bias.
-    """
+    gives_output = ("head",)
 
     def __init__(self, head: nn.Conv2d | None, trained: ModulatedResidualModule) -> None:
         super().__init__()
@@ -203,13 +197,10 @@ class CollapsedModule(nn.Module):
             self.first = _convolution(*_float64(first), first)
         else:
             self.first = ConvolutionChain([head, first])
-        weight, bias = _float64(second)
-        self.second = _convolution(weight, bias + 1.0, second)
-        self.pyramid = CollapsedPyramid(trained.pyramid, shifted=True)
-        factor, factor_bias = _float64(trained.factor)
-        shift, shift_bias = _float64(trained.shift)
-        self.factor = _linear(factor, factor_bias, trained.factor)
-        self.rest = _linear(shift - factor, shift_bias - factor_bias, trained.factor)
+        self.second = _convolution(*_float64(second), second)
+        self.pyramid = CollapsedPyramid(trained.pyramid)
+        self.factor = _linear(*_float64(trained.factor), trained.factor)
+        self.shift = _linear(*_float64(trained.shift), trained.shift)
         self.modulated = Modulation()
 
     def forward(
@@ -229,8 +220,8 @@ class CollapsedModule(nn.Module):
             features = self.head(features)
         spatial = self.pyramid(base)
         factor = self.factor(priors)[:, :, None, None]
-        rest = self.rest(priors)[:, :, None, None]
-        return self.modulated(features, base, spatial, factor, rest)
+        shift = self.shift(priors)[:, :, None, None]
+        return self.modulated(features, base, spatial, factor, shift)
 
 
 class Modulation(nn.Module):
@@ -242,26 +233,27 @@ class Modulation(nn.Module):
         base: torch.Tensor,
         spatial: torch.Tensor,
         factor: torch.Tensor,
-        rest: torch.Tensor,
+        shift: torch.Tensor,
     ) -> torch.Tensor:
-        """Give features + (spatial + factor) x base + rest.
+        """Give features + (factor + spatial) x base + shift + spatial.
 
         Args:
             features: (N, C, H, W).
             base: Likewise.
             spatial: (N, 1, H, W).
             factor: (N, C, 1, 1).
-            rest: Likewise.
+            shift: Likewise.
         """
         # In this order, each step writes a map of the features' own layout.
-        result = torch.addcmul(features, base, spatial)
-        return result.addcmul_(base, factor).add_(rest)
+        result = torch.addcmul(features, base, factor).add_(shift)
+        return result.addcmul_(base + 1.0, spatial)
 
 
 class CollapsedReconstruction(nn.Module):
     """All after the modules; takes the input and the last features."""
 
     gives_output = ("enlarged",)
+    adds_to_output = ("rest",)
 
     def __init__(self, network: GPGMNet) -> None:
         super().__init__()

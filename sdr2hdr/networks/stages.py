@@ -14,6 +14,7 @@ from typing import NamedTuple
 from torch import nn
 
 __all__ = [
+    "ADDS_TO_OUTPUT",
     "GIVES_OUTPUT",
     "INPUT",
     "OUTPUT",
@@ -33,9 +34,15 @@ OUTPUT = "output"
 
 
 GIVES_OUTPUT = "gives_output"
-"""Name of an attribute in which the module of a last stage may list those of its children that go
-straight from the picture to the output: rounding them would round the picture's codes. What else is
-added to these is a correction of some hundredths, and half precision enough for it."""
+"""Name of an attribute in which a module may list those of its children that take the picture and
+are never rounded: in a last stage those that go straight to the output, as rounding them would
+round the picture's codes, and in a first the features that all later ones are added to."""
+
+
+ADDS_TO_OUTPUT = "adds_to_output"
+"""Name of an attribute in which a module may list those of its children whose result is added to
+what goes straight to the output. They take operands in half precision, but their result is not
+rounded: where a letter is made paper it is a third of the signal, and bfloat16 two codes apart."""
 
 
 class Sides(NamedTuple):

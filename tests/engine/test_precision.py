@@ -5,6 +5,8 @@ bfloat16 is emulated where the processor has no instructions for it, so the pict
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -15,6 +17,8 @@ from sdr2hdr.engine.placement import resolve_placement
 from sdr2hdr.engine.tile_workers import TileWorkers
 from sdr2hdr.engine.tiling import MapBuffers, run_program
 from sdr2hdr.engine.torch_backend import MAP_DTYPES, prepare_for_torch
+from sdr2hdr.engine.torch_layers import replace_layers
+from sdr2hdr.exam.patterns import WRITTEN
 from sdr2hdr.networks.collapse import collapse
 from sdr2hdr.networks.gpgmnet import GPGMNet, bicubic_upscale
 from sdr2hdr.networks.irnet import IRNet
@@ -48,6 +52,31 @@ def test_bf16_of_the_shipped_network_is_within_bounds(picture, batch):
     frame = batch(picture(61, 87))
     exact = load_engine("irnet2", 1, FP32).run(frame).pixels
     assert_within_bounds(load_engine("irnet2", 1, BF16).run(frame).pixels, exact)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("name", ["credits", "page"])
+def test_bf16_of_gpgmnet_keeps_the_edges_of_letters(name, scale, batch):
+    """Where the correction is largest; a sum with 1 in a map, and a rounded result, had 5 codes."""
+    frame = batch(WRITTEN[name]())
+    exact = load_engine("gpgmnet", scale, FP32).run(frame).pixels
+    assert_within_bounds(load_engine("gpgmnet", scale, BF16).run(frame).pixels, exact)
+
+
+def test_a_result_that_is_added_to_the_output_is_not_rounded():
+    torch.manual_seed(21)
+    layer = torch.nn.Conv2d(16, 12, 5, padding=2).requires_grad_(False)
+    layer.weight.copy_(layer.weight.bfloat16())
+    layer.bias.copy_(layer.bias.bfloat16() + 3)
+    features = torch.randn(1, 16, 20, 24).bfloat16().contiguous(memory_format=torch.channels_last)
+    exact = copy.deepcopy(layer).double()(features.double())
+    for added, steps in ((False, 1.0), (True, 2**-8)):
+        layers = torch.nn.ModuleList([copy.deepcopy(layer)])
+        replace_layers(layers, torch.bfloat16, adds_to_output=added)
+        apart = float((layers[0](features).double() - exact).abs().max())
+        # Half a step of bfloat16 between 4 and 8 is 2**-6.
+        assert 0 < apart <= steps * 2**-6
+        assert (apart > 2**-8) is not added
 
 
 def test_bf16_keeps_the_grey_ramp(batch):
