@@ -22,6 +22,7 @@ __all__ = [
     "from_linear",
     "gamma_eotf",
     "gamma_inverse_eotf",
+    "gamma_to_pq",
     "power",
     "pq_eotf",
     "pq_inverse_eotf",
@@ -177,11 +178,29 @@ def pq_inverse_eotf(light_cd_m2: torch.Tensor) -> torch.Tensor:
     # In place where neither what follows nor a gradient needs the value again: on a picture, which
     # no cache holds, a new tensor costs more than the arithmetic.
     relative = (light_cd_m2 / PQ_PEAK_CD_M2).clamp_(0.0, 1.0)
-    raised = power(relative, PQ_M1)
-    below_one = (1.0 - raised).mul_(PQ_C2 - PQ_C3).div_(raised.mul(PQ_C3).add_(1.0))
-    signal = below_one.neg_().log1p_().mul_(PQ_M2).exp_()
     # The sign is 0 or 1 here; a product costs a quarter of a selection.
-    return signal * torch.sign(relative)
+    return _pq_signal(power(relative, PQ_M1)) * torch.sign(relative)
+
+
+def gamma_to_pq(signal: torch.Tensor, gamma: float, peak_cd_m2: float) -> torch.Tensor:
+    """Encode as PQ the light of a signal of a power law, with one power for both.
+
+    Args:
+        signal: Any shape, floating, [0, 1].
+        gamma: The exponent.
+        peak_cd_m2: The light of 1.0, at most 10,000.
+
+    Returns:
+        `pq_inverse_eotf(peak_cd_m2 * signal**gamma)`, same shape.
+    """
+    scale = (peak_cd_m2 / PQ_PEAK_CD_M2) ** PQ_M1
+    return _pq_signal(power(signal, gamma * PQ_M1) * scale) * torch.sign(signal)
+
+
+def _pq_signal(raised: torch.Tensor) -> torch.Tensor:
+    """Finish the encoding of light whose share of 10,000 cd/m2, to the power of m1, is given."""
+    below_one = (1.0 - raised).mul_(PQ_C2 - PQ_C3).div_(raised.mul(PQ_C3).add_(1.0))
+    return below_one.neg_().log1p_().mul_(PQ_M2).exp_()
 
 
 def to_linear(signal: torch.Tensor, transfer: Transfer) -> torch.Tensor:

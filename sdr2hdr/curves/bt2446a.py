@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from sdr2hdr.colour.channels import weighted_sum
-from sdr2hdr.colour.transfer import bt1886_eotf, bt1886_inverse_eotf, power, pq_inverse_eotf
+from sdr2hdr.colour.transfer import BT1886_GAMMA, bt1886_inverse_eotf, gamma_to_pq, power
 from sdr2hdr.colour.ycbcr import LUMA_COEFFICIENTS
 from sdr2hdr.curves.display_light import sdr_to_bt2020_linear
 from sdr2hdr.signal import Matrix
@@ -45,7 +45,7 @@ def bt2446a(rgb: torch.Tensor) -> torch.Tensor:
     # E'Cb and E'Cr are multiples of B' - Y' and R' - Y', so scaling them scales C' - Y' of all
     # three channels alike, and the matrix to Y'CbCr and back cancels.
     hdr = (sdr - luma).mul_(colour).add_(luma_hdr).clamp_(0.0, 1.0)
-    return pq_inverse_eotf(PEAK_CD_M2 * bt1886_eotf(hdr))
+    return gamma_to_pq(hdr, BT1886_GAMMA, PEAK_CD_M2)
 
 
 def expand_luma(luma: torch.Tensor) -> torch.Tensor:

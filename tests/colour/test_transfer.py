@@ -9,6 +9,7 @@ from sdr2hdr.colour.transfer import (
     bt1886_eotf,
     bt1886_inverse_eotf,
     from_linear,
+    gamma_to_pq,
     power,
     pq_eotf,
     pq_inverse_eotf,
@@ -50,6 +51,13 @@ def test_pq_inverse_eotf_matches_colour_science(colour_science):
 def test_pq_eotf_matches_colour_science(colour_science):
     expected = colour_science.models.eotf_ST2084(signals().double().numpy())
     np.testing.assert_allclose(pq_eotf(signals()).numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_power_law_goes_to_pq_in_one_step(colour_science):
+    light = 1000.0 * signals().double().numpy() ** 2.4
+    expected = colour_science.models.eotf_inverse_ST2084(light)
+    np.testing.assert_allclose(gamma_to_pq(signals(), 2.4, 1000.0).numpy(), expected, atol=1e-6)
+    assert float(gamma_to_pq(torch.tensor(0.0), 2.4, 1000.0)) == 0.0
 
 
 def test_pq_black_is_exact_and_out_of_range_is_clipped():
