@@ -24,6 +24,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from sdr2hdr.networks.convolution_chain import ConvolutionChain
+from sdr2hdr.networks.convolution_sum import ConvolutionSum
 from sdr2hdr.networks.gpgmnet import (
     GPGMNet,
     ModulatedResidualModule,
@@ -192,11 +193,7 @@ class CollapsedModule(nn.Module):
         assert isinstance(first, nn.Conv2d)
         assert isinstance(second, nn.Conv2d)
         self.head = None if head is None else _convolution(*_float64(head), head)
-        self.first: nn.Module
-        if head is None:
-            self.first = _convolution(*_float64(first), first)
-        else:
-            self.first = ConvolutionChain([head, first])
+        self.first = _rectified(first) if head is None else ConvolutionChain([head, first])
         self.second = _convolution(*_float64(second), second)
         self.pyramid = CollapsedPyramid(trained.pyramid)
         self.factor = _linear(*_float64(trained.factor), trained.factor)
@@ -215,8 +212,10 @@ class CollapsedModule(nn.Module):
         The first module alone takes the keyword `sides`.
         """
         priors = torch.cat((colour, structure), dim=1)
-        base = self.second(F.relu(self.first(features, **about)))
-        if self.head is not None:
+        if self.head is None:
+            base = self.second(self.first([features]))
+        else:
+            base = self.second(F.relu(self.first(features, **about)))
             features = self.head(features)
         spatial = self.pyramid(base)
         factor = self.factor(priors)[:, :, None, None]
@@ -260,7 +259,7 @@ class CollapsedReconstruction(nn.Module):
         first, _, second = network.gather
         assert isinstance(first, nn.Conv2d)
         assert isinstance(second, nn.Conv2d)
-        self.first = _convolution(*_float64(first), first)
+        self.first = _rectified(first)
         self.second = _convolution(*_float64(second), second)
         upsampling = [
             layer for step in network.upsample if isinstance(step, nn.Sequential) for layer in step
@@ -272,7 +271,7 @@ class CollapsedReconstruction(nn.Module):
         self, pixels: torch.Tensor, features: torch.Tensor, sides: Sides = WHOLE_FRAME
     ) -> torch.Tensor:
         """Map (N, 3, H, W) and (N, C, H, W) to (N, 3, H x scale, W x scale)."""
-        gathered = self.second(F.relu(self.first(features)))
+        gathered = self.second(self.first([features]))
         result = self.enlarged(pixels).add_(self.rest.unshuffled(gathered, sides))
         return F.pixel_shuffle(result, self.rest.scale)
 
@@ -345,6 +344,11 @@ def _convolution(weight: torch.Tensor, bias: torch.Tensor, like: nn.Conv2d) -> n
     made.weight = nn.Parameter(weight.to(like.weight.dtype, copy=True), requires_grad=False)
     made.bias = nn.Parameter(bias.to(like.weight.dtype, copy=True), requires_grad=False)
     return made
+
+
+def _rectified(layer: nn.Conv2d) -> ConvolutionSum:
+    """A convolution and the ReLU after it, which a backend may compute at once."""
+    return ConvolutionSum([_convolution(*_float64(layer), layer)], negative_slope=0.0)
 
 
 def _linear(weight: torch.Tensor, bias: torch.Tensor, like: nn.Linear) -> nn.Linear:
