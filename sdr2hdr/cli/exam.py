@@ -125,6 +125,7 @@ def command(
         recipes = recipes_of(methods, recipe_path, title)
         cards = Cards(publish_dir, weights_dir, recipes, title, failures)
         make_folder(publish_dir)
+        check_files(*cards.paths(), overwrite=overwrite)
     result = examined(console, exam, methods)
     if markdown_path is not None:
         write(markdown_path, markdown(result).encode())

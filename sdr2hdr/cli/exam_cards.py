@@ -38,6 +38,12 @@ class Cards:
     title: str | None
     failures: tuple[str, ...]
 
+    def paths(self) -> list[Path]:
+        """The files that will be written."""
+        from sdr2hdr.networks.weights import weights_files
+
+        return [path for model in self.recipes for path in weights_files(model, self.folder)]
+
 
 def recipes_of(
     methods: Sequence[ExamMethod], recipe_path: Path | None, title: str | None

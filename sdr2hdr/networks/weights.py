@@ -13,14 +13,21 @@ from typing import TYPE_CHECKING
 
 from sdr2hdr.errors import WeightsError
 from sdr2hdr.networks.card import ModelCard, read_card
-from sdr2hdr.networks.registry import NetworkSpec, build, resolve_exactly
+from sdr2hdr.networks.registry import build, resolve_exactly
 
 if TYPE_CHECKING:
     import torch
 
     from sdr2hdr.networks.network import Network
 
-__all__ = ["WEIGHTS_VARIABLE", "card_of", "find_card", "load_network", "weights_folder"]
+__all__ = [
+    "WEIGHTS_VARIABLE",
+    "card_of",
+    "find_card",
+    "load_network",
+    "weights_files",
+    "weights_folder",
+]
 
 WEIGHTS_VARIABLE = "SDR2HDR_WEIGHTS"
 """Environment variable that names another folder of weights."""
@@ -74,7 +81,7 @@ def find_card(name: str, weights_dir: Path | None = None) -> ModelCard | None:
         ModelError: There is no such network.
     """
     spec = resolve_exactly(name)
-    tensors_path, card_path = _paths(spec, weights_folder(weights_dir))
+    tensors_path, card_path = weights_files(spec.name, weights_folder(weights_dir))
     if not tensors_path.is_file() and not card_path.is_file():
         return None
     for path in (tensors_path, card_path):
@@ -126,7 +133,7 @@ def load_network(name: str, weights_dir: Path | None = None) -> tuple[Network, M
     """
     spec = resolve_exactly(name)
     card = card_of(name, weights_dir)
-    path, _ = _paths(spec, weights_folder(weights_dir))
+    path, _ = weights_files(spec.name, weights_folder(weights_dir))
     tensors = _read_tensors(path, card)
     network = build(spec)
     _check_tensors(path, tensors, network.state_dict(), card)
@@ -134,8 +141,9 @@ def load_network(name: str, weights_dir: Path | None = None) -> tuple[Network, M
     return network.eval().requires_grad_(False), card
 
 
-def _paths(spec: NetworkSpec, folder: Path) -> tuple[Path, Path]:
-    return folder / f"{spec.name}.safetensors", folder / f"{spec.name}.json"
+def weights_files(name: str, folder: Path) -> tuple[Path, Path]:
+    """Where a folder has a network's weights and their card, whether or not they are there."""
+    return folder / f"{name}.safetensors", folder / f"{name}.json"
 
 
 def _read_tensors(path: Path, card: ModelCard) -> dict[str, torch.Tensor]:

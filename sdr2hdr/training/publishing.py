@@ -21,6 +21,7 @@ from sdr2hdr.networks.card import (
     write_card,
 )
 from sdr2hdr.networks.registry import NetworkSpec
+from sdr2hdr.networks.weights import weights_files
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
 from sdr2hdr.training.anchor import ANCHOR_SIGNAL
 from sdr2hdr.training.graphics import WHITE_CD_M2
@@ -130,7 +131,7 @@ def write_weights(folder: Path, card: ModelCard, tensors: Mapping[str, torch.Ten
         }
     )
     folder.mkdir(parents=True, exist_ok=True)
-    weights, card_path = folder / f"{card.name}.safetensors", folder / f"{card.name}.json"
+    weights, card_path = weights_files(card.name, folder)
     write_whole(weights, content)
     write_card(card_path, dataclasses.replace(card, sha256=hashlib.sha256(content).hexdigest()))
     read_card(card_path)

@@ -107,6 +107,7 @@ def no_exam(*arguments: object) -> NoReturn:
         # These two were told when the exam had been held.
         (["--model", "irnet1", "--publish", "out", "--recipe", "x.toml"], 2, "x.toml cannot be"),
         (["--model", "irnet1", "--publish", "there.md/out"], 5, "there.md/out cannot be made"),
+        (["--model", "irnet1", "--publish", "mine"], 5, "irnet1.json exists already; --overwrite"),
     ],
 )
 def test_wrong_wishes_are_refused_before_the_work(
@@ -120,6 +121,8 @@ def test_wrong_wishes_are_refused_before_the_work(
     monkeypatch.chdir(tmp_path)
     Path("there.md").write_text("mine")
     Path("link.md").symlink_to("elsewhere.md")
+    Path("mine").mkdir()
+    Path("mine/irnet1.json").write_text("mine")
     monkeypatch.setattr("sdr2hdr.exam.run.hold_exam", no_exam)
     assert run(["exam", *arguments]) == code
     assert said in capsys.readouterr().err
