@@ -113,12 +113,12 @@ class _OneDnnConvolution(nn.Module):
         self.dtype = dtype
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return self._rounded_by_onednn(self._operand(features)).to(self.dtype)
+        return self._convolved(self._operand(features)).to(self.dtype)
 
     def _operand(self, features: torch.Tensor) -> torch.Tensor:
         return features.to(self.rounded).to(self.multiplied)
 
-    def _rounded_by_onednn(self, operand: torch.Tensor) -> torch.Tensor:
+    def _convolved(self, operand: torch.Tensor) -> torch.Tensor:
         layer = self.layer
         return torch.mkldnn_convolution(
             operand,
@@ -140,7 +140,7 @@ class _Unrounded(_OneDnnConvolution):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         layer, operand = self.layer, self._operand(features)
-        result = self._rounded_by_onednn(operand)
+        result = self._convolved(operand)
         if result.dtype == torch.float32:
             return result
         rest = result.neg()

@@ -245,7 +245,7 @@ class Modulation(nn.Module):
         """
         # In this order, each step writes a map of the features' own layout.
         result = torch.addcmul(features, base, factor).add_(shift)
-        return result.addcmul_(base + 1.0, spatial)
+        return result.addcmul_(base, spatial).add_(spatial)
 
 
 class CollapsedReconstruction(nn.Module):
