@@ -22,6 +22,7 @@ from sdr2hdr.exam.patterns import WRITTEN
 from sdr2hdr.networks.collapse import collapse
 from sdr2hdr.networks.gpgmnet import GPGMNet, bicubic_upscale
 from sdr2hdr.networks.irnet import IRNet
+from sdr2hdr.networks.registry import resolve_exactly
 from sdr2hdr.options import EngineOptions
 from sdr2hdr.signal import HDR10_SIGNAL
 
@@ -41,11 +42,25 @@ RANDOM = {
 }
 
 
-def assert_within_bounds(half: torch.Tensor, exact: torch.Tensor) -> None:
-    """One code at the 99.9th percentile, three at the worst sample, at 10 bits."""
+AT_LETTERS = {
+    "irnet1": (1.0, 3.0),
+    "irnet2": (2.0, 3.0),
+    "irnet5-x2": (3.0, 7.0),
+    "irnet5-x4": (3.0, 7.0),
+    "gpgmnet-x2": (1.0, 3.0),
+    "gpgmnet-x4": (1.0, 3.0),
+}
+"""Of each shipped network, the bounds on written pictures, codes. The design's are (1, 3): IRNet
+sums up blocks several times as large as what is left of them, and bfloat16 rounds each."""
+
+
+def assert_within_bounds(
+    half: torch.Tensor, exact: torch.Tensor, typical: float = 1.0, worst: float = 3.0
+) -> None:
+    """Codes of 10 bits at the 99.9th percentile and at the worst sample."""
     distance = ((half - exact) * 1023).abs().flatten()
-    assert 0 < distance.max() <= 3
-    assert distance.kthvalue(-(-distance.numel() * 999 // 1000)).values <= 1
+    assert 0 < distance.max() <= worst
+    assert distance.kthvalue(-(-distance.numel() * 999 // 1000)).values <= typical
 
 
 def test_bf16_of_the_shipped_network_is_within_bounds(picture, batch):
@@ -54,13 +69,15 @@ def test_bf16_of_the_shipped_network_is_within_bounds(picture, batch):
     assert_within_bounds(load_engine("irnet2", 1, BF16).run(frame).pixels, exact)
 
 
-@pytest.mark.parametrize("scale", [2, 4])
-@pytest.mark.parametrize("name", ["credits", "page"])
-def test_bf16_of_gpgmnet_keeps_the_edges_of_letters(name, scale, batch):
-    """Where the correction is largest; a sum with 1 in a map, and a rounded result, had 5 codes."""
-    frame = batch(WRITTEN[name]())
-    exact = load_engine("gpgmnet", scale, FP32).run(frame).pixels
-    assert_within_bounds(load_engine("gpgmnet", scale, BF16).run(frame).pixels, exact)
+@pytest.mark.parametrize("picture_name", ["credits", "page"])
+@pytest.mark.parametrize("name", AT_LETTERS)
+def test_bf16_at_the_edges_of_letters(name, picture_name, batch):
+    """Where corrections are largest, and steep; a sum with 1 in GPGMNet's maps had 5 codes."""
+    typical, worst = AT_LETTERS[name]
+    scale = resolve_exactly(name).scale
+    frame = batch(WRITTEN[picture_name]())
+    exact = load_engine(name, scale, FP32).run(frame).pixels
+    assert_within_bounds(load_engine(name, scale, BF16).run(frame).pixels, exact, typical, worst)
 
 
 def test_a_result_that_is_added_to_the_output_is_not_rounded():
