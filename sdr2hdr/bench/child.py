@@ -21,8 +21,8 @@ class ChildDied(Sdr2HdrError):  # noqa: N818 - says what happened
 class Child:
     """A `worker` process; use it in a `with` block, which ends it."""
 
-    def __init__(self, purpose: str, sparing: str = "a smaller --size") -> None:
-        """Name, in messages, what it is for, and which option's value needs less memory."""
+    def __init__(self, purpose: str, sparing: str | None = None) -> None:
+        """Name, in messages, what it is for, and which option's value needs less memory, if any."""
         self._purpose, self._sparing = purpose, sparing
 
     def __enter__(self) -> Self:
@@ -59,9 +59,10 @@ class Child:
             line = ""
         if not line:
             code = self._process.wait()
+            advice = "" if self._sparing is None else f"; {self._sparing} needs less"
             raise ChildDied(
-                f"The process that measures {self._purpose} ended with code {code} before it was "
-                f"done, most likely for want of memory; {self._sparing} needs less."
+                f"The process for {self._purpose} ended with code {code} before it was "
+                f"done, most likely for want of memory{advice}."
             )
         return self.answered(json.loads(line))
 

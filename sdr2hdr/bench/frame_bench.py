@@ -134,7 +134,9 @@ def bench_frames(
         our_child = stack.enter_context(Child("our frames", "a smaller --size or --tile"))
         our_child.ask(do="ours", request=request.content())
         our_child.ask(do="frames", count=1)
-        theirs = _Reference(stack.enter_context(Child("the reference")) if reference else None)
+        theirs = _Reference(
+            stack.enter_context(Child("the reference", "a smaller --size")) if reference else None
+        )
         while True:
             on_step("frames")
             answer = our_child.ask(do="frames", count=frames)

@@ -29,6 +29,6 @@ def tune_tiles(
     """
     with ExitStack() as stack:
         request = with_weights(request, stack)
-        child = stack.enter_context(Child("tile sizes"))
+        child = stack.enter_context(Child("tile sizes", "a smaller --size"))
         answer = child.ask(do="tune", request=request.content(), tiles=list(tiles_px))
     return {int(tile): seconds for tile, seconds in answer["seconds"].items()}

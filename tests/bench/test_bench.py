@@ -122,10 +122,17 @@ def test_memory_is_that_of_the_child_alone():
     assert answer["peak_rss_bytes"] < len(ballast)
 
 
-def test_a_child_that_dies_names_an_option_that_its_command_has():
-    with Child("the conversion", "a smaller --max-memory") as child:
+@pytest.mark.parametrize(
+    ("option", "end"),
+    [
+        ("a smaller --max-memory", r"memory; a smaller --max-memory needs less\.$"),
+        (None, r"memory\.$"),
+    ],
+)
+def test_a_child_that_dies_names_an_option_that_its_command_has(option: str | None, end: str):
+    with Child("the conversion", option) as child:
         child._process.kill()
-        with pytest.raises(ChildDied, match=r"the conversion .* a smaller --max-memory needs less"):
+        with pytest.raises(ChildDied, match=r"for the conversion ended .* want of " + end):
             child.ask(do="clip")
 
 
