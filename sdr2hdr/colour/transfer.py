@@ -175,11 +175,7 @@ def pq_inverse_eotf(light_cd_m2: torch.Tensor) -> torch.Tensor:
     Source:
         SMPTE ST 2084:2014; Rec. ITU-R BT.2100-2, Table 4.
     """
-    # In place where neither what follows nor a gradient needs the value again: on a picture, which
-    # no cache holds, a new tensor costs more than the arithmetic.
-    relative = (light_cd_m2 / PQ_PEAK_CD_M2).clamp_(0.0, 1.0)
-    # The sign is 0 or 1 here; a product costs a quarter of a selection.
-    return _pq_signal(power(relative, PQ_M1)) * torch.sign(relative)
+    return _pq_signal(power((light_cd_m2 / PQ_PEAK_CD_M2).clamp_(0.0, 1.0), PQ_M1))
 
 
 def gamma_to_pq(signal: torch.Tensor, gamma: float, peak_cd_m2: float) -> torch.Tensor:
@@ -194,13 +190,17 @@ def gamma_to_pq(signal: torch.Tensor, gamma: float, peak_cd_m2: float) -> torch.
         `pq_inverse_eotf(peak_cd_m2 * signal**gamma)`, same shape.
     """
     scale = (peak_cd_m2 / PQ_PEAK_CD_M2) ** PQ_M1
-    return _pq_signal(power(signal, gamma * PQ_M1) * scale) * torch.sign(signal)
+    return _pq_signal(power(signal, gamma * PQ_M1) * scale)
 
 
 def _pq_signal(raised: torch.Tensor) -> torch.Tensor:
     """Finish the encoding of light whose share of 10,000 cd/m2, to the power of m1, is given."""
+    # In place where neither what follows nor a gradient needs the value again: on a picture, which
+    # no cache holds, a new tensor costs more than the arithmetic.
     below_one = (1.0 - raised).mul_(PQ_C2 - PQ_C3).div_(raised.mul(PQ_C3).add_(1.0))
-    return below_one.neg_().log1p_().mul_(PQ_M2).exp_()
+    signal = below_one.neg_().log1p_().mul_(PQ_M2).exp_()
+    # The sign is 0 or 1 here; a product costs a quarter of a selection.
+    return signal * torch.sign(raised)
 
 
 def to_linear(signal: torch.Tensor, transfer: Transfer) -> torch.Tensor:

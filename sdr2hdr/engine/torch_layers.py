@@ -11,9 +11,12 @@ from torch import nn
 
 from sdr2hdr.networks.collapsed_gpgmnet import Modulation
 from sdr2hdr.networks.convolution_sum import ConvolutionSum, GatedSum, SideBySide, WithOnes
-from sdr2hdr.networks.stages import ADDS_TO_OUTPUT, GIVES_OUTPUT
+from sdr2hdr.networks.stages import GIVES_OUTPUT, UNROUNDED
 
 __all__ = ["has_fast_layers", "joins_maps", "replace_layers"]
+
+_STRIP_PX = 1 << 11
+"""Of 64 channels, 0.5 MB in float32: a core's cache holds a strip on its way."""
 
 
 def has_fast_layers() -> bool:
@@ -39,7 +42,7 @@ def _multiplied(dtype: torch.dtype) -> torch.dtype:
 
 
 def replace_layers(
-    module: nn.Module, dtype: torch.dtype = torch.float32, *, adds_to_output: bool = False
+    module: nn.Module, dtype: torch.dtype = torch.float32, *, unrounded: bool = False
 ) -> None:
     """Put faster layers of the same function in the place of a module's, in place.
 
@@ -47,14 +50,14 @@ def replace_layers(
         module: Of float32 weights, which go on in the layers put there.
         dtype: What convolutions are computed in, and what they give; they take maps of any dtype.
             All else stays float32, and so do the children that a module names as `GIVES_OUTPUT`.
-        adds_to_output: Whether its own convolutions give float32 all the same, as do those of the
-            children that a module names as `ADDS_TO_OUTPUT`.
+        unrounded: Whether its own convolutions give float32 all the same, as do those of the
+            children that a module names as `UNROUNDED`.
     """
     precise = getattr(module, GIVES_OUTPUT, ())
-    added = getattr(module, ADDS_TO_OUTPUT, ())
+    exact_results = getattr(module, UNROUNDED, ())
     for name, child in module.named_children():
         inside = torch.float32 if name in precise else dtype
-        unrounded = adds_to_output or name in added
+        keeps_result = unrounded or name in exact_results
         if isinstance(child, ConvolutionSum):
             setattr(module, name, _FusedSum(child, inside))
         elif isinstance(child, SideBySide):
@@ -67,10 +70,10 @@ def replace_layers(
         elif isinstance(child, Modulation):
             setattr(module, name, _RoundedModulation(inside))
         elif isinstance(child, nn.Conv2d):
-            made = _Unrounded(child, inside) if unrounded else _OneDnnConvolution(child, inside)
-            setattr(module, name, made)
+            convolution = _Unrounded if keeps_result else _OneDnnConvolution
+            setattr(module, name, convolution(child, inside))
         else:
-            replace_layers(child, inside, adds_to_output=unrounded)
+            replace_layers(child, inside, unrounded=keeps_result)
 
 
 def joins_maps(module: nn.Module) -> bool:
@@ -331,6 +334,7 @@ class _RoundedModulation(nn.Module):
         for into, given, x, by_place in _strips(result, features, base, spatial):
             x = x.to(torch.float32, copy=True)
             strip = torch.addcmul(given.float(), x, factor).add_(shift)
+            # A sum with one channel, spread over all, takes longer than this product.
             into.copy_(strip.addcmul_(x.add_(1.0), by_place.float()))
         return result
 
@@ -347,10 +351,6 @@ def _rounded(features: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     for into, given in _strips(result, features):
         into.copy_(given.float())
     return result
-
-
-_STRIP_PX = 1 << 11
-"""Of 64 channels, 0.5 MB in float32: a core's cache holds a strip on its way."""
 
 
 def _strips(*maps: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:

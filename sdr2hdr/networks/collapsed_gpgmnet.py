@@ -185,7 +185,7 @@ def _squares(features: torch.Tensor) -> torch.Tensor:
 class CollapsedModule(nn.Module):
     """A joint modulated residual module; the first has the network's first convolution too."""
 
-    gives_output = ("head",)
+    unrounded = ("head",)
 
     def __init__(self, head: nn.Conv2d | None, trained: ModulatedResidualModule) -> None:
         super().__init__()
@@ -252,7 +252,7 @@ class CollapsedReconstruction(nn.Module):
     """All after the modules; takes the input and the last features."""
 
     gives_output = ("enlarged",)
-    adds_to_output = ("rest",)
+    unrounded = ("rest",)
 
     def __init__(self, network: GPGMNet) -> None:
         super().__init__()

@@ -14,10 +14,10 @@ from typing import NamedTuple
 from torch import nn
 
 __all__ = [
-    "ADDS_TO_OUTPUT",
     "GIVES_OUTPUT",
     "INPUT",
     "OUTPUT",
+    "UNROUNDED",
     "WHOLE_FRAME",
     "FrameStep",
     "Program",
@@ -34,15 +34,15 @@ OUTPUT = "output"
 
 
 GIVES_OUTPUT = "gives_output"
-"""Name of an attribute in which a module may list those of its children that take the picture and
-are never rounded: in a last stage those that go straight to the output, as rounding them would
-round the picture's codes, and in a first the features that all later ones are added to."""
+"""Name of an attribute in which the module of a last stage may list those of its children that go
+straight from the picture to the output: rounding them would round the picture's codes."""
 
 
-ADDS_TO_OUTPUT = "adds_to_output"
-"""Name of an attribute in which a module may list those of its children whose result is added to
-what goes straight to the output. They take operands in half precision, but their result is not
-rounded: where a letter is made paper it is a third of the signal, and bfloat16 two codes apart."""
+UNROUNDED = "unrounded"
+"""Name of an attribute in which a module may list those of its children that take operands in half
+precision, but whose result is not rounded: what is added to the output, as where a letter is made
+paper it is a third of the signal, and bfloat16 two codes apart; and the features that all later
+ones are added to."""
 
 
 class Sides(NamedTuple):

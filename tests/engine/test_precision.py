@@ -89,7 +89,7 @@ def test_a_result_that_is_added_to_the_output_is_not_rounded():
     exact = copy.deepcopy(layer).double()(features.double())
     for added, steps in ((False, 1.0), (True, 2**-8)):
         layers = torch.nn.ModuleList([copy.deepcopy(layer)])
-        replace_layers(layers, torch.bfloat16, adds_to_output=added)
+        replace_layers(layers, torch.bfloat16, unrounded=added)
         apart = float((layers[0](features).double() - exact).abs().max())
         # Half a step of bfloat16 between 4 and 8 is 2**-6.
         assert 0 < apart <= steps * 2**-6
