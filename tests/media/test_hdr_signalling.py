@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from sdr2hdr.errors import InputError
-from sdr2hdr.media.hdr10.hdr_facts import StoredMastering
+from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.hdr10.hdr_signalling import Signalling, read_signalling
 from sdr2hdr.media.hdr10.stream_facts import read_stream_facts
 
@@ -95,12 +96,37 @@ def test_sei_of_any_size_and_emulation_prevention():
     assert found.levels == [(1, 0)]
 
 
-@pytest.mark.parametrize("cut", [1, 3, 10, 40])
-def test_damaged_headers_are_passed_over(cut: int):
+@pytest.mark.parametrize("cut", [1, 3, 10, 30])
+def test_of_damaged_headers_nothing_is_made_up(cut: int):
     record = bytes([1]) + bytes(21) + bytes([3, 39, 0, 9, 0, 200]) + b"\x4e\x01\x89\x18" * 10
-    read_stream_facts("hevc", record[: 22 + cut], [b"\0\0\0\x40\x4e\x01\x90\xff"])
-    read_stream_facts("av1", b"\x81\0\0\0\x2a" + bytes(cut), [b"\x2a\x7f\x02"])
-    read_stream_facts("prores", b"", [bytes(cut)])
+    damaged = (
+        read_stream_facts("hevc", record[: 22 + cut], [b"\0\0\0\x40\x4e\x01\x90\xff"]),
+        read_stream_facts("av1", b"\x81\0\0\0\x2a" + bytes(cut), [b"\x2a\x7f\x02"]),
+        read_stream_facts("prores", b"", [bytes(cut)]),
+    )
+    for found in damaged:
+        assert (found.facts, found.levels, found.masterings) == (HdrFacts(), [], [])
+
+
+def test_key_frames_are_not_held(tmp_path: Path):
+    """Every frame of FFV1 is a key frame, and a film has no end of them."""
+    noise = np.random.default_rng(1).integers(0, 256, (20, 512, 512), np.uint8)
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        video = container.add_stream("ffv1", rate=Fraction(25))
+        video.width, video.height, video.pix_fmt = 512, 512, "gray"
+        for number, samples in enumerate(noise):
+            frame = av.VideoFrame.from_ndarray(samples, format="gray")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    size_bytes = (tmp_path / "a.mkv").stat().st_size
+    tracemalloc.start()
+    try:
+        read_signalling(tmp_path / "a.mkv", all_key_frames=True)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < size_bytes / 5
 
 
 def test_not_a_video(tmp_path: Path):

@@ -17,7 +17,7 @@ from sdr2hdr.media.containers.ebml import (
     uint_in,
 )
 
-__all__ = ["is_video", "rewrite_tracks", "track_entries"]
+__all__ = ["is_video", "rewrite_tracks", "track_entries", "video_track"]
 
 _HEAD_BYTES = 16_000_000
 """Enough for what libavformat writes before the end of the tracks; attachments come behind them."""
@@ -44,6 +44,18 @@ def track_entries(data: bytes | mmap) -> list[Element]:
 def is_video(data: bytes | mmap, entry: Element) -> bool:
     """Whether a track is one of pictures; cover art is no track."""
     return uint_in(data, entry, matroska.TRACK_TYPE, 0) == matroska.VIDEO_TRACK
+
+
+def video_track(data: bytes | mmap, number: int) -> Element:
+    """One of the tracks of pictures, by its place among them: libavformat passes over others.
+
+    Raises:
+        ValueError: It is not there, or the tracks are not, or there is no such file.
+    """
+    videos = [entry for entry in track_entries(data) if is_video(data, entry)]
+    if number >= len(videos):
+        raise ValueError(f"There are {len(videos)} video tracks, not {number + 1}.")
+    return videos[number]
 
 
 def rewrite_tracks(path: Path, rewritten: Callable[[bytes, Element], bytes]) -> None:

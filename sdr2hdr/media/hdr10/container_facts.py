@@ -15,7 +15,7 @@ from sdr2hdr.media.containers.cut_short import cut_short
 from sdr2hdr.media.containers.ebml import Element, elements_in
 from sdr2hdr.media.containers.format_names import is_matroska, is_mp4
 from sdr2hdr.media.containers.isobmff import Box, boxes_of_sample_entry, sample_entries, track_box
-from sdr2hdr.media.containers.matroska_tracks import track_entries
+from sdr2hdr.media.containers.matroska_tracks import video_track
 from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.hdr10.stream_facts import mastering_from_st2086
 
@@ -46,7 +46,7 @@ def read_container_facts(path: Path, container: str, track_id: int) -> Container
     Args:
         path: The file.
         container: libavformat's name of its format.
-        track_id: Of the track in an MP4 or MOV, or its place among the tracks of a Matroska file.
+        track_id: In an MP4 or MOV; in a Matroska file the place among its video tracks.
     """
     form = "mp4" if is_mp4(container) else "matroska" if is_matroska(container) else ""
     if not form:
@@ -58,8 +58,8 @@ def read_container_facts(path: Path, container: str, track_id: int) -> Container
             if form == "mp4":
                 entry = next(sample_entries(data, track_box(data, track_id)))
                 return replace(_sample_entry(data, entry), fault=fault)
-            return ContainerFacts(form, _colour(data, track_entries(data)[track_id]), fault=fault)
-        except (ValueError, struct.error, IndexError, StopIteration) as error:
+            return ContainerFacts(form, _colour(data, video_track(data, track_id)), fault=fault)
+        except (ValueError, struct.error, StopIteration) as error:
             return ContainerFacts(form, fault=fault or str(error) or type(error).__name__)
 
 

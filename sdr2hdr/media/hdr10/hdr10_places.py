@@ -25,7 +25,7 @@ from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.containers.ebml import CRC_32, elements_in, elements_named, find_element
 from sdr2hdr.media.containers.format_names import is_matroska
 from sdr2hdr.media.containers.isobmff import boxes_of_sample_entry, sample_entries, track_box
-from sdr2hdr.media.containers.matroska_tracks import is_video, track_entries
+from sdr2hdr.media.containers.matroska_tracks import video_track
 from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.reading.streams import choose_video
 
@@ -163,10 +163,7 @@ def _sample_entry_places(data: mmap.mmap, codec: str, track_id: int) -> Iterator
 
 
 def _matroska_places(data: mmap.mmap, codec: str, number: int) -> Iterator[LevelPlace]:
-    videos = [entry for entry in track_entries(data) if is_video(data, entry)]
-    if number >= len(videos):
-        raise ValueError(f"There are {len(videos)} video tracks, not {number + 1}.")
-    entry = videos[number]
+    entry = video_track(data, number)
     for private in elements_named(data, entry, matroska.CODEC_PRIVATE):
         yield from _header_places(data, codec, private.content, private.end)
     for video in elements_named(data, entry, matroska.VIDEO):

@@ -7,7 +7,7 @@ judges; `sdr2hdr.delivery.check` and `sdr2hdr.delivery.verify` do.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -107,9 +107,13 @@ def read_signalling(path: Path, *, all_key_frames: bool = False) -> Signalling:
         if stream.codec_context is None:
             raise InputError(f"{path} is coded in a way that this FFmpeg build cannot decode.")
         extradata = bytes(stream.codec_context.extradata or b"")
-        frame, key_packets = _first_frame(path, container, stream, all_key_frames=all_key_frames)
         codec = codec_name(stream)
-        track_id = stream.id if is_mp4(container.format.name) else stream.index
+        beginning = _Beginning(path)
+        key_packets = beginning.key_packets(container, stream, all_of_file=all_key_frames)
+        said = read_stream_facts(codec, extradata, key_packets)
+        frame = beginning.frame()
+        in_mp4 = is_mp4(container.format.name)
+        track_id = stream.id if in_mp4 else list(container.streams.video).index(stream)
         components = frame.format.components
         return Signalling(
             path=path,
@@ -123,7 +127,7 @@ def read_signalling(path: Path, *, all_key_frames: bool = False) -> Signalling:
             width_px=frame.width,
             height_px=frame.height,
             average_rate=stream.average_rate,
-            stream=read_stream_facts(codec, extradata, key_packets),
+            stream=said,
             container=read_container_facts(path, container.format.name, track_id),
             decoder=_decoder_facts(frame),
             starts=tuple(
@@ -136,28 +140,45 @@ def read_signalling(path: Path, *, all_key_frames: bool = False) -> Signalling:
         )
 
 
-def _first_frame(
-    path: Path, container: InputContainer, stream: VideoStream, *, all_key_frames: bool
-) -> tuple[VideoFrame, list[bytes]]:
-    first: VideoFrame | None = None
-    keys: list[bytes] = []
-    try:
-        for number, packet in enumerate(demuxed(container, [stream])):
-            if packet.size and (packet.is_keyframe or not keys):
-                keys.append(bytes(packet))
-            if first is None:
-                first = next(iter(packet.decode()), None)
-            if all_key_frames:
-                continue
-            is_enough = len(keys) >= MOST_KEY_FRAMES or number >= MOST_PACKETS
-            if first is not None and is_enough:
-                break
-    except av.error.FFmpegError as error:
-        if first is None:
-            raise InputError(f"{path} cannot be decoded: {error.strerror}.") from error
-    if first is None:
-        raise InputError(f"{path} holds no picture that can be decoded.")
-    return first, keys
+class _Beginning:
+    """The first picture of a file, found while its key frames' packets pass."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._frame: VideoFrame | None = None
+
+    def key_packets(
+        self, container: InputContainer, stream: VideoStream, *, all_of_file: bool
+    ) -> Iterator[bytes]:
+        """Key frames' packets one by one, and the file's first whatever it is.
+
+        Raises:
+            InputError: Nothing can be decoded.
+        """
+        keys = 0
+        try:
+            for number, packet in enumerate(demuxed(container, [stream])):
+                if packet.size and (packet.is_keyframe or not keys):
+                    keys += 1
+                    yield bytes(packet)
+                if self._frame is None:
+                    self._frame = next(iter(packet.decode()), None)
+                is_enough = keys >= MOST_KEY_FRAMES or number >= MOST_PACKETS
+                if self._frame is not None and is_enough and not all_of_file:
+                    return
+        except av.error.FFmpegError as error:
+            if self._frame is None:
+                raise InputError(f"{self._path} cannot be decoded: {error.strerror}.") from error
+
+    def frame(self) -> VideoFrame:
+        """The first picture, when the packets have passed.
+
+        Raises:
+            InputError: There is none.
+        """
+        if self._frame is None:
+            raise InputError(f"{self._path} holds no picture that can be decoded.")
+        return self._frame
 
 
 def _subsampling(frame: VideoFrame) -> tuple[int, int] | None:

@@ -6,15 +6,16 @@ Written apart from what writes them, so that a mistake there is not made here ag
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from sdr2hdr.media.bitstreams.bits import EndOfBitsError, annex_b_units, without_emulation
 from sdr2hdr.media.bitstreams.bitstream import header_colour
 from sdr2hdr.media.bitstreams.sequence_header_av1 import av1_units
 from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
 
-__all__ = ["StreamFacts", "read_stream_facts"]
+__all__ = ["StreamFacts", "mastering_from_st2086", "read_stream_facts"]
 
 UNSPECIFIED = 2
 HEVC_PREFIX_SEI = 39
@@ -57,16 +58,18 @@ class StreamFacts:
             self.facts = replace(self.facts, max_cll=levels[0], max_fall=levels[1])
 
 
-def read_stream_facts(codec: str, extradata: bytes, packets: list[bytes]) -> StreamFacts:
+def read_stream_facts(codec: str, extradata: bytes, packets: Iterable[bytes]) -> StreamFacts:
     """Read a stream's own words.
 
     Args:
         codec: FFmpeg's name: "hevc", "av1", "prores"; others say nothing that is read here.
         extradata: The configuration record or headers.
-        packets: The first packets of key frames, whole.
+        packets: Of key frames, whole; each is asked for when the one before it has been read.
     """
     found = StreamFacts(can_say=codec in ("hevc", "av1"))
-    header = header_colour(codec, extradata, packets[0] if packets else None)
+    packets = iter(packets)
+    first = next(packets, None)
+    header = header_colour(codec, extradata, first)
     if header is not None:
         found.facts = HdrFacts(
             _said(header.primaries),
@@ -75,14 +78,19 @@ def read_stream_facts(codec: str, extradata: bytes, packets: list[bytes]) -> Str
             header.is_full_range,
             header.siting,
         )
-    for data, is_record in ((extradata, True), *((packet, False) for packet in packets)):
+    if codec == "hevc":
+        for unit in _hevc_record_units(extradata):
+            _read_hevc_sei(unit, found)
+    elif codec == "av1":
+        _read_av1(extradata[4:] if extradata[:1] == b"\x81" else extradata, found)
+    for packet in () if first is None else chain((first,), packets):
         if codec == "hevc":
-            for unit in _hevc_units(extradata, data, is_record=is_record):
+            for unit in _hevc_packet_units(extradata, packet):
                 _read_hevc_sei(unit, found)
         elif codec == "av1":
-            _read_av1(data[4:] if is_record and data[:1] == b"\x81" else data, found)
-        elif codec == "prores" and not is_record and found.facts.primaries is None:
-            found.facts = _prores_header(data)
+            _read_av1(packet, found)
+        elif codec == "prores" and found.facts.primaries is None:
+            found.facts = _prores_header(packet)
     return found
 
 
@@ -90,29 +98,37 @@ def _said(code: int | None) -> int | None:
     return None if code == UNSPECIFIED else code
 
 
-def _hevc_units(extradata: bytes, data: bytes, *, is_record: bool) -> Iterator[bytes]:
-    """NAL units of a configuration record (ISO/IEC 14496-15, 8.3.3.1) or a packet."""
-    has_record = len(extradata) > HEVC_RECORD_ARRAYS_AT and extradata[0] == 1
-    if not has_record:
-        yield from annex_b_units(data)
+def _has_record(extradata: bytes) -> bool:
+    return len(extradata) > HEVC_RECORD_ARRAYS_AT and extradata[0] == 1
+
+
+def _hevc_record_units(extradata: bytes) -> Iterator[bytes]:
+    """NAL units of a configuration record (ISO/IEC 14496-15, 8.3.3.1) or of what stands for one."""
+    if not _has_record(extradata):
+        yield from annex_b_units(extradata)
         return
-    if is_record:
-        position = HEVC_RECORD_ARRAYS_AT + 1
-        for _ in range(data[HEVC_RECORD_ARRAYS_AT]):
-            if position + 3 > len(data):
-                return
-            (count,) = struct.unpack_from(">H", data, position + 1)
-            position += 3
-            for _ in range(count):
-                size = int.from_bytes(data[position : position + 2], "big")
-                yield data[position + 2 : position + 2 + size]
-                position += 2 + size
+    position = HEVC_RECORD_ARRAYS_AT + 1
+    for _ in range(extradata[HEVC_RECORD_ARRAYS_AT]):
+        if position + 3 > len(extradata):
+            return
+        (count,) = struct.unpack_from(">H", extradata, position + 1)
+        position += 3
+        for _ in range(count):
+            size = int.from_bytes(extradata[position : position + 2], "big")
+            yield extradata[position + 2 : position + 2 + size]
+            position += 2 + size
+
+
+def _hevc_packet_units(extradata: bytes, packet: bytes) -> Iterator[bytes]:
+    """NAL units of a packet, their lengths before them if there is a configuration record."""
+    if not _has_record(extradata):
+        yield from annex_b_units(packet)
         return
     width = (extradata[21] & 3) + 1
     position = 0
-    while position + width < len(data):
-        size = int.from_bytes(data[position : position + width], "big")
-        yield data[position + width : position + width + size]
+    while position + width < len(packet):
+        size = int.from_bytes(packet[position : position + width], "big")
+        yield packet[position + width : position + width + size]
         position += width + size
 
 
