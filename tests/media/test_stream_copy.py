@@ -205,6 +205,19 @@ def test_mov_text_becomes_subrip(tmp_path: Path):
         assert subtitle.language == "spa"
 
 
+def test_a_damaged_cue_keeps_its_text_and_is_told(tmp_path: Path):
+    """A sample that says to hold more text than it does, in the middle of a film."""
+    cues = ((300, 500, "Hello"), (900, 400, "two\nlines"))
+    source = make_source(tmp_path / "in.mp4", Source(subtitle="mov_text", cues=cues))
+    whole = source.read_bytes()
+    assert whole.count(b"\0\5Hello") == 1
+    source.write_bytes(whole.replace(b"\0\5Hello", b"\0\x7fHello"))
+    summary, _ = convert_grey(source, tmp_path / "out.mkv")
+    assert cues_of(tmp_path / "out.mkv") == [(*CUES[0], "Hello"), (*CUES[1], "two\nlines")]
+    told = "Subtitles are damaged and kept as far as they can be read: 1 cue."
+    assert told in [each.text for each in summary.notices]
+
+
 def test_mov_text_is_copied_and_gaps_are_kept(tmp_path: Path):
     source = make_source(tmp_path / "in.mp4", Source(subtitle="mov_text"))
     convert_grey(source, tmp_path / "out.mp4")

@@ -72,7 +72,33 @@ def test_text_that_only_looks_like_a_tag_stays():
     assert subrip_to_mov_text(b"1 < 2 <3 <blink>").data == sample(b"1 < 2 <3 <blink>")
 
 
-def test_empty_and_broken_samples():
+def test_empty_samples():
     assert mov_text_is_empty(b"\0\0") and not mov_text_is_empty(sample(b"x"))
-    with pytest.raises(ValueError, match="Text of 9 bytes"):
-        mov_text_to_subrip(b"\0\x09abc")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(b"\0\x09abc", id="text cut short"),
+        pytest.param(sample(b"abc") + b"\0\0\0\x03styl", id="a box of an impossible size"),
+        pytest.param(sample(b"abc") + struct.pack(">I4s", 8, b"styl"), id="no count of styles"),
+        pytest.param(sample(b"abc") + struct.pack(">I4sH", 10, b"styl", 2), id="no styles"),
+    ],
+)
+def test_a_damaged_sample_keeps_what_can_be_read(damage: bytes):
+    cue = mov_text_to_subrip(damage)
+    assert (cue.data, cue.lost, cue.is_damaged) == (b"abc", "", True)
+
+
+def test_styles_do_not_read_on_into_the_next_box():
+    """A `styl` box that counts more records than it holds, and twelve bytes of another behind."""
+    short = struct.pack(">I4sH", 10, b"styl", 1)
+    other = struct.pack(">I4s12s", 20, b"encd", b"\0\0\0\x03\0\1\1\x12" + b"\xff" * 4)
+    cue = mov_text_to_subrip(sample(b"abc") + short + other)
+    assert (cue.data, cue.is_damaged) == (b"abc", True)
+
+
+def test_text_too_long_for_a_sample_is_cut_between_letters_and_named():
+    cue = subrip_to_mov_text(("<i>" + "é" * 40_000 + "</i>").encode())
+    assert cue.lost == "text beyond 65535 bytes"
+    assert cue.data == sample(("é" * 32_767).encode(), (0, 32_767, 2, WHITE))

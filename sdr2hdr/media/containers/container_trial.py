@@ -31,7 +31,7 @@ __all__ = [
     "codec_name",
     "copy_packet",
     "data_kind",
-    "is_cover_art",
+    "is_attached_picture",
     "name_when_read_back",
     "refusal",
     "sample_packets",
@@ -70,8 +70,8 @@ def name_when_read_back(codec: str) -> str:
     return _SAME_WHEN_READ_BACK.get(codec, codec)
 
 
-def is_cover_art(stream: Stream) -> bool:
-    """Whether a video stream is a still picture that belongs to the file as a whole."""
+def is_attached_picture(stream: Stream) -> bool:
+    """Whether a stream is one picture that belongs to the file and to no time, as a cover does."""
     return stream.type == "video" and bool(stream.disposition & stream.disposition.attached_pic)
 
 
@@ -139,7 +139,7 @@ def refusal(stream: Stream, packets: Sequence[Packet], container_format: str) ->
                 for packet in packets:
                     sample = copy_packet(packet)
                     sample.pts = sample.dts if sample.pts is None else sample.pts
-                    sample.pts = sample.dts = 0 if is_cover_art(stream) else sample.pts
+                    sample.pts = sample.dts = 0 if is_attached_picture(stream) else sample.pts
                     sample.stream = copy
                     target.mux_one(sample)
         except (av.error.FFmpegError, ValueError, OSError) as error:
@@ -167,7 +167,7 @@ def _not_read_back(stream: Stream, written: io.BytesIO) -> str | None:
                 if (
                     found.type == stream.type
                     and name_when_read_back(codec_name(found)) == wanted
-                    and is_cover_art(found) == is_cover_art(stream)
+                    and is_attached_picture(found) == is_attached_picture(stream)
                 ):
                     is_described = not _is_data_in_boxes(found) or _has_description(
                         written, found.id

@@ -18,7 +18,11 @@ from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 
 from sdr2hdr.media.containers.codec_delay import delayed_stream
-from sdr2hdr.media.containers.container_trial import add_copied_stream, codec_name, is_cover_art
+from sdr2hdr.media.containers.container_trial import (
+    add_copied_stream,
+    codec_name,
+    is_attached_picture,
+)
 from sdr2hdr.media.containers.matroska_languages import full_languages, language_with_room
 from sdr2hdr.media.containers.packets import with_data
 from sdr2hdr.media.copying.display_sets import PGS_CODEC, whole_display_sets
@@ -56,6 +60,7 @@ class StreamCopier:
     Attributes:
         counts: Packets written, by stream index of the source.
         undecodable: Packets of sound that could not be made plain and are left out.
+        damaged_cues: Subtitles converted as far as they could be read.
         damage: What ended reading early, None if nothing did.
 
     Raises:
@@ -76,6 +81,7 @@ class StreamCopier:
         self._pending: Packet | None = None
         self.counts: Counter[int] = Counter()
         self.undecodable = 0
+        self.damaged_cues = 0
         self.damage: str | None = None
 
     def __enter__(self) -> Self:
@@ -308,7 +314,7 @@ class StreamCopier:
     def _copy(self, packet: Packet) -> None:
         index = packet.stream.index
         output, target = self._targets[index]
-        if is_cover_art(packet.stream):
+        if is_attached_picture(packet.stream):
             packet.pts = packet.dts = 0
         elif not self._clock.place(packet, target):
             return
@@ -316,6 +322,7 @@ class StreamCopier:
             cue = converted_cue(bytes(packet), self._plan.container_format)
             if cue is None:
                 return
+            self.damaged_cues += cue.is_damaged
             packet = _with_bytes(packet, cue.data)
         elif index in self._unwrapping:
             samples = plain_samples(packet, self._unwrapping[index])

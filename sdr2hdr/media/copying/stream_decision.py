@@ -14,7 +14,7 @@ from sdr2hdr.media.containers.channel_layout import order_left_unsaid
 from sdr2hdr.media.containers.container_trial import (
     codec_name,
     data_kind,
-    is_cover_art,
+    is_attached_picture,
     refusal,
 )
 from sdr2hdr.media.copying.linear_pcm import plain_pcm
@@ -87,7 +87,7 @@ class StreamFacts:
         if stream is None:
             return Decision("drop", reason="the stream appears only later in the file")
         codec, packets = codec_name(stream), self.samples[stream.index]
-        if is_cover_art(stream):
+        if is_attached_picture(stream):
             return _of_cover_art(stream, packets, container_format)
         if stream.type == "video":
             return Decision("drop", reason="only one video stream is converted")

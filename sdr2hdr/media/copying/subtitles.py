@@ -24,6 +24,8 @@ __all__ = [
 _BOLD, _ITALIC, _UNDERLINE = 1, 2, 4
 _FACES = (("b", _BOLD), ("i", _ITALIC), ("u", _UNDERLINE))
 _FONT_SIZE = 18
+_LONGEST_TEXT_BYTES = 0xFFFF
+"""Of a `mov_text` sample, whose text has a length of 16 bits."""
 _WHITE = (255, 255, 255, 255)
 _TAG = re.compile(
     r"<(?P<close>/?)(?P<name>b|i|u|s|font)(?P<attributes>\s[^>]*)?>|\{\\[^}]*\}", re.IGNORECASE
@@ -52,10 +54,17 @@ MOV_TEXT_HEADER = "\n".join(
 
 @dataclass(frozen=True)
 class ConvertedCue:
-    """A subtitle in its new form, and what of it could not be kept ("" if nothing)."""
+    """A subtitle in its new form.
+
+    Attributes:
+        data: Text and formatting, as far as they can be read.
+        lost: What of it the new form cannot say, "" if nothing.
+        is_damaged: It was not whole.
+    """
 
     data: bytes
     lost: str
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,25 +96,25 @@ def mov_text_to_subrip(sample: bytes) -> ConvertedCue:
     Args:
         sample: Text length (16 bits), text in UTF-8 or, with a byte order mark, UTF-16, boxes.
 
-    Raises:
-        ValueError: The sample is cut short.
+    Returns:
+        The cue, with what comes before the damage of a sample that is damaged.
     """
-    if len(sample) < 2:
-        raise ValueError(f"A text sample of {len(sample)} bytes; expected 2 or more.")
-    (length,) = struct.unpack_from(">H", sample)
-    if 2 + length > len(sample):
-        raise ValueError(f"Text of {length} bytes in a sample of {len(sample)}.")
+    length = int.from_bytes(sample[:2], "big")
     raw = sample[2 : 2 + length]
     utf16 = raw[:2] in (b"\xfe\xff", b"\xff\xfe")
     text = raw.decode("utf-16" if utf16 else "utf-8", errors="replace")
     styles = [_Style()] * len(text)
     lost: list[str] = []
-    for box in boxes_in(sample, 2 + length):
-        if box.name == b"styl":
-            _apply_styles(sample, box.content, styles)
-        elif box.name != b"encd":
-            lost.append(box.name.decode("latin-1"))
-    return ConvertedCue(_tagged(text, styles).encode(), ", ".join(lost))
+    is_damaged = 2 + length > len(sample)
+    try:
+        for box in boxes_in(sample, 2 + length):
+            if box.name == b"styl":
+                _apply_styles(sample[box.content : box.end], styles)
+            elif box.name != b"encd":
+                lost.append(box.name.decode("latin-1"))
+    except (ValueError, struct.error):
+        is_damaged = True
+    return ConvertedCue(_tagged(text, styles).encode(), ", ".join(lost), is_damaged)
 
 
 def subrip_to_mov_text(data: bytes) -> ConvertedCue:
@@ -138,17 +147,24 @@ def subrip_to_mov_text(data: bytes) -> ConvertedCue:
                 colours.append(colours[-1] if colours else _WHITE)
             if not closes:
                 lost.append(match[0])
-    encoded = "".join(text).encode()[:0xFFFF]
-    sample = struct.pack(">H", len(encoded)) + encoded + _style_box(styles)
+    whole = "".join(text)
+    kept = whole.encode()[:_LONGEST_TEXT_BYTES].decode(errors="ignore")
+    if len(kept) < len(whole):
+        lost.append(f"text beyond {_LONGEST_TEXT_BYTES} bytes")
+    encoded = kept.encode()
+    sample = struct.pack(">H", len(encoded)) + encoded + _style_box(styles[: len(kept)])
     return ConvertedCue(sample, ", ".join(lost))
 
 
-def _apply_styles(sample: bytes, start: int, styles: list[_Style]) -> None:
-    (count,) = struct.unpack_from(">H", sample, start)
+def _apply_styles(records: bytes, styles: list[_Style]) -> None:
+    """Give text the styles of a `styl` box's content.
+
+    Raises:
+        struct.error: It is too short.
+    """
+    (count,) = struct.unpack_from(">H", records)
     for record in range(count):
-        first, last, _, face, _, *colour = struct.unpack_from(
-            ">HHHBB4B", sample, start + 2 + 12 * record
-        )
+        first, last, _, face, _, *colour = struct.unpack_from(">HHHBB4B", records, 2 + 12 * record)
         red, green, blue, alpha = colour
         for position in range(first, min(last, len(styles))):
             styles[position] = _Style(face & 7, (red, green, blue, alpha))

@@ -12,7 +12,7 @@ import av.error
 
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import PresentationTimes
-from sdr2hdr.media.containers.container_trial import codec_name, is_cover_art
+from sdr2hdr.media.containers.container_trial import codec_name, is_attached_picture
 from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.reading.streams import choose_video
 
@@ -78,7 +78,7 @@ def scan_packets(path: Path) -> FileContent:
             streams=tuple(
                 FoundStream(
                     each.index,
-                    "attachment" if is_cover_art(each) else each.type,
+                    "attachment" if is_attached_picture(each) else each.type,
                     codec_name(each),
                     each.metadata.get("language"),
                     1 if each.type == "attachment" else counts[each.index],

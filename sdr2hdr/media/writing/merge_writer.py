@@ -141,6 +141,10 @@ class MergeWriter(FileWriter):
             number = how_many(self._copier.undecodable, "packet")
             text = f"Sound that cannot be decoded is left out: {number}."
             notices.append(Notice("warning", text))
+        if self._copier.damaged_cues:
+            number = how_many(self._copier.damaged_cues, "cue")
+            text = f"Subtitles are damaged and kept as far as they can be read: {number}."
+            notices.append(Notice("warning", text))
         for empty in streams_left_empty(self._plan, self._copier.counts):
             text = (
                 f"Stream {empty.source.label} has nothing in what is converted; "
