@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import suppress
@@ -13,7 +14,9 @@ __all__ = [
     "check_can_be_a_file",
     "check_is_new",
     "is_taken",
+    "keep",
     "set_usual_permissions",
+    "sync_folder",
     "write_whole",
 ]
 
@@ -34,14 +37,44 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-            file.flush()
-            # Else a power cut could leave the name with nothing behind it.
-            os.fsync(file.fileno())
         set_usual_permissions(unfinished)
-        unfinished.replace(path)
+        keep(unfinished, path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def keep(unfinished: Path, path: Path) -> None:
+    """Give a whole file its name: its bytes first, then the name, then the folder's entry.
+
+    Raises:
+        OSError: The disk does not take it.
+    """
+    # Else a power cut could leave the name with nothing behind it.
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk.
+
+    Raises:
+        OSError: The disk does not take them.
+    """
+    if os.name == "nt":
+        # Windows has no handle of a folder that could be flushed; NTFS journals the entry.
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        # A file system that cannot do that for folders, as those that virtual machines share.
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(number)
 
 
 def check_can_be_a_file(

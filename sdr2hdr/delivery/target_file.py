@@ -17,6 +17,7 @@ from sdr2hdr.whole_file import (
     check_is_new,
     is_taken,
     set_usual_permissions,
+    sync_folder,
 )
 
 __all__ = [
@@ -109,7 +110,9 @@ def unfinished_file(target: Path, temp_dir: Path | None) -> Iterator[Path]:
             _take(number)
         yield unfinished
     finally:
-        unfinished.unlink(missing_ok=True)
+        # What cannot be removed now is, by the next run; it must not hide what went wrong.
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         if sys.platform != "win32":
             os.close(number)
 
@@ -184,5 +187,6 @@ def publish(
         set_usual_permissions(unfinished)
         on_whole(unfinished)
         unfinished.replace(target)
+        sync_folder(target.absolute().parent)
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror}.") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -12,15 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sdr2hdr.errors import DiskFullError, OutputError
+from sdr2hdr.whole_file import keep
 
 __all__ = [
     "UNFINISHED_SUFFIX",
     "free_bytes",
     "full_disk_told",
     "is_full",
-    "keep",
     "sha256_of",
-    "sync_folder",
     "told",
     "unfinished_name",
     "write_bytes",
@@ -30,18 +28,6 @@ __all__ = [
 UNFINISHED_SUFFIX = ".partial"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-def keep(unfinished: Path, path: Path) -> None:
-    """Give a whole file its name: its bytes first, then the name, then the folder's entry.
-
-    Raises:
-        OSError: The disk does not take it.
-    """
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -141,23 +127,3 @@ def is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk.
-
-    Raises:
-        OSError: The disk does not take them.
-    """
-    if os.name == "nt":
-        # Windows has no handle of a folder that could be flushed; NTFS journals the entry.
-        return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    except OSError as error:
-        # A file system that cannot do that for folders, as those that virtual machines share.
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(number)

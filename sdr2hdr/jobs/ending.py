@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sdr2hdr.errors import LockedError, Notice, OutputError
-from sdr2hdr.jobs.disk import sync_folder, told
+from sdr2hdr.jobs.disk import told
 from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.jobs.published import Published, known_output, known_pictures
 from sdr2hdr.jobs.segment_loop import JobRun
@@ -22,7 +22,7 @@ from sdr2hdr.media.writing.sequence_names import (
     unfinished_sequences,
 )
 from sdr2hdr.pipeline import ConversionSummary
-from sdr2hdr.whole_file import check_is_new
+from sdr2hdr.whole_file import check_is_new, sync_folder
 
 __all__ = ["close_folder", "end_named", "ended_before", "sequence_ended_before"]
 

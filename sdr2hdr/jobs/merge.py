@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -104,7 +105,8 @@ def merge(
             on_whole=lambda unfinished: on_whole(result, unfinished),
         )
     finally:
-        folder.merged.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.merged.unlink(missing_ok=True)
     return result
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from sdr2hdr.errors import InputError, OutputError
 from sdr2hdr.jobs.disk import (
     UNFINISHED_SUFFIX,
-    keep,
     sha256_of,
     told,
     unfinished_name,
@@ -27,6 +26,7 @@ from sdr2hdr.jobs.disk import (
 from sdr2hdr.jobs.plan import Plan, Segment, read_plan
 from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord
 from sdr2hdr.range_summary import RangeSummary
+from sdr2hdr.whole_file import keep
 
 __all__ = ["WORK_FOLDER_SUFFIX", "WorkFolder"]
 

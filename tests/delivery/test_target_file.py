@@ -110,6 +110,32 @@ def test_a_file_system_that_syncs_no_folders_is_good_enough(
     monkeypatch.setattr(os, "fsync", fsync)
     write_text(tmp_path / "plan.json", "{}")
     assert (tmp_path / "plan.json").read_text() == "{}"
+    target = tmp_path / "out.mkv"
+    with unfinished_file(target, None) as unfinished:
+        publish(unfinished, target, overwrite=False)
+    assert target.exists()
+
+
+@pytest.mark.parametrize("write", [write_text, lambda path, text: write_whole(path, b"whole")])
+def test_a_name_is_brought_to_the_disk_after_it_is_given(
+    write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A power cut could take back a name that only the system's memory has."""
+    target = tmp_path / "out.json"
+    real, synced = os.fsync, []
+
+    def fsync(number: int) -> None:
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            synced.append(target.exists())
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write(target, "whole")
+    assert synced[-1:] == [True]
+    target.unlink()
+    with unfinished_file(target, None) as unfinished:
+        publish(unfinished, target, overwrite=False)
+    assert synced[1:] == [True]
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ milliseconds.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -148,7 +147,7 @@ class SegmentWriter(FileWriter):
             self._mux(self._encoder.encode(planes, time.pts, timeline.captions_of(number)))
 
     def finish(self) -> SegmentSummary:
-        """Encode what is left, close the file and wait until the disk has it.
+        """Encode what is left and close the file.
 
         Raises:
             OutputError: The encoder failed, the disk is full, or no frame was written.
@@ -163,7 +162,6 @@ class SegmentWriter(FileWriter):
             )
         with writing_errors_told(self._path):
             self._output.close()
-            _wait_for_disk(self._path)
             size_bytes = self._path.stat().st_size
         self._finished = True
         self._resources.close()
@@ -342,13 +340,3 @@ def _parameter_sets(codec: str, record: bytes) -> bytes:
     if codec == "av1":
         return record[_OBU_RECORD_HEADER_BYTES:]
     return record if codec == "ffv1" else b""
-
-
-def _wait_for_disk(path: Path) -> None:
-    """Return when a file and its name outlive a power cut."""
-    for place in (path, path.parent):
-        descriptor = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
