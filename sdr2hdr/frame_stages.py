@@ -193,7 +193,7 @@ class _FrameStages:
             decoded,
             place,
             to_rgb(self._upload.upload(pad_to_even(inside)), super_white=options.super_white),
-            super_white_share(batch) * len(batch.timeline),
+            super_white_share(inside) * len(batch.timeline),
         )
 
     def network(self, given: _Sdr) -> _Hdr:
@@ -223,7 +223,7 @@ class _FrameStages:
             picture, None if place is None else place.scaled(engine.scale)
         )
         if isinstance(prepared, CodedBatch):
-            prepared = self._download.start(prepared).result()
+            prepared = self._download.download(prepared)
         return FinishedPart(
             prepared,
             decoded.batch.timeline.frames,

@@ -246,6 +246,21 @@ def test_letterbox_bars_stay_exactly_black(tmp_path: Path):
         assert planes[0][48].max() > 500
 
 
+def test_bars_do_not_hide_codes_above_white(tmp_path: Path):
+    """A thousandth of the samples is worth a warning: of the picture, not of the frame."""
+    luma = np.full((96, 128), 16, np.uint8)
+    luma[20:76] = np.linspace(30, 230, 128).astype(np.uint8)
+    luma[40, 60:68] = 250
+    share = 8 / (56 * 128)
+    assert 8 / luma.size < 0.001 < share
+    chroma = np.full((48, 64), 128, np.uint8)
+    recipe = ClipRecipe(width_px=128, height_px=96)
+    source = make_clip(tmp_path / "bars.mkv", recipe, [luma, chroma, chroma])
+    options = sdr2hdr.ConvertOptions("bt2408", encode=FAST)
+    summary = sdr2hdr.convert(source, tmp_path / "bars_hdr.mkv", options)
+    assert any(f"{share:.2%}" in notice.text for notice in summary.notices), summary.notices
+
+
 def test_damaged_frames_are_counted_or_refused(tmp_path: Path):
     recipe = ClipRecipe(
         width_px=320, height_px=240, pts=tuple(range(20)), codec_options=(("g", "5"), ("bf", "0"))

@@ -2,16 +2,17 @@
 
 A plane of codes is a quarter of its float32 (an eighth at 8 bits), so planes are what crosses the
 bus. A copy runs beside the computation only from or to pinned memory and in a stream of its own.
-So there are pinned buffers, two each way, that are used in turn, and events say who may go on:
+So there are pinned buffers, two up that are used in turn and one down, and events say who may go
+on:
 
     up      host fills a buffer when the copy out of it two batches ago is done;
             computation waits for the copy.
     down    the copy waits for the computation;
             the host reads the buffer when the copy is done.
 
-Pinned memory is bounded by two buffers each way of the largest batch that came: 4:2:0 at 4K takes
-2 x 12.4 MB up at 8 bits and 2 x 24.9 MB down, a frame a batch; torch rounds each up to a power of
-two. On the device a batch is kept as long as somebody holds it, and one more while it is copied.
+Pinned memory is bounded by these buffers of the largest batch that came: 4:2:0 at 4K takes
+2 x 12.4 MB up at 8 bits and 24.9 MB down, a frame a batch; torch rounds each up to a power of
+two. On the device a batch is kept as long as somebody holds it.
 
 On a CPU device there is nothing to copy: batches pass as they are.
 """
@@ -21,18 +22,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from threading import Lock
 from typing import Any, Protocol
-from weakref import ReferenceType, ref
 
 import torch
 
 from sdr2hdr.frames import CodedBatch
 
-__all__ = ["CopyCalls", "CudaCopyCalls", "PendingPlanes", "PlaneDownload", "PlaneUpload"]
+__all__ = ["CopyCalls", "CudaCopyCalls", "PlaneDownload", "PlaneUpload"]
 
 _BUFFERS = 2
-"""One is filled or read by the host while the other is copied."""
+"""Up: one is filled by the host while the other is copied."""
 
 _ALIGNMENT_BYTES = 256
 """Where planes begin in a buffer: more than any dtype needs, and whole memory transactions."""
@@ -239,43 +238,8 @@ class PlaneUpload:
         return replace(batch, luma=luma, cb=cb, cr=cr)
 
 
-@dataclass(frozen=True)
-class _Landing:
-    """Where a batch is copied to, and how one knows that it is there."""
-
-    layout: _Layout
-    memory: torch.Tensor
-    copied: Any
-    calls: CopyCalls
-
-
-class PendingPlanes:
-    """A batch on its way to the host; made by `PlaneDownload`."""
-
-    def __init__(self, batch: CodedBatch, landing: _Landing | None) -> None:
-        self._batch = batch
-        self._landing = landing
-        self._lock = Lock()
-
-    def result(self) -> CodedBatch:
-        """Wait for the copy, and give the batch in host memory that nobody else writes to.
-
-        Any thread may ask, and more than once.
-        """
-        with self._lock:
-            landing = self._landing
-            if landing is not None:
-                landing.calls.host_waits(landing.copied)
-                # Out of the pinned buffer, which other batches need, into memory of their own.
-                own = (plane.clone() for plane in landing.layout.planes_in(landing.memory))
-                luma, cb, cr = own
-                self._batch = replace(self._batch, luma=luma, cb=cb, cr=cr)
-                self._landing = None
-            return self._batch
-
-
 class PlaneDownload:
-    """Brings batches to the host, in order; `start` is for one thread."""
+    """Brings batches to the host; for one thread, which waits while others use the device."""
 
     def __init__(self, device: torch.device, calls: CopyCalls | None = None) -> None:
         """Prepare to download.
@@ -289,36 +253,27 @@ class PlaneDownload:
             return
         self._calls = calls or CudaCopyCalls(device)
         self._stream = self._calls.new_stream()
-        self._buffers = [_Pinned(self._calls) for _ in range(_BUFFERS)]
-        self._users: list[ReferenceType[PendingPlanes] | None] = [None] * _BUFFERS
-        self._number = 0
+        self._buffer = _Pinned(self._calls)
 
-    def start(self, batch: CodedBatch) -> PendingPlanes:
-        """Begin to copy a batch to the host, when what computes it is done.
+    def download(self, batch: CodedBatch) -> CodedBatch:
+        """Copy a batch to the host, when what computes it is done.
 
         Args:
-            batch: On the device, computed in the calling thread's current stream; not to be changed
-                afterwards.
+            batch: On the device, computed in the calling thread's current stream.
+
+        Returns:
+            The same codes in host memory that nobody else writes to.
         """
         calls = self._calls
         if calls is None:
-            return PendingPlanes(batch, None)
-        index = self._number % _BUFFERS
-        self._number += 1
-        # Whoever has not fetched his batch of two ago gets it out of the buffer now.
-        user = self._users[index]
-        earlier = None if user is None else user()
-        if earlier is not None:
-            earlier.result()
+            return batch
         planes = [plane.contiguous() for plane in (batch.luma, batch.cb, batch.cr)]
         layout = _Layout.of(planes)
-        memory = self._buffers[index].take(layout.size_bytes)
+        memory = self._buffer.take(layout.size_bytes)
         calls.stream_waits(self._stream, calls.record(calls.current_stream()))
         for plane, own in zip(planes, layout.planes_in(memory), strict=True):
             calls.copy_down(plane, own, self._stream)
-            calls.keep_for(plane, self._stream)
-        copied = calls.record(self._stream)
-        self._buffers[index].copied = copied
-        pending = PendingPlanes(batch, _Landing(layout, memory, copied, calls))
-        self._users[index] = ref(pending)
-        return pending
+        calls.host_waits(calls.record(self._stream))
+        # Out of the pinned buffer, which the next batch needs, into memory of their own.
+        luma, cb, cr = (plane.clone() for plane in layout.planes_in(memory))
+        return replace(batch, luma=luma, cb=cb, cr=cr)

@@ -6,18 +6,16 @@ A device is simulated whose streams do their work as late or in as wild an order
 from __future__ import annotations
 
 import dataclasses
-import gc
 import random
 from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
-from threading import Thread
 from typing import Any
 
 import pytest
 import torch
 
-from sdr2hdr.engine.transfer import PendingPlanes, PlaneDownload, PlaneUpload
+from sdr2hdr.engine.transfer import PlaneDownload, PlaneUpload
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
 from sdr2hdr.signal import HDR10_SIGNAL, ChromaSiting, CodedSignal, Subsampling
 
@@ -170,20 +168,14 @@ def planes_of(batch: CodedBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
     return batch.luma, batch.cb, batch.cr
 
 
-def convert_clip(device: SimulatedDevice, late: int) -> int:
-    """Upload, compute and download twelve batches, fetching each `late` batches later.
+def convert_clip(device: SimulatedDevice) -> int:
+    """Upload, compute and download twelve batches.
 
     Returns:
         How many came out wrong.
     """
     upload, download = PlaneUpload(CUDA, device), PlaneDownload(CUDA, device)
-    waiting: deque[tuple[PendingPlanes, CodedBatch]] = deque()
     results: list[tuple[CodedBatch, CodedBatch]] = []
-
-    def fetch() -> None:
-        pending, expected = waiting.popleft()
-        results.append((pending.result(), expected))
-
     for number in range(12):
         size_px = (18, 32) if number < 6 else (38, 20)
         batch = make_batch(number, SDR_SIGNAL, size_px)
@@ -192,26 +184,21 @@ def convert_clip(device: SimulatedDevice, late: int) -> int:
         for plane in planes_of(batch):
             # The decoder goes on with its memory at once.
             plane.fill_(0)
-        waiting.append((download.start(compute(device, there)), expected))
-        if len(waiting) > late:
-            fetch()
-    while waiting:
-        fetch()
+        results.append((download.download(compute(device, there)), expected))
     device.run_out()
     # Compared last: nothing may have been overwritten in the meantime.
     return sum(not are_equal(found, expected) for found, expected in results)
 
 
-@pytest.mark.parametrize("late", [0, 1, 2, 5])
 @pytest.mark.parametrize("eagerness", [0.0, 0.3, 0.9])
-def test_codes_come_through_in_any_order_that_events_allow(eagerness: float, late: int):
-    for seed in range(5):
-        assert convert_clip(SimulatedDevice(seed, eagerness), late) == 0
+def test_codes_come_through_in_any_order_that_events_allow(eagerness: float):
+    for seed in range(10):
+        assert convert_clip(SimulatedDevice(seed, eagerness)) == 0
 
 
 @pytest.mark.parametrize("deaf", ["stream_waits", "host_waits"])
 def test_the_simulation_notices_a_missing_wait(deaf: str):
-    wrong = [convert_clip(SimulatedDevice(s, 0.3, frozenset({deaf})), 1) for s in range(5)]
+    wrong = [convert_clip(SimulatedDevice(s, 0.3, frozenset({deaf}))) for s in range(5)]
     assert all(count > 0 for count in wrong)
 
 
@@ -226,32 +213,23 @@ def test_a_buffer_is_filled_again_only_after_its_copy():
     assert device.host_waited_for[0].has_happened
 
 
-def test_pinned_memory_is_two_buffers_each_way_however_long_the_clip():
+def test_pinned_memory_is_two_buffers_up_and_one_down_however_long_the_clip():
     device = SimulatedDevice(0, 0.5)
     upload, download = PlaneUpload(CUDA, device), PlaneDownload(CUDA, device)
     for number in range(20):
         there = upload.upload(make_batch(number, SDR_SIGNAL, (64, 96)))
-        download.start(compute(device, there)).result()
+        download.download(compute(device, there))
     up_bytes = 2 * (64 * 96 + 2 * 32 * 48)
-    assert sorted(device.pinned_bytes) == [up_bytes] * 2 + [2 * up_bytes] * 2
+    assert sorted(device.pinned_bytes) == [up_bytes] * 2 + [2 * up_bytes]
 
 
 def test_memory_is_kept_for_the_streams_that_use_it_besides_their_own():
     device = SimulatedDevice(0, 0.0)
-    upload, download = PlaneUpload(CUDA, device), PlaneDownload(CUDA, device)
-    there = upload.upload(make_batch(0, SDR_SIGNAL, (8, 8)))
-    memory = there.luma.untyped_storage().data_ptr()
-    assert device.kept == [(memory, device.current)]
-    made = compute(device, there)
-    download.start(made)
-    kept_down = device.kept[1:]
-    assert [pointer for pointer, _ in kept_down] == [
-        plane.untyped_storage().data_ptr() for plane in planes_of(made)
-    ]
-    assert len({stream for _, stream in kept_down} - {device.current}) == 1
+    there = PlaneUpload(CUDA, device).upload(make_batch(0, SDR_SIGNAL, (8, 8)))
+    assert device.kept == [(there.luma.untyped_storage().data_ptr(), device.current)]
 
 
-def test_planes_lie_in_one_copy_each_way_up():
+def test_planes_lie_in_one_copy_up():
     device = SimulatedDevice(0, 1.0)
     signal = dataclasses.replace(HDR10_SIGNAL, subsampling=Subsampling.YUV422)
     batch = make_batch(3, signal, (7, 11))
@@ -270,33 +248,11 @@ def test_cut_out_planes_may_be_uploaded_and_downloaded():
     there = PlaneUpload(CUDA, device).upload(cut)
     device.run_out()
     assert are_equal(there, cut)
-    assert are_equal(PlaneDownload(CUDA, device).start(cut).result(), cut)
-
-
-def test_a_result_that_nobody_fetches_holds_nothing_up():
-    device = SimulatedDevice(0, 0.0)
-    download = PlaneDownload(CUDA, device)
-    for number in range(5):
-        download.start(make_batch(number, HDR10_SIGNAL, (8, 8)))
-        gc.collect()
-    last = make_batch(9, HDR10_SIGNAL, (8, 8))
-    assert are_equal(download.start(last).result(), last)
-
-
-def test_a_result_may_be_asked_for_twice_and_in_another_thread():
-    device = SimulatedDevice(0, 0.0)
-    batch = make_batch(1, HDR10_SIGNAL, (8, 8))
-    pending = PlaneDownload(CUDA, device).start(batch)
-    found: list[CodedBatch] = []
-    thread = Thread(target=lambda: found.append(pending.result()))
-    thread.start()
-    thread.join()
-    assert are_equal(found[0], batch)
-    assert pending.result() is found[0]
+    assert are_equal(PlaneDownload(CUDA, device).download(cut), cut)
 
 
 def test_on_a_cpu_batches_pass_as_they_are():
     batch = make_batch(0, SDR_SIGNAL, (8, 8))
     cpu = torch.device("cpu")
     assert PlaneUpload(cpu).upload(batch) is batch
-    assert PlaneDownload(cpu).start(batch).result() is batch
+    assert PlaneDownload(cpu).download(batch) is batch
