@@ -18,8 +18,9 @@ MEANINGS = {"primaries": "BT.2020", "transfer": "PQ", "matrix": "BT.2020 non-con
 RGB_MATRIX = 0
 PQ_PEAK_CD_M2 = 10_000
 BRIGHTEST_DISPLAY_CD_M2 = 10_000.0
-DIMMEST_DISPLAY_CD_M2 = 50.0
-DARKEST_WHITE_CD_M2 = 5.0
+DIMMEST_DISPLAY_CD_M2 = 5.0
+BRIGHTEST_BLACK_CD_M2 = 5.0
+"""Of a mastering display (Rec. ITU-T H.265, D.3.28)."""
 LATEST_START_SECONDS = 0.05
 
 
@@ -154,8 +155,8 @@ def implausible(display: StoredMastering) -> Iterator[tuple[str, str]]:
     if not DIMMEST_DISPLAY_CD_M2 <= high <= BRIGHTEST_DISPLAY_CD_M2:
         wanted = f"{DIMMEST_DISPLAY_CD_M2:g} to {BRIGHTEST_DISPLAY_CD_M2:g} cd/m2"
         yield f"peak of {high:g} cd/m2", wanted
-    if not 0 <= low < min(high, DARKEST_WHITE_CD_M2):
-        wanted = f"below {DARKEST_WHITE_CD_M2:g} cd/m2 and the peak"
+    if not 0 <= low <= BRIGHTEST_BLACK_CD_M2 or low >= high:
+        wanted = f"at most {BRIGHTEST_BLACK_CD_M2:g} cd/m2, and below the peak"
         yield f"black of {low:g} cd/m2", wanted
     red, green, blue = display.red, display.green, display.blue
     if not (red[0] > max(green[0], blue[0]) and green[1] > max(red[1], blue[1])):

@@ -105,7 +105,7 @@ def test_broken_tags_are_found(name: str, good, tmp_path: Path):
         (b"clli", 4, struct.pack(">2H", 32639, 32639), "light-plausible"),
         (b"clli", 4, struct.pack(">2H", 0, 0), "light-unknown"),
         (b"clli", 4, struct.pack(">2H", 4000, 100), "light-above-mastering"),
-        (b"mdcv", 20, struct.pack(">I", 10_0000), "mastering-plausible"),
+        (b"mdcv", 20, struct.pack(">I", 4_9999), "mastering-plausible"),
         (b"mdcv", 20, struct.pack(">I", 4000_0000), "mastering-agreement"),
         (b"mdcv", 4, struct.pack(">2H", 0, 0), "mastering-plausible"),
     ],
