@@ -21,6 +21,7 @@ from sdr2hdr.media.reading.letterbox import detect_active_picture
 from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.media.source import SourceInfo
 from sdr2hdr.media.targets import TargetKind, target_kind
+from sdr2hdr.media.writing.y4m import signalling_hint
 from sdr2hdr.options import ConvertOptions, Look
 from sdr2hdr.overlap import StageClock
 from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal
@@ -215,6 +216,10 @@ def pictures_only_notices(
 ) -> list[Notice]:
     """Say what a target that holds nothing but pictures leaves out."""
     notices: list[Notice] = []
+    if kind == "pipe":
+        told = signalling_hint(mastering_display(options.encode.mastering))
+        text = f"Y4M does not say what its codes mean; its reader must. For x265: {told}"
+        notices.append(Notice("notice", text))
     if kind == "sequence" and options.dither:
         text = "--dither is left out: 16 bits and half floats have no steps that can be seen."
         notices.append(Notice("notice", text))

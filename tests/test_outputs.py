@@ -176,6 +176,7 @@ def test_pipe_gives_y4m(tmp_path: Path):
     assert done.stdout.count(b"FRAME\n") == 3
     header = done.stdout.index(b"\n") + 1
     assert len(done.stdout) == header + 3 * (len(b"FRAME\n") + 960 * 540 * 2 * 3 // 2)
+    assert b"--transfer smpte2084" in done.stderr
     assert b"left out" in done.stderr
 
 

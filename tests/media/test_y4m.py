@@ -15,6 +15,7 @@ from coded_frames import CLOCK, RATE, ramp_planes
 from sdr2hdr.errors import OutputError
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
 from sdr2hdr.media.encoding.output_video import OutputVideo
+from sdr2hdr.media.mastering import P3_D65_1000
 from sdr2hdr.media.writing.y4m import Y4mWriter, signalling_hint
 from sdr2hdr.signal import HDR10_SIGNAL, Subsampling
 
@@ -97,6 +98,6 @@ def test_reader_that_goes_away():
 
 
 def test_what_the_stream_cannot_say():
-    hint = signalling_hint(VIDEO)
+    hint = signalling_hint(P3_D65_1000)
     for part in ("bt2020nc", "smpte2084", "--chromaloc 2", "L(10000000,1)"):
         assert part in hint

@@ -15,7 +15,7 @@ import torch
 from sdr2hdr.errors import Notice, OutputError
 from sdr2hdr.frames import CodedBatch
 from sdr2hdr.media.encoding.output_video import OutputVideo
-from sdr2hdr.media.mastering import P3_D65_1000
+from sdr2hdr.media.mastering import MasteringDisplay
 from sdr2hdr.media.writing.writer import Writer
 from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.signal import HDR10_SIGNAL
@@ -23,9 +23,8 @@ from sdr2hdr.signal import HDR10_SIGNAL
 __all__ = ["Y4mWriter", "signalling_hint"]
 
 
-def signalling_hint(video: OutputVideo) -> str:
+def signalling_hint(mastering: MasteringDisplay) -> str:
     """What x265 must be told about the stream, as its command-line options."""
-    mastering = video.mastering or P3_D65_1000
     return (
         "--colorprim bt2020 --transfer smpte2084 --colormatrix bt2020nc --range limited "
         f'--chromaloc 2 --hdr10 --hdr10-opt --master-display "{mastering.x265_text()}"'
