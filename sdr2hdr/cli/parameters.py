@@ -28,7 +28,10 @@ __all__ = [
     "ANY_PATH",
     "POSITIVE_NUMBER",
     "THREADS",
+    "SecondsType",
     "colour_options",
+    "combined",
+    "drop_unsupported_option",
     "encode_options",
     "engine_options",
     "output_options",
@@ -283,9 +286,9 @@ engine_options = combined(
         type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
         default="auto",
         show_default=True,
-        help="Of the network's inside; auto is fp16 on CUDA, bf16 on a CPU that has it if the "
-        "network corrects a curve, else fp32. "
-        "Half precision moves single samples by up to 3 codes of 10 bits.",
+        help="Of the network's convolutions; auto is fp16 on CUDA, bf16 on a CPU that has it, else "
+        "fp32. Half precision moves single samples by up to 3 codes of 10 bits, by up to 7 at the "
+        "edges of letters.",
     ),
     weights_option,
     click.option("--threads", type=THREADS, metavar="N", help="Threads of each stage."),

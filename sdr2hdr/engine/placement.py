@@ -21,8 +21,8 @@ class Placement:
     """A backend, a device and a precision that are available together.
 
     Attributes:
-        precision: Of what lies between the stages of a program. The last stage, statistics and
-            curves are float32 always.
+        precision: Of the network's convolutions. The last stage, statistics and curves are float32
+            always; what lies between stages is kept in half precision always.
         threads: Threads on a CPU.
     """
 

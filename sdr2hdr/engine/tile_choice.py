@@ -134,7 +134,8 @@ def _stored() -> dict[str, object]:
 
 def _key(model: str, placement: Placement) -> str:
     where = (
-        f"{platform.machine()} with {l2_cache_bytes() or 'unknown'} bytes of cache"
+        f"{platform.machine()} with {l2_cache_bytes() or 'unknown'} bytes of cache, "
+        f"{placement.threads} threads"
         if placement.device.type == "cpu"
         else placement.device.type
     )

@@ -49,9 +49,8 @@ def test_a_tuned_tile_goes_before_the_cache():
     assert choose_tile_px("irnet2", CPU) == 80
     assert tuned_tile("irnet1", CPU) == 112
     assert tuned_tile("irnet2", Placement("onnx", CPU.device, "fp32", 2)) is None
-    # Threads compute one tile each: how many there are does not matter.
-    assert tuned_tile("irnet2", Placement("torch", CPU.device, "fp32", 7)) == 80
-    options = EngineOptions(device="cpu", backend="torch", precision="fp32")
+    assert tuned_tile("irnet2", replace(CPU, threads=32)) is None, "they share a cache"
+    options = EngineOptions(device="cpu", backend="torch", precision="fp32", threads=2)
     assert load_engine("irnet2", 1, options).tile_px == 80
     assert load_engine("irnet2", 1, options, tile_px=48).tile_px == 48
 
