@@ -38,6 +38,9 @@ CODECS_FREE_OF_THREADS = frozenset({"hevc"})
 """Encoders whose bytes do not depend on their threads, so that a worker may use its own share: x265
 as it is told here (see `hevc_encoder`). The others use as many as the plan says."""
 
+_MOST_JOBS = 4
+"""That a worker keeps ready at once: several clients may give their segments in turns."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -158,13 +161,13 @@ def news(index: int, frames: int, written_bytes: int) -> Mapping[str, Any]:
     return {"segment": index, "frames": frames, "written_bytes": written_bytes}
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=_MOST_JOBS)
 def _stop_request(job: str) -> StopRequest:
-    """The one of this process for a job; a process works on one job at a time."""
+    """The one of this process for a job."""
     return StopRequest()
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=_MOST_JOBS)
 def _post(order: Order) -> _Post:
     """Prepare this process for a job: once, since networks take seconds to load.
 
