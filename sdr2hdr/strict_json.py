@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sdr2hdr.errors import InputError, Sdr2HdrError
 
-__all__ = ["JsonObject", "parse_object", "read_object"]
+__all__ = ["WORDS", "JsonObject", "parse_object", "read_object"]
 
 Kind = TypeVar("Kind")
 

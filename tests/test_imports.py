@@ -155,3 +155,24 @@ def test_version_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
     assert done.stdout
+
+
+def test_only_what_a_module_offers_is_imported_from_it():
+    """A module's `__all__` is what others may rely on; a missing name hides who does."""
+    offers: dict[str, set[str]] = {}
+    for path in [PACKAGE / "__init__.py", *sources()]:
+        name = ".".join(("sdr2hdr", *path.relative_to(PACKAGE).with_suffix("").parts))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                offers[name.removesuffix(".__init__")] = set(ast.literal_eval(node.value))
+    assert len(offers) > 100
+    taken = {
+        f"{path.relative_to(PACKAGE)} takes {alias.name} from {node.module}"
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module in offers
+        for alias in node.names
+        if alias.name not in offers[node.module]
+        and not (PACKAGE.parent / node.module.replace(".", "/") / f"{alias.name}.py").exists()
+    }
+    assert sorted(taken) == []

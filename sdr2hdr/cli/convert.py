@@ -12,7 +12,7 @@ from sdr2hdr.cli.jobs import run_jobs
 from sdr2hdr.cli.look_options import look_options
 from sdr2hdr.cli.parameters import encode_options, engine_options, output_options, read_options
 
-__all__ = ["command"]
+__all__ = ["DEFAULT_MODEL", "command"]
 
 DEFAULT_MODEL = "bt2446a"
 """The grader's curve, until a network has passed the exam against it."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.convert import DEFAULT_MODEL
 from sdr2hdr.cli.job_options import (
     CONTAINERS,
     parse_picture,
@@ -42,7 +43,9 @@ __all__ = ["command"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="The plan's file.",
 )
-@click.option("--model", default="bt2446a", show_default=True, metavar="NAME", help="The method.")
+@click.option(
+    "--model", default=DEFAULT_MODEL, show_default=True, metavar="NAME", help="The method."
+)
 @click.option(
     "--scale",
     type=click.Choice(["1", "2", "4"]),

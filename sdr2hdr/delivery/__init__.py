@@ -1,1 +1,1 @@
-"""What makes a file a delivery: it appears whole, or not at all."""
+"""What makes a file a delivery: whole or not there, measured, checked, and read back."""

@@ -11,6 +11,8 @@ from sdr2hdr.errors import UsageError
 
 __all__ = [
     "BT2020_1000",
+    "CHROMATICITY_STEP",
+    "LUMINANCE_STEP_CD_M2",
     "MASTERING_DISPLAYS",
     "P3_D65_1000",
     "P3_D65_4000",

@@ -42,7 +42,7 @@ from sdr2hdr.networks.stages import (
     Stage,
 )
 
-__all__ = ["collapse_gpgmnet"]
+__all__ = ["BicubicPhases", "Modulation", "collapse_gpgmnet"]
 
 _PHASES = 4
 """Side of the squares of samples that one output of the pyramid's convolution gives: see there."""

@@ -28,7 +28,7 @@ from sdr2hdr.networks.priors import (
 )
 from sdr2hdr.networks.stages import INPUT, OUTPUT, FrameStep, Program, Stage, Summary
 
-__all__ = ["GPGMNet", "bicubic_upscale"]
+__all__ = ["GPGMNet", "ModulatedResidualModule", "SpatialPyramid", "bicubic_upscale"]
 
 _PYRAMID_KERNELS_PX = (3, 5, 7, 9)
 _PYRAMID_WIDTH = 16

@@ -24,6 +24,7 @@ __all__ = [
     "AttentionGate",
     "ChannelAttention",
     "IRNet",
+    "ImprovedResidualBlock",
 ]
 
 LEAKY_SLOPE = 0.05

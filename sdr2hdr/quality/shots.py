@@ -10,8 +10,8 @@ import torch
 from torch.nn import functional
 
 from sdr2hdr.colour.active_picture import crop
+from sdr2hdr.colour.ycbcr import nominal_white_code
 from sdr2hdr.frames import CodedBatch, Rectangle
-from sdr2hdr.signal import ColourRange
 
 __all__ = [
     "LOOKAHEAD_FRAMES",
@@ -83,9 +83,7 @@ def thumbnails(batch: CodedBatch, picture: Rectangle | None = None) -> torch.Ten
     ]
     sampled = luma[:, :: steps[0], :: steps[1]].float()
     signal = batch.signal
-    unit = 1 << (signal.bit_depth - 8)
-    is_full = signal.colour_range is ColourRange.FULL
-    black, white = (0, 255 * unit) if is_full else (16 * unit, 235 * unit)
+    black, white = signal.black_code, nominal_white_code(signal)
     small = functional.adaptive_avg_pool2d(sampled[:, None], THUMBNAIL)[:, 0]
     return (small - black) / (white - black)
 

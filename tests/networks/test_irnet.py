@@ -119,7 +119,8 @@ def test_trains_on_a_flat_picture() -> None:
     """The gradient of a standard deviation is infinite on a flat channel without an epsilon."""
     network = IRNet(1, 16)
     network(torch.zeros(1, 3, 8, 8)).square().mean().backward()
-    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+    gradients = [parameter.grad for parameter in network.parameters()]
+    assert all(grad is not None and torch.isfinite(grad).all() for grad in gradients)
 
 
 @pytest.mark.parametrize(("blocks", "channels", "scale"), [(0, 64, 1), (2, 40, 1), (2, 64, 3)])

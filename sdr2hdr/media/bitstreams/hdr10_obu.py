@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sdr2hdr.media.bitstreams.hdr10_sei import HdrSei
+from sdr2hdr.media.bitstreams.sequence_header_av1 import SEQUENCE_HEADER
 from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
 
 __all__ = [
+    "CONFIGURATION_HEADER_BYTES",
     "METADATA",
     "Obu",
     "av1_light_level_offsets",
@@ -22,7 +24,7 @@ __all__ = [
     "with_hdr_obus",
 ]
 
-TEMPORAL_DELIMITER, SEQUENCE_HEADER, METADATA = 2, 1, 5
+TEMPORAL_DELIMITER, METADATA = 2, 5
 HDR_CLL, HDR_MDCV = 1, 2
 CONFIGURATION_HEADER_BYTES = 4
 

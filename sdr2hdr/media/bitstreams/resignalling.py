@@ -19,7 +19,6 @@ from sdr2hdr.errors import InputError
 from sdr2hdr.media.bitstreams.bits import HeaderColour
 from sdr2hdr.media.bitstreams.hdr10_obu import (
     CONFIGURATION_HEADER_BYTES,
-    SEQUENCE_HEADER,
     av1_light_level_offsets,
     obus_in,
     with_hdr_obus,
@@ -35,6 +34,7 @@ from sdr2hdr.media.bitstreams.hdr10_sei import (
     unit_type,
     with_hdr_sei,
 )
+from sdr2hdr.media.bitstreams.sequence_header_av1 import SEQUENCE_HEADER
 
 __all__ = ["ColourCodes", "Resignaller"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sdr2hdr.media.bitstreams.bits import BitReader, EndOfBitsError, HeaderColour
 from sdr2hdr.signal import ChromaSiting
 
-__all__ = ["av1_units", "av1c_siting", "sequence_header_colour"]
+__all__ = ["SEQUENCE_HEADER", "av1_units", "av1c_siting", "sequence_header_colour"]
 
 SEQUENCE_HEADER = 1
 UNSPECIFIED = 2

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["first_start_seconds", "probe"]
+__all__ = ["MICROSECONDS", "first_start_seconds", "probe"]
 
 MICROSECONDS = 1_000_000
 FIELD_ORDERS: dict[int, Literal["progressive", "top", "bottom"]] = {

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-__all__ = ["choose_video", "describe_streams", "has_form", "real_videos", "stream_summary"]
+__all__ = [
+    "choose_video",
+    "describe_streams",
+    "has_form",
+    "is_cover_art",
+    "real_videos",
+    "stream_summary",
+]
 
 
 def describe_streams(container: InputContainer) -> tuple[StreamInfo, ...]:

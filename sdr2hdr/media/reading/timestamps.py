@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from sdr2hdr.errors import Notice
 
-__all__ = ["TimestampRepair", "time_in_ticks"]
+__all__ = ["LARGEST_STEP_BACK_SECONDS", "TimestampRepair", "time_in_ticks"]
 
 LARGEST_STEP_BACK_SECONDS = Fraction(1)
 """A larger one is taken as a new clock (a spliced recording), a smaller one as a slip."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 from sdr2hdr.media.pixel_formats import PixelLayout
 from sdr2hdr.media.source import Origin
 
-__all__ = ["ColourTags", "PictureFacts", "Tag"]
+__all__ = ["D10_SIZE_625", "ColourTags", "PictureFacts", "Tag"]
 
 LARGEST_SD_HEIGHT = 576
 SMALLEST_HD_WIDTH = 1280
