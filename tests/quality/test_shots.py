@@ -122,10 +122,8 @@ def test_thumbnails_are_local_means_from_black_to_white():
     assert small[0].abs().max() == 0
     torch.testing.assert_close(small[1].mean(0), (torch.arange(64) >= 32).float())
     deep = torch.full((1, 37, 53), 1023, dtype=torch.uint16)
-    torch.testing.assert_close(
-        thumbnails(coded(deep, 10, ColourRange.FULL)),
-        torch.full((1, 36, 64), 1023 / 1020),
-    )
+    white = thumbnails(coded(deep, 10, ColourRange.FULL))
+    torch.testing.assert_close(white, torch.ones(1, 36, 64))
 
 
 def test_thumbnails_leave_bars_out():

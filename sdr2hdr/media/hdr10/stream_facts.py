@@ -186,7 +186,7 @@ def _read_av1(data: bytes, found: StreamFacts) -> None:
 
 
 def _prores_header(packet: bytes) -> HdrFacts:
-    """Colour of a frame header (SMPTE RDD 36:2015, 5.1.1, 6.1.1); ProRes has no range flag."""
+    """Colour of a frame header (SMPTE RDD 36:2022, 5.1.1, 6.1.1); ProRes has no range flag."""
     mark = packet[PRORES_MARK_AT : PRORES_MARK_AT + 4]
     if mark != b"icpf" or len(packet) < PRORES_HEADER_BYTES:
         return HdrFacts()
