@@ -15,7 +15,12 @@ import click
 
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.signals import Interrupted, SignalRaiser, Terminated, termination_signals
-from sdr2hdr.cli.standard_streams import FullOutputError, let_go, prepare_standard_streams
+from sdr2hdr.cli.standard_streams import (
+    FullOutputError,
+    let_go,
+    let_go_if_full,
+    prepare_standard_streams,
+)
 from sdr2hdr.errors import OutputError, Sdr2HdrError, StoppedError, UsageError
 from sdr2hdr.version import __version__
 
@@ -103,13 +108,14 @@ def run(arguments: list[str]) -> int:
         return lost_output(console, error)
     finally:
         console.close()
+        let_go_if_full(sys.stdout)
 
 
 def code_of(console: Console, arguments: list[str]) -> int:
-    """The same, as long as standard output and standard error take what is said.
+    """The same, as long as standard output takes what is said.
 
     Raises:
-        BrokenPipeError: One does not.
+        BrokenPipeError: It does not.
     """
     try:
         # A copy, since Click takes out of the list what it has read.
@@ -172,9 +178,5 @@ def lost_output(console: Console, lost: BrokenPipeError) -> int:
     error = OutputError(
         f"Standard output {found}. An unfinished conversion goes on with the same command."
     )
-    try:
-        console.error(error)
-    except BrokenPipeError:
-        # It read standard error too.
-        let_go(sys.stderr)
+    console.error(error)
     return error.exit_code

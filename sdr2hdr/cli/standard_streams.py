@@ -7,13 +7,14 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 __all__ = [
     "FullOutputError",
     "let_go",
+    "let_go_if_full",
     "let_go_of_lost_terminals",
     "prepare_standard_streams",
 ]
@@ -43,15 +44,15 @@ class _Results(io.TextIOWrapper):
 
 
 class _Messages(io.TextIOWrapper):
-    """Standard error: a message that a full disk does not take ends no work."""
+    """Standard error: a message that nobody takes, or no disk, ends no work."""
 
     def write(self, text: str, /) -> int:
-        with _without_room():
+        with suppress(OSError):
             super().write(text)
         return len(text)
 
     def flush(self) -> None:
-        with _without_room():
+        with suppress(OSError):
             super().flush()
 
 
@@ -65,22 +66,12 @@ def _as_lost_reader() -> Iterator[None]:
         raise FullOutputError(error.strerror) from None
 
 
-@contextmanager
-def _without_room() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError:
-        return
-
-
 def prepare_standard_streams() -> None:
     """Make it safe to use standard streams that are closed or whose encoding lacks characters.
 
     What is said on a closed one goes nowhere, and ends no command. Standard output stays None when
     it is closed: a video that is to go there must know. Afterwards standard output raises
-    `FullOutputError` where it takes no more, and standard error drops what it does not take.
+    `FullOutputError` where it takes no more, and standard error drops what nobody takes.
     """
     for number in range(3):
         try:
@@ -102,8 +93,12 @@ def prepare_standard_streams() -> None:
 
 def _settings(stream: io.TextIOWrapper) -> dict[str, Any]:
     """Of a second stream over the same bytes, which Python's own `sys.__stdout__` holds open."""
+    buffer: Any = stream.buffer
+    if isinstance(buffer, io.RawIOBase):
+        # With PYTHONUNBUFFERED, as in many containers. What is raw may write less than it is given.
+        buffer = io.BufferedWriter(buffer)
     return {
-        "buffer": stream.buffer,
+        "buffer": buffer,
         "encoding": stream.encoding,
         "line_buffering": stream.line_buffering,
         "write_through": stream.write_through,
@@ -115,6 +110,16 @@ def let_go(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def let_go_if_full(stream: TextIO | None) -> None:
+    """The same if it does not take what is still to come; another has been told of that."""
+    if stream is None or stream.closed:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        let_go(stream)
 
 
 def let_go_of_lost_terminals() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,66 @@ def test_reader_that_leaves_is_an_error_of_the_output(
     assert (left.returncode, deaf.returncode) == (5, 5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4"]
     assert subprocess.run([*command, *arguments], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [["--json"], ["-v"]])
+def test_messages_that_nobody_reads_end_no_work(clip: Path, tmp_path: Path, arguments: list[str]):
+    command = [sys.executable, "-m", "sdr2hdr", "convert", clip, tmp_path / "o.mkv", *QUICK]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run([*command, *arguments], stdout=subprocess.PIPE, stderr=writing)
+    finally:
+        os.close(writing)
+    assert done.returncode == 0
+    assert (tmp_path / "o.mkv").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_video_that_does_not_fit_is_an_error_of_the_output(
+    clip: Path, tmp_path: Path, unbuffered: str
+):
+    """Where Python does not buffer, a file that is full takes some of what it is given."""
+    import resource
+
+    most_bytes = 20_000
+    with (tmp_path / "o.y4m").open("wb") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "sdr2hdr", "convert", clip, "-", *QUICK],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes,) * 2),
+        )
+    assert (tmp_path / "o.y4m").stat().st_size == most_bytes
+    assert done.returncode == 5
+    assert "error: Standard output cannot be written: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes there always wait")
+def test_events_that_a_full_pipe_does_not_take_are_missed_aloud(clip: Path, tmp_path: Path):
+    """Where Python does not buffer, a pipe that does not wait takes nothing, without an error."""
+    command = [sys.executable, "-m", "sdr2hdr", "convert", clip, tmp_path / "o.mkv", *QUICK]
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(64))
+    try:
+        done = subprocess.run(
+            [*command, "--json"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert done.returncode == 5
+    assert b"Standard output cannot be written" in done.stderr
 
 
 FULL = Path("/dev/full")

@@ -92,6 +92,30 @@ class ClosedPipe(io.BytesIO):
         raise BrokenPipeError(32, "Broken pipe")
 
 
+class Dribble(io.RawIOBase):
+    """A stream without a buffer, which takes some of what it is given, and at last nothing."""
+
+    def __init__(self, room_bytes: int) -> None:
+        self.taken = bytearray()
+        self._room_bytes = room_bytes
+
+    def write(self, data: memoryview, /) -> int | None:
+        part = bytes(data[: min(1000, self._room_bytes - len(self.taken))])
+        self.taken += part
+        return len(part) or None
+
+
+def test_a_stream_that_takes_parts_is_given_the_rest():
+    whole = io.BytesIO()
+    for stream in (whole, dribble := Dribble(1 << 30)):
+        with Y4mWriter(stream, VIDEO) as writer:
+            writer.write(batch((0, 1)))
+            writer.finish()
+    assert dribble.taken == whole.getvalue()
+    with pytest.raises(OutputError, match="temporarily unavailable"):
+        Y4mWriter(Dribble(5000), VIDEO).write(batch((0,)))
+
+
 def test_reader_that_goes_away():
     with pytest.raises(OutputError, match="Broken pipe"):
         Y4mWriter(ClosedPipe(), VIDEO).write(batch((0,)))

@@ -7,6 +7,8 @@ given to the encoder that reads the stream; `signalling_hint` says how.
 
 from __future__ import annotations
 
+import errno
+import os
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -138,8 +140,14 @@ class Y4mWriter(Writer):
         self._furthest_off_seconds = max(self._furthest_off_seconds, off)
 
     def _put(self, data: bytes) -> None:
+        left = memoryview(data)
         try:
-            self._stream.write(data)
+            while left:
+                # A stream without a buffer may take less than it is given, or nothing.
+                taken = self._stream.write(left)
+                if taken is None:
+                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+                left = left[taken:]
         except OSError as error:
             raise _cannot_write(error) from error
         self._bytes += len(data)
