@@ -41,6 +41,7 @@ class Console:
     quiet: bool = False
     verbose: bool = False
     log: TextIO | None = field(default=None, repr=False)
+    log_file: Path | None = None
 
     def configure(self, *, json: bool, quiet: bool, verbose: bool, log_file: Path | None) -> None:
         """Take what the command's options say.
@@ -49,6 +50,7 @@ class Console:
             OutputError: The log file cannot be written.
         """
         self.json, self.quiet, self.verbose = json, quiet, verbose
+        self.log_file = log_file
         if log_file is not None:
             try:
                 self.log = log_file.open("a", encoding="utf-8", errors="backslashreplace")

@@ -19,13 +19,13 @@ from sdr2hdr.cli.conversion_words import (
     report,
 )
 from sdr2hdr.cli.job_options import parse_job
+from sdr2hdr.cli.parameters import check_open_log
 from sdr2hdr.cli.planned_jobs import convert_planned_segments, open_plan
 from sdr2hdr.cli.signals import stop_on_signals
 from sdr2hdr.errors import OutputError, PartialFailureError, Sdr2HdrError, StoppedError
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.media.encoding.encoders import DEFAULT_CODEC, ENCODERS
 from sdr2hdr.options import ConvertOptions, JobOptions
-from sdr2hdr.whole_file import is_taken
 from sdr2hdr.wording import how_many
 
 __all__ = ["run_jobs"]
@@ -108,6 +108,7 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
     jobs = plan_jobs(
         *(given[name] for name in ("paths", "out_dir", "container", "codec")), json=console.json
     )
+    check_open_log(console, [job.target for job in jobs])
     how = parse_job(given)
     if given["light_log"] is not None and len(jobs) > 1:
         raise click.UsageError(
@@ -168,7 +169,7 @@ def without_existing(
     wanted = []
     for job in jobs:
         try:
-            is_there = is_taken(job.target)
+            is_there = job.target.exists()
         except OSError:
             # A name that no file can have: what is wrong with it is told where it is used.
             is_there = False

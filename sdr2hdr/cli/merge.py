@@ -17,6 +17,7 @@ from sdr2hdr.cli.job_options import (
 )
 from sdr2hdr.cli.parameters import (
     ANY_PATH,
+    check_open_log,
     combined,
     drop_unsupported_option,
     output_options,
@@ -86,6 +87,7 @@ def command(
     if light_log is not None:
         check_log_place(light_log, (plan,))
     given = source or made.source_path
+    check_open_log(console, (given,))
     local = ConvertOptions(
         planned_options(made.pinned).model,
         encode=EncodeOptions(drop_unsupported=drop_unsupported),

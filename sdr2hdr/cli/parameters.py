@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -29,6 +30,7 @@ __all__ = [
     "POSITIVE_NUMBER",
     "THREADS",
     "SecondsType",
+    "check_open_log",
     "colour_options",
     "combined",
     "drop_unsupported_option",
@@ -43,7 +45,26 @@ __all__ = [
     "weights_option",
 ]
 
-ANY_PATH = click.Path(path_type=Path, readable=False)
+
+class AnyPath(click.Path):
+    """A path, which is there or not; "" is none, though Python takes it for the working folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, readable=False)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """The path."""
+        if not os.fspath(value):
+            self.fail("the path is empty; expected a name, or . for this folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+ANY_PATH = AnyPath()
 """Click would take a file that may not be read for a fault of the whole command line."""
 
 THREADS = click.IntRange(1, 1024)
@@ -185,6 +206,21 @@ def check_log_file(log_file: Path, values: Iterable[object]) -> None:
                     f"The log file {log_file} is what the command reads or writes itself; "
                     "--log-file names another."
                 )
+
+
+def check_open_log(console: Console, paths: Iterable[Path]) -> None:
+    """The same for names that a command has not been given but finds; the log says nothing of it.
+
+    Raises:
+        OutputError: The log file is one of them.
+    """
+    if console.log_file is None:
+        return
+    try:
+        check_log_file(console.log_file, paths)
+    except OutputError:
+        console.close()
+        raise
 
 
 colour_options = combined(

@@ -88,6 +88,7 @@ def merge_segments(
         if known is not None:
             return known
         make_way_for_log(conversion, run.folder)
+        run.folder.refuse_other_plan(plan)
         with stops_told(run.folder):
             finished = finished_before(run, plan, plan.segments)
             _check_all_there(plan, run.folder, finished)

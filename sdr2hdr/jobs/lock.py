@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import socket
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ from sdr2hdr.errors import LockedError, OutputError
 __all__ = ["LOCK_SUFFIX", "is_stale", "lock_path", "output_lock"]
 
 LOCK_SUFFIX = ".sdr2hdr.lock"
+
+_PATIENCE_SECONDS = 1.0
+_BETWEEN_TRIALS_SECONDS = 0.02
+"""A run that ends, and `clean`, hold a lock alone for a moment in which no other is refused."""
 
 _BEHIND_THE_TEXT = 1 << 20
 """Windows keeps a locked byte from being read as well; who holds the lock must stay readable."""
@@ -40,7 +45,7 @@ def is_stale(path: Path) -> bool:
         path: As `lock_path` gives it.
     """
     try:
-        with path.open("r+", encoding="utf-8") as file:
+        with _opened(path) as file:
             return _take(file, shared=False)
     except (OSError, OutputError):
         return False
@@ -72,24 +77,41 @@ def output_lock(target: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 def _locked(path: Path, target: Path, *, shared: bool) -> TextIO:
+    patience_ends = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            file = path.open("a+", encoding="utf-8")
+            file = _opened(path, os.O_CREAT)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
         try:
             if not _take(file, shared=shared):
-                raise LockedError(
-                    f"{target} is being written by another run ({_holder(file)}); wait for it to "
-                    "end, stop it, or name another output."
-                )
-            if _is_named(file, path):
+                if time.monotonic() > patience_ends:
+                    raise LockedError(
+                        f"{target} is being written by another run ({_holder(file)}); wait for it "
+                        "to end, stop it, or name another output."
+                    )
+                time.sleep(_BETWEEN_TRIALS_SECONDS)
+            elif _is_named(file, path):
                 _sign(file)
                 return file
         except BaseException:
             file.close()
             raise
         file.close()
+
+
+def _opened(path: Path, create: int = 0) -> TextIO:
+    """Open a lock's file; never what a link of its name leads to, which may be anybody's.
+
+    Raises:
+        OSError: It cannot be opened, or something else has its name.
+    """
+    flags = os.O_RDWR | os.O_APPEND | create | getattr(os, "O_NOFOLLOW", 0)
+    number = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "It is no file", str(path))
+    return os.fdopen(number, "r+", encoding="utf-8")
 
 
 def _take(file: TextIO, *, shared: bool) -> bool:

@@ -116,7 +116,7 @@ def check_source(conversion: Conversion, plan: Plan) -> None:
             f"{path} has changed since the work was planned: {how_many(found.size_bytes, 'byte')}, "
             f"hash of samples {found.samples_sha256[:12]}; expected "
             f"{how_many(plan.source.size_bytes, 'byte')}, hash {plan.source.samples_sha256[:12]}. "
-            "Give the same command again to plan the new file."
+            "The same command plans the new file, or `sdr2hdr plan` where that was planned."
         )
 
 

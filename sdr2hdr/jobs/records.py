@@ -152,7 +152,7 @@ def _summary(given: JsonObject, what: str) -> RangeSummary:
             flicker=tuple(_flicker(part) for part in given.take_objects("flicker")),
             notices=tuple(_notice(row) for row in given.take_list("notices")),
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{what}: the summary is damaged: {error}.") from error
     given.finish()
     return summary

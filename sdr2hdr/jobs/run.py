@@ -256,7 +256,7 @@ def finished_before(
                 )
             finished[segment.index] = record.finished
         elif run.folder.has_traces_of(segment):
-            text = f"Segment {segment.index} of an earlier run is damaged; it is converted again."
+            text = f"Segment {segment.index} of an earlier run is damaged and does not count."
             run.listener.notice(Notice("warning", text))
     return finished
 

@@ -83,23 +83,29 @@ class WorkFolder:
 
     @staticmethod
     def target_of(path: Path) -> Path | None:
-        """The output that a folder is the work folder of; None if it is no work folder."""
+        """The output that a folder is the work folder of; None if it is no work folder.
+
+        A link to one is none: it would be somebody's own way to another place.
+        """
         try:
             target = Path(os.fsdecode((path / _TARGET_FILE).read_bytes()))
         except (OSError, UnicodeDecodeError):
             return None
-        if not target.name:
+        if not target.is_absolute() or not target.name or path.is_symlink():
             return None
         # Where the folder is moved or copied to, the output will lie beside it, and its lock does.
         beside = path.absolute().with_name(target.name)
-        return beside if WorkFolder.of(beside, None).path.name == path.name else target
+        if WorkFolder.of(beside, None).path.name == path.name:
+            return beside
+        return target if WorkFolder.of(target, path.parent).path.name == path.name else None
 
     def make(self) -> None:
         """Make the folder if it is not there.
 
         Raises:
-            OutputError: It cannot be made.
+            OutputError: It cannot be made, or something else has its name.
         """
+        self._refuse_what_is_not_ours()
         try:
             self.path.mkdir(exist_ok=True)
             # The system's own bytes: a name need not be text in any encoding.
@@ -133,16 +139,24 @@ class WorkFolder:
         Raises:
             OutputError: The disk does not take it, or another plan is being worked on.
         """
-        known = self.plan()
-        if known is not None and known.key == plan.key:
+        if self.refuse_other_plan(plan):
             return
-        if known is not None:
+        with told(str(self.plan_path)):
+            write_text(self.plan_path, plan.to_json())
+
+    def refuse_other_plan(self, plan: Plan) -> bool:
+        """Whether the plan that is worked on here is this one.
+
+        Raises:
+            OutputError: It is another.
+        """
+        known = self.plan()
+        if known is not None and known.key != plan.key:
             raise OutputError(
                 f"{self.path} holds the work of another plan; expected that of key "
                 f"{plan.key[:12]}. `sdr2hdr clean` removes it."
             )
-        with told(str(self.plan_path)):
-            write_text(self.plan_path, plan.to_json())
+        return known is not None
 
     @contextmanager
     def unfinished(self, segment: Segment) -> Iterator[Path]:
@@ -252,8 +266,9 @@ class WorkFolder:
         """Remove the folder with all that is in it.
 
         Raises:
-            OutputError: Something in it cannot be removed.
+            OutputError: Something in it cannot be removed, or it is not ours.
         """
+        self._refuse_what_is_not_ours()
         if not self.path.is_dir():
             return
         with self._removal_told():
@@ -275,14 +290,39 @@ class WorkFolder:
             with suppress(OutputError):
                 self.clear()
 
+    def _refuse_what_is_not_ours(self) -> None:
+        """Keep hands off a link, and off a folder with files that does not say what it is for.
+
+        Raises:
+            OutputError: There is such a one.
+        """
+        if self.path.is_symlink():
+            found = "is a link"
+        elif self.target_of(self.path) is None and self._holds_anything():
+            found = f"holds files and no {_TARGET_FILE} of ours"
+        else:
+            return
+        raise OutputError(
+            f"The work folder {self.path} {found}; expected one that a conversion has made, or "
+            "none. Move it away, or --temp-dir names another folder for it."
+        )
+
+    def _holds_anything(self) -> bool:
+        """Whether there is more in the folder than a kill leaves before it says whose it is."""
+        try:
+            return any(not each.name.startswith(_TARGET_FILE) for each in self.path.iterdir())
+        except OSError:
+            return False
+
     @contextmanager
     def _removal_told(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise OutputError(
-                f"The work folder {self.path} cannot be removed: {error.strerror} "
-                f"({error.filename}). Remove it, or --temp-dir names another folder for it."
+                f"The work folder {self.path} cannot be removed: {error.strerror or error} "
+                f"({error.filename or self.path}). Remove it, or --temp-dir names another folder "
+                "for it."
             ) from error
 
     def _record_path(self, index: int) -> Path:

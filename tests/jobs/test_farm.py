@@ -200,9 +200,11 @@ def test_a_record_with_an_absurd_number_counts_as_damaged(
         record.write_text(harmed)
         code, _, err = call(capfd, "merge", plan, target)
         assert code == 8 and "1 of 3 segments are not finished" in err, (name, err)
-    record.write_text(text.replace('"lights": [[', '"lights": [[' + "9" * 401 + ", "))
-    code, _, err = call(capfd, "merge", plan, target)
-    assert code == 8, err
+    for rows in ("lights", "times"):
+        for digits in ("9" * 401, "1e999"):
+            record.write_text(re.sub(rf'"{rows}": \[\[[^,]+', f'"{rows}": [[{digits}', text))
+            code, _, err = call(capfd, "merge", plan, target)
+            assert code == 8, (rows, digits, err)
 
 
 def test_strict_takes_no_damage_from_another_run(
