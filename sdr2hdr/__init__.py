@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from sdr2hdr.pipeline import ConversionSummary
 
 __all__ = ["ConvertOptions", "__version__", "convert"]
+
+
+@cache
+def _first_process() -> int:
+    """The number of the process that has converted first, known to all that are forked from it."""
+    return os.getpid()
 
 
 def convert(source: Path, target: Path, options: ConvertOptions) -> ConversionSummary:
@@ -30,11 +38,21 @@ def convert(source: Path, target: Path, options: ConvertOptions) -> ConversionSu
             standard output.
         options: Method, scale, and how to read, compute and encode.
 
+    A process that was forked from one that has converted cannot: what computes keeps threads, and a
+    fork has none of them. Start worker processes with `multiprocessing`'s "spawn" or "forkserver".
+
     Raises:
+        UsageError: This process was forked so.
         Sdr2HdrError: One of its subclasses (`sdr2hdr.errors`), each with the exit code that the
             command line gives for it.
     """
+    from sdr2hdr.errors import UsageError
     from sdr2hdr.jobs import run
     from sdr2hdr.jobs.published import prepare_job
 
+    if _first_process() != os.getpid():
+        raise UsageError(
+            "This process was forked from one that has converted already, and would hang; expected "
+            'one that is started anew: multiprocessing.get_context("spawn").'
+        )
     return run.convert(prepare_job(source, target, options))

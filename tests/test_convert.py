@@ -261,6 +261,37 @@ def test_bars_do_not_hide_codes_above_white(tmp_path: Path):
     assert any(f"{share:.2%}" in notice.text for notice in summary.notices), summary.notices
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no forks")
+def test_a_fork_of_a_process_that_has_converted_is_refused(tmp_path: Path):
+    """It would wait for threads that it does not have, for ever."""
+    source = make_clip(tmp_path / "clip.mkv", ClipRecipe(pts=(0,)))
+    program = f"""if True:
+        import multiprocessing, sys
+        from pathlib import Path
+        import sdr2hdr
+        from sdr2hdr.options import EncodeOptions
+
+        def convert(name):
+            options = sdr2hdr.ConvertOptions("bt2408", encode=EncodeOptions(preset="ultrafast"))
+            try:
+                sdr2hdr.convert(Path({str(source)!r}), Path({str(tmp_path)!r}) / name, options)
+            except sdr2hdr.errors.UsageError as error:
+                return str(error)
+
+        if __name__ == "__main__":
+            import sdr2hdr.errors
+            print(convert("before.mkv"))
+            with multiprocessing.get_context("fork").Pool(1) as pool:
+                print(pool.apply(convert, ("after.mkv",)))
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100
+    )
+    first, second = done.stdout.splitlines()
+    assert first == "None" and "forked" in second, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["before.mkv", "clip.mkv"]
+
+
 def test_damaged_frames_are_counted_or_refused(tmp_path: Path):
     recipe = ClipRecipe(
         width_px=320, height_px=240, pts=tuple(range(20)), codec_options=(("g", "5"), ("bf", "0"))

@@ -88,8 +88,8 @@ def command(
 
     check_target(source, plan_path, overwrite=overwrite)
     options = replace(parse_picture(given, model, int(scale)), overwrite=True)
-    # The plan is for any output of this kind; its name is not known yet.
-    target = plan_path.with_name(f"{source.stem}_hdr.{container}")
+    # The plan is for any output of this kind; its name is not known yet. The plan's own can be had.
+    target = plan_path.with_suffix(f".{container}")
     conversion = prepare(source, target, options)
     for notice in conversion.notices:
         console.notice(notice, source)

@@ -168,7 +168,9 @@ def stop_on_signals(
             second(number, frame)
 
     numbers = (signal.SIGINT, *termination_signals())
-    before = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    # A shell has Ctrl-C ignored for what a script starts in the background.
+    before = {number: each for number, each in handlers.items() if each is not signal.SIG_IGN}
     try:
         for number in before:
             signal.signal(number, heard)

@@ -33,6 +33,10 @@ _UNFINISHED_NAME = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.partial(?P<suffix>
 """As `unfinished_file` names them: `tempfile` puts eight of these characters in the middle."""
 
 
+_LONGEST_NAME_BYTES = 255
+"""Of a file's name on the usual file systems."""
+
+
 def check_target(source: Path, target: Path, *, overwrite: bool) -> None:
     """Refuse a target that cannot or must not be written, before any work is done.
 
@@ -87,13 +91,14 @@ def unfinished_file(target: Path, temp_dir: Path | None) -> Iterator[Path]:
         OutputError: No file can be made there.
     """
     folder = target.parent if temp_dir is None else temp_dir
+    stem = _stem_that_fits(target)
     for path, other in abandoned_files(folder):
-        if other.name == target.name:
+        if other.name == f"{stem}{target.suffix}":
             with suppress(OSError):
                 path.unlink(missing_ok=True)
     try:
         number, name = tempfile.mkstemp(
-            prefix=f".{target.stem}.", suffix=f".partial{target.suffix}", dir=folder
+            prefix=f".{stem}.", suffix=f".partial{target.suffix}", dir=folder
         )
     except OSError as error:
         raise OutputError(
@@ -115,6 +120,15 @@ def unfinished_file(target: Path, temp_dir: Path | None) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
         if sys.platform != "win32":
             os.close(number)
+
+
+def _stem_that_fits(target: Path) -> str:
+    """As much of a name as leaves room for what is put to it: it may be full to its last byte."""
+    room_bytes = _LONGEST_NAME_BYTES - len("..12345678.partial") - len(os.fsencode(target.suffix))
+    stem = target.stem
+    while len(os.fsencode(stem)) > room_bytes:
+        stem = stem[:-1]
+    return stem
 
 
 def abandoned_files(folder: Path) -> Iterator[tuple[Path, Path]]:

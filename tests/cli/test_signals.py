@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.signals import stop_on_signals
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGTERM")
 
 COMMAND = """
@@ -100,3 +103,19 @@ def test_a_signal_at_the_very_end_is_no_traceback(tmp_path: Path):
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (143, "")
+
+
+def test_a_job_in_the_background_of_a_script_hears_no_ctrl_c():
+    """A shell has it ignored there: Ctrl-C is meant for the script."""
+    console = Console()
+    with stop_on_signals(console) as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.exit_code == 130
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_on_signals(console) as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.exit_code is None
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
