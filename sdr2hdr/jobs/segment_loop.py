@@ -177,10 +177,17 @@ class _Loop:
         self._check_room()
 
     def _fail(self, outcome: Outcome) -> bool:
-        """Take note of a failure; whether to try again."""
+        """Take note of a failure; whether to try again.
+
+        Raises:
+            Exception: The failure, where source or work is gone: no other segment would do better.
+        """
         segment, error = outcome.segment, outcome.error
         if error is None:
             raise ValueError(f"Segment {segment.index} has neither a record nor an error.")
+        run = self._run
+        if not (run.conversion.source.path.exists() and run.folder.plan_path.exists()):
+            raise error
         self._attempts[segment.index] += 1
         will_retry = self._attempts[segment.index] < ATTEMPTS
         if not will_retry:

@@ -269,6 +269,27 @@ def test_a_folder_that_vanishes_is_an_error_of_the_output(
         run.convert(prepare(source, folder / "out.mkv", OPTIONS), listener=Unplugs())
 
 
+@pytest.mark.parametrize(("gone", "error"), [("work", OutputError), ("source", InputError)])
+def test_what_is_gone_is_missed_once_and_not_for_every_segment(
+    source: Path, tmp_path: Path, gone: str, error: type[Exception]
+):
+    own, folder = tmp_path / "own.mp4", tmp_path / "share"
+    shutil.copyfile(source, own)
+    folder.mkdir()
+
+    class Unplugs(Ears):
+        def segment(self, news: SegmentNews) -> None:
+            super().segment(news)
+            if news.segment.index == 1:
+                shutil.rmtree(folder) if gone == "work" else own.unlink()
+
+    ears = Unplugs()
+    with pytest.raises(error) as told:
+        run.convert(prepare(own, folder / "out.mkv", OPTIONS), listener=ears)
+    assert not isinstance(told.value, PartialFailureError)
+    assert [news.segment.index for news in ears.news] == [0, 1]
+
+
 def test_other_disk_is_told_by_its_device(tmp_path: Path):
     assert other_disk(tmp_path, tmp_path / "out.mkv") is None
     shared = Path("/dev/shm")
