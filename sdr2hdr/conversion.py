@@ -120,7 +120,10 @@ def prepare(
         )
     info = probe(source, options.read)
     part = options.read.time_range
-    streams = plan_streams(info, target, options.encode, part) if kind == "container" else None
+    streams = None
+    if kind == "container":
+        factor = 2 if fields_become_frames(info, options) else 1
+        streams = plan_streams(info, target, options.encode, part, rate_factor=factor)
     engine = load_engine(options.model, options.scale, options.engine, tile_px)
     engine.memory_bytes(even(info.video.height_px), even(info.video.width_px))
     active_picture = detect_active_picture(info, part.start_seconds, part.end_seconds)
@@ -181,7 +184,7 @@ def geometry_notices(info: SourceInfo, active: Rectangle | None, kind: TargetKin
             Notice(
                 "notice",
                 f"{width}x{height} is odd; padded to {even(width)}x{even(height)} by repeating the "
-                "last column or row, since HDR10 video is 4:2:0.",
+                "last column or row: HDR10 video has even sides.",
             )
         )
     if active is not None:
@@ -271,7 +274,8 @@ def look_notices(options: ConvertOptions, engine: Engine, kind: TargetKind) -> l
     look, brightest_cd_m2 = options.look, options.look.peak_cd_m2
     if engine.is_curve and options.super_white == "clip":
         brightest_cd_m2 = engine.white_cd_m2 * look.gain(engine.white_cd_m2)
-    if look.peak_cd_m2 != Look().peak_cd_m2 and brightest_cd_m2 < look.peak_cd_m2:
+    usual_cd_m2 = Look().peak_cd_m2
+    if look.peak_cd_m2 != usual_cd_m2 and brightest_cd_m2 < min(look.peak_cd_m2, usual_cd_m2):
         text = (
             f"--peak {look.peak_cd_m2:g} changes nothing: it only bounds light, and there is none "
             f"above {brightest_cd_m2:.0f} cd/m2 here. --reference-white and --exposure raise light."

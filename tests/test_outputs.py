@@ -252,6 +252,13 @@ def test_a_peak_above_all_light_is_told_to_change_nothing(tmp_path: Path, name: 
         assert not any("mastering display" in text for text in said)
 
 
+def test_a_peak_that_is_needed_for_raised_light_is_not_told_to_change_nothing(tmp_path: Path):
+    """The usual peak of 1000 cd/m2 would cut off what the exposure makes."""
+    look = Look(peak_cd_m2=4000.0, exposure_stops=1.0)
+    prepared = prepare(FLOWER, tmp_path / "out.mkv", ConvertOptions("bt2446a", look=look))
+    assert not any("changes nothing" in notice.text for notice in prepared.notices)
+
+
 def test_a_peak_for_a_network_is_not_told_to_change_nothing(tmp_path: Path):
     look = Look(peak_cd_m2=4000.0)
     prepared = prepare(FLOWER, tmp_path / "out.mkv", ConvertOptions("irnet1", look=look))

@@ -430,3 +430,22 @@ def test_a_recording_that_begins_between_key_frames_is_told(tmp_path):
     # Frames 4 to 9; the next is a key frame.
     assert "The first 0.240 s of the video (6 packets) cannot be decoded" in told
     assert len(decoded(cut)) == 20
+
+
+def test_a_photograph_says_how_it_was_held(tmp_path: Path):
+    """EXIF's orientation 6, a quarter turn to the right; PyAV has no name for that side data."""
+    with av.open(str(tmp_path / "plain.jpg"), "w", format="image2") as container:
+        video = container.add_stream("mjpeg", rate=1)
+        video.width, video.height, video.pix_fmt = 32, 16, "yuvj420p"
+        container.mux(video.encode(av.VideoFrame(32, 16, "yuvj420p")))
+        container.mux(video.encode(None))
+    plain = (tmp_path / "plain.jpg").read_bytes()
+    orientation = struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    exif = b"Exif\0\0" + orientation
+    held = plain[:2] + struct.pack(">2sH", b"\xff\xe1", 2 + len(exif)) + exif + plain[2:]
+    (tmp_path / "held.jpg").write_bytes(held)
+    turns = [
+        probe(tmp_path / name, ReadOptions()).video.rotation_degrees
+        for name in ("plain.jpg", "held.jpg")
+    ]
+    assert turns == [0, 270]

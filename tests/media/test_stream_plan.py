@@ -12,8 +12,9 @@ from rich_sources import FAST, Source, make_source
 
 from sdr2hdr.errors import OutputError
 from sdr2hdr.media.containers.container_trial import refusal
+from sdr2hdr.media.copying.metadata import tags_without_a_place
 from sdr2hdr.media.copying.stream_plan import StreamPlan, plan_streams
-from sdr2hdr.media.copying.timecode import advance_timecode
+from sdr2hdr.media.copying.timecode import advance_timecode, counted_faster
 from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
 
@@ -244,3 +245,23 @@ def test_camera_data_that_come_late_are_tried_as_well(tmp_path: Path):
     path = camera_file(tmp_path, b"mebx")
     with av.open(str(path)) as container:
         assert refusal(container.streams[2], (), "mov") is not None
+
+
+@pytest.mark.parametrize(("suffix", "lost"), [("mp4", ()), ("mov", ("show", "season_number"))])
+def test_what_quicktime_has_no_place_for_is_known(suffix: str, lost: tuple[str, ...]):
+    tags = {"title": "x", "show": "y", "season_number": "1"}
+    assert tags_without_a_place(tags, suffix) == lost
+
+
+@pytest.mark.parametrize(
+    ("said", "factor", "expected"),
+    [
+        ("01:00:00;10", 2, "01:00:00;20"),
+        ("00:01:00;02", 2, "00:01:00;04"),
+        ("10:00:00:24", 2, "10:00:00:48"),
+        ("10:00:00:24", 1, "10:00:00:24"),
+        ("none", 2, "none"),
+    ],
+)
+def test_timecode_of_frames_that_were_fields(said: str, factor: int, expected: str):
+    assert counted_faster(said, factor) == expected

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from av.sidedata.sidedata import Type
+
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 __all__ = ["frame_side_data"]
 
 
+def _kind_without_a_name(cls: type[Type], number: int) -> Type:
+    kind = object.__new__(cls)
+    kind._name_, kind._value_ = f"KIND_{number}", number
+    return kind
+
+
+# FFmpeg knows kinds that PyAV does not, as EXIF and those of stereoscopic video. PyAV refuses all the
+# side data of a frame with one of them, and a turn and closed captions would be lost with it.
+Type._missing_ = classmethod(_kind_without_a_name)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def frame_side_data(frame: VideoFrame) -> Iterator:
-    """The side data of a frame; none if PyAV does not know a kind among it by name."""
-    try:
-        yield from frame.side_data
-    except ValueError:
-        return
+    """The side data of a frame, of kinds that PyAV does not know too."""
+    yield from frame.side_data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sdr2hdr.media.reading.streams import TITLE_READ_FROM_MP4
 from sdr2hdr.version import __version__
 
 __all__ = [
@@ -19,10 +20,10 @@ WRITER_NAME = f"sdr2hdr {__version__}"
 _OF_THE_OLD_FILE = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "encoder", "encoding_tool", "duration"}
 )
-_OF_THE_OLD_STREAM = frozenset({"encoder", "duration", "vendor_id", "rotate", "timecode"})
+_OF_THE_OLD_STREAM = frozenset(
+    {"encoder", "duration", "vendor_id", "rotate", "timecode", "alpha_mode"}
+)
 _STATISTICS = ("bps", "number_of_", "_statistics_", "source_id")
-_TITLE_READ_FROM_MP4 = "name"
-"""libavformat writes a track's title into the box of this name, and so calls it when it reads."""
 _ITUNES_TAGS = frozenset(
     {
         *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre"),
@@ -32,6 +33,13 @@ _ITUNES_TAGS = frozenset(
     }
 )
 """What libavformat writes into an MP4's `ilst`; any other key is left out there."""
+_QUICKTIME_TAGS = frozenset(
+    {
+        *("title", "artist", "author", "album", "date", "comment", "genre", "copyright", "make"),
+        *("model", "keywords", "creation_time", "location"),
+    }
+)
+"""What it writes into a MOV's `udta`."""
 
 
 _IN_MOV = {
@@ -72,12 +80,18 @@ def container_tags(metadata: Mapping[str, str], timecode: str | None) -> dict[st
     return {**tags, "encoding_tool": WRITER_NAME}
 
 
-def tags_without_a_place(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """The source's tags that an MP4 loses unless it writes keys of its own (`mdta`)."""
+def tags_without_a_place(metadata: Mapping[str, str], container_format: str) -> tuple[str, ...]:
+    """The source's tags that an MP4 or MOV loses unless it writes keys of its own (`mdta`).
+
+    Args:
+        metadata: Of the source.
+        container_format: libavformat's name of the muxer.
+    """
+    placed = _QUICKTIME_TAGS if container_format == "mov" else _ITUNES_TAGS
     return tuple(
         key
         for key in container_tags(metadata, timecode="kept with the video stream")
-        if key != "encoding_tool" and key.lower().split("-")[0] not in _ITUNES_TAGS
+        if key != "encoding_tool" and key.lower().split("-")[0] not in placed
     )
 
 
@@ -99,6 +113,6 @@ def stream_tags(
             or (is_changed and key.lower().startswith(_STATISTICS))
         )
     }
-    if _TITLE_READ_FROM_MP4 in tags and "title" not in tags:
-        tags["title"] = tags.pop(_TITLE_READ_FROM_MP4)
+    if TITLE_READ_FROM_MP4 in tags and "title" not in tags:
+        tags["title"] = tags.pop(TITLE_READ_FROM_MP4)
     return tags

@@ -19,7 +19,7 @@ from sdr2hdr.media.copying.metadata import tags_without_a_place
 from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, way_out
 from sdr2hdr.media.copying.stream_decision import StreamAction, StreamFacts
 from sdr2hdr.media.copying.subtitles import converted_cue
-from sdr2hdr.media.copying.timecode import advance_timecode, start_timecode
+from sdr2hdr.media.copying.timecode import advance_timecode, counted_faster, start_timecode
 from sdr2hdr.media.encoding.encoder_opening import require_encoder
 from sdr2hdr.media.encoding.encoders import choose_encoder
 from sdr2hdr.media.opening import demuxed, open_input
@@ -105,7 +105,12 @@ class StreamPlan:
 
 
 def plan_streams(
-    info: SourceInfo, target: Path, options: EncodeOptions, time_range: TimeRange
+    info: SourceInfo,
+    target: Path,
+    options: EncodeOptions,
+    time_range: TimeRange,
+    *,
+    rate_factor: int = 1,
 ) -> StreamPlan:
     """Ask the target's muxer about every stream of the source.
 
@@ -114,6 +119,7 @@ def plan_streams(
         target: The output as the user named it; its extension chooses the container.
         options: How to encode; `drop_unsupported` turns refusals into warnings.
         time_range: The part of the source that is converted.
+        rate_factor: Frames of the output for each of the source; 2 where fields become frames.
 
     Raises:
         UsageError: There is no such encoder, or it has no such quality or preset.
@@ -158,7 +164,11 @@ def plan_streams(
             + "; ".join(problems)
             + f". {way_out(others)}, or pass --drop-unsupported."
         )
-    unplaced = () if container_format == "matroska" else tags_without_a_place(info.metadata)
+    unplaced = (
+        ()
+        if container_format == "matroska"
+        else tags_without_a_place(info.metadata, container_format)
+    )
     keeps_cover = any(item.action == "copy" and item.source.is_cover_art for item in planned)
     notices = _notices(planned, lossy, container_format)
     if unplaced and keeps_cover:
@@ -181,7 +191,7 @@ def plan_streams(
             if time_range.end_seconds is None
             else _seconds(time_range.end_seconds) - _seconds(time_range.start_seconds)
         ),
-        timecode=_timecode_at(facts.timecode, info, time_range),
+        timecode=_timecode_at(facts.timecode, info, time_range, rate_factor),
         free_tags=bool(unplaced) and not keeps_cover,
     )
 
@@ -290,9 +300,14 @@ def _seconds(value: float | None) -> Fraction:
     return Fraction(0) if value is None else Fraction(repr(value))
 
 
-def _timecode_at(timecode: str | None, info: SourceInfo, time_range: TimeRange) -> str | None:
-    """The timecode of the first frame that starts in the range."""
-    rate = info.video.average_rate
-    if timecode is None or rate is None or not time_range.start_seconds:
+def _timecode_at(
+    timecode: str | None, info: SourceInfo, time_range: TimeRange, rate_factor: int
+) -> str | None:
+    """The timecode of the first frame that starts in the range, counted at the output's rate."""
+    if timecode is None or info.video.average_rate is None:
+        return timecode
+    rate = info.video.average_rate * rate_factor
+    timecode = counted_faster(timecode, rate_factor)
+    if not time_range.start_seconds:
         return timecode
     return advance_timecode(timecode, ceil(_seconds(time_range.start_seconds) * rate), rate)

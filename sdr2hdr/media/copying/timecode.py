@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from av.container import InputContainer
 
-__all__ = ["advance_timecode", "start_timecode"]
+__all__ = ["advance_timecode", "counted_faster", "start_timecode"]
 
 _TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d+)")
 
@@ -25,6 +25,22 @@ def start_timecode(source: InputContainer) -> str | None:
             if key.lower() == "timecode":
                 return value
     return None
+
+
+def counted_faster(text: str, factor: int) -> str:
+    """The same time where each frame has become `factor` frames; unchanged if it cannot be read.
+
+    Where frame numbers are dropped, as many times more are at the higher rate: hours, minutes and
+    seconds stay.
+
+    >>> counted_faster("01:00:00;10", 2)
+    '01:00:00;20'
+    """
+    match = _TIMECODE.fullmatch(text.strip())
+    if match is None or factor == 1:
+        return text
+    frames = factor * int(match[5])
+    return f"{match[1]}:{match[2]}:{match[3]}{match[4]}{frames:0{len(match[5])}}"
 
 
 def advance_timecode(text: str, frames: int, rate: Fraction) -> str:

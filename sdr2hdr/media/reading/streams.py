@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 __all__ = [
+    "TITLE_READ_FROM_MP4",
     "choose_video",
     "describe_streams",
     "has_form",
@@ -25,6 +26,9 @@ __all__ = [
     "real_videos",
     "stream_summary",
 ]
+
+TITLE_READ_FROM_MP4 = "name"
+"""libavformat writes a track's title into the box of this name, and so calls it when it reads."""
 
 
 def describe_streams(container: InputContainer) -> tuple[StreamInfo, ...]:
@@ -42,7 +46,7 @@ def _described(stream: Stream) -> StreamInfo:
         kind=kind,
         codec=codec,
         language=stream.metadata.get("language"),
-        title=stream.metadata.get("title"),
+        title=stream.metadata.get("title") or stream.metadata.get(TITLE_READ_FROM_MP4),
         dispositions=tuple(name for name in dispositions if name),
         is_cover_art=is_cover_art(stream),
         summary=stream_summary(stream),
