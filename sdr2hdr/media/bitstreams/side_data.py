@@ -19,8 +19,8 @@ def _kind_without_a_name(cls: type[Type], number: int) -> Type:
     return kind
 
 
-# FFmpeg knows kinds that PyAV does not, as EXIF and those of stereoscopic video. PyAV refuses all the
-# side data of a frame with one of them, and a turn and closed captions would be lost with it.
+# FFmpeg knows kinds that PyAV does not, as EXIF and those of stereoscopic video. PyAV refuses all
+# side data of a frame with one of them: a turn and closed captions would be lost with it.
 Type._missing_ = classmethod(_kind_without_a_name)  # pyright: ignore[reportAttributeAccessIssue]
 
 
