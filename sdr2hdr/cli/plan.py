@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import click
 
@@ -88,8 +89,8 @@ def command(
 
     check_target(source, plan_path, overwrite=overwrite)
     options = replace(parse_picture(given, model, int(scale)), overwrite=True)
-    # The plan is for any output of this kind; its name is not known yet. The plan's own can be had.
-    target = plan_path.with_suffix(f".{container}")
+    # The plan is for any output of this kind. Its name is not known yet: a drawn one is nobody's.
+    target = plan_path.with_name(f"{uuid4().hex}.{container}")
     conversion = prepare(source, target, options)
     for notice in conversion.notices:
         console.notice(notice, source)

@@ -144,9 +144,9 @@ def test_a_plan_can_be_made_whatever_lies_beside_it(
 ):
     (tmp_path / "clip_hdr.mkv").mkdir()
     clip = make_clip(tmp_path / "clip.mkv", ClipRecipe())
-    longest = clip.rename(tmp_path / f"{'x' * 248}.mkv")
-    for source in (shutil.copyfile(longest, clip), longest):
-        plan = tmp_path / f"{len(source.name)}.json"
+    longest = shutil.copyfile(clip, tmp_path / f"{'x' * 248}.mkv")
+    for source in (clip, longest):
+        plan = source.with_suffix(".json")
         assert call(capfd, "plan", source, "-o", plan, "--model", "bt2408") == (0, "")
         assert plan.is_file()
 
