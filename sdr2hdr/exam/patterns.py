@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 
 import torch
@@ -97,8 +98,12 @@ def chart() -> torch.Tensor:
         X-Rite's values as colour-science has them ("ColorChecker 2005"); the one patch outside
         BT.709 is clipped.
     """
-    import colour
     import numpy as np
+
+    with warnings.catch_warnings():
+        # Of optional packages that are not here, and not needed.
+        warnings.simplefilter("ignore")
+        import colour
 
     checker = colour.CCS_COLOURCHECKERS["ColorChecker 2005"]
     xyz = np.array([colour.xyY_to_XYZ(patch) for patch in list(checker.data.values())[:18]])

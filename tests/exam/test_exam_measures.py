@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,24 @@ def test_super_resolution_stands_beside_bicubic_upscaling(tmp_path: Path):
     for each in methods:
         assert each.scale == 2
         assert each.answer(torch.full((1, 3, 32, 40), 0.5)).shape == (1, 3, 64, 80)
+
+
+def test_the_chart_does_not_warn_of_packages_that_it_does_not_need():
+    """colour-science does, when it is first imported where Matplotlib is not."""
+    program = """if True:
+        import sys
+
+        class NoMatplotlib:
+            def find_spec(self, name, path=None, target=None):
+                if name.split(".")[0] == "matplotlib":
+                    raise ModuleNotFoundError(f"No module named {name!r}")
+
+        sys.meta_path.insert(0, NoMatplotlib())
+        from sdr2hdr.exam.patterns import chart
+
+        print(chart().shape[1])
+        """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("3\n", "")

@@ -25,7 +25,6 @@ from sdr2hdr.errors import (
     FrameMemoryError,
     InputError,
     OutputError,
-    PartialFailureError,
     SourceChangedError,
     StoppedError,
     VerificationError,
@@ -345,9 +344,9 @@ def test_source_that_vanishes_and_comes_back(
 
     with monkeypatch.context() as patch:
         before_segment(patch, act)
-        with pytest.raises(PartialFailureError, match="cannot be read") as told:
+        with pytest.raises(InputError, match="cannot be read") as told:
             convert(own, target, ears)
-    assert told.value.exit_code == 8
+    assert told.value.exit_code == 3
     assert not target.exists()
     assert WorkFolder.of(target, None).count_finished() == 2
     away.rename(own)
