@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sdr2hdr.engine.placement import Placement
 from sdr2hdr.engine.user_cache import cache_folder
+from sdr2hdr.networks.half_precision import has_amx
 from sdr2hdr.whole_file import write_whole
 
 __all__ = [
@@ -34,10 +35,12 @@ and 2.18 s, and a process of the last tile's 0.2 GB more than of the others. `sd
 knows better."""
 
 _HALF_TILE_PX = 320
-"""In half precision, whose tiles are half as large in memory. With 1 MB a core and two threads,
-tiles of 128, 160, 240, 320 and 360 px take 1.47, 1.40, 1.28, 1.21 and 1.20 s (IRNet-2, 1920x1080,
-bf16), and those of 240, 320 and 360 px 1.27, 1.27 and 1.22 s (IRNet-5 x2, 960x540), 2.32, 2.19 and
-2.17 s (GPGMNet x4): medians of 8 turns."""
+"""In half precision, whose tiles are half as large in memory, without AMX. With AVX-512, 1 MB a
+core and two threads, tiles of 128, 160, 240, 320 and 360 px take 1.47, 1.40, 1.28, 1.21 and 1.20 s
+(IRNet-2, 1920x1080, bf16), and those of 240, 320 and 360 px 1.27, 1.27 and 1.22 s (IRNet-5 x2,
+960x540), 2.32, 2.19 and 2.17 s (GPGMNet x4): medians of 8 turns. With AMX, where oneDNN is slow at
+some widths above 256 px, and 2 MB a core, tiles of 240 px take less than those of 320 by 7 %
+(IRNet-2, 25 turns), 9 (at 3840x2160; IRNet-5 x2), 10 (IRNet-5 x4) and 7 (GPGMNet x4)."""
 
 _FEW_THREADS = 2
 """A frame of 960x540 has 6 tiles of `_HALF_TILE_PX`: four threads would stand idle for a quarter of
@@ -79,7 +82,8 @@ def choose_tile_px(model: str, placement: Placement) -> int:
     if placement.backend == "onnx" or placement.threads > _MANY_THREADS:
         return _SMALLER_TILE_PX
     is_half = placement.precision != "fp32"
-    return _HALF_TILE_PX if is_half and placement.threads <= _FEW_THREADS else _CPU_TILE_PX
+    is_large = is_half and placement.threads <= _FEW_THREADS and not has_amx()
+    return _HALF_TILE_PX if is_large else _CPU_TILE_PX
 
 
 def l2_cache_bytes() -> int | None:

@@ -39,6 +39,12 @@ __all__ = ["MapBuffers", "Tile", "VectorFilter", "reach_px", "run_program", "til
 VectorFilter = Callable[[str, torch.Tensor], torch.Tensor]
 """Takes a whole-frame vector's name and value, (N, K), and gives the value to go on with."""
 
+_FAST_WIDTH_PX = 4
+"""Multiples of this are fast widths. oneDNN cuts rows into pieces of one length, and 326 is twice a
+prime: with AMX a convolution of 3x3 from 68 to 32 channels in bfloat16 takes 9.1 ms for 276 such
+rows, 5.3 ms for 324 px and 5.9 for 328. In tiles of 320 px IRNet-2 takes 1.06 s for 1920x1080
+without this and 0.96 with it, GPGMNet x2 for 960x540 2.0 and 1.4: medians of 13 and 5 turns."""
+
 _HALF_PRECISION = (torch.bfloat16, torch.float16)
 
 
@@ -101,12 +107,15 @@ def tiles(
     whole = Rectangle(0, 0, height_px + 2 * margin_px, width_px + 2 * margin_px)
     for top, bottom in _cuts(height_px, tile_px, margin_px, wanted_px):
         for left, right in _cuts(width_px, tile_px, margin_px, wanted_px):
-            first_row, first_column = max(top - halo_px, 0), max(left - halo_px, 0)
+            first_row = max(top - halo_px, 0)
+            first_column, last_column = _columns(
+                max(left - halo_px, 0), min(right + halo_px, whole.right), whole.right, grid_px
+            )
             source = Rectangle(
                 first_row - first_row % grid_px,
-                first_column - first_column % grid_px,
+                first_column,
                 min(bottom + halo_px, whole.bottom),
-                min(right + halo_px, whole.right),
+                last_column,
             )
             yield Tile(
                 core=Rectangle(top, left, bottom, right),
@@ -118,6 +127,17 @@ def tiles(
                     right=source.right == whole.right,
                 ),
             )
+
+
+def _columns(first: int, last: int, width_px: int, grid_px: int) -> tuple[int, int]:
+    """What a tile is computed from: these columns and so many more that the width is a fast one.
+
+    They are taken on the right, or where the frame of `width_px` ends on the left.
+    """
+    first -= first % grid_px
+    last = min(last + (first - last) % _FAST_WIDTH_PX, width_px)
+    first = max(first - (first - last) % _FAST_WIDTH_PX, 0)
+    return first - first % grid_px, last
 
 
 def _cuts(length_px: int, tile_px: int, margin_px: int, wanted_px: int) -> list[tuple[int, int]]:

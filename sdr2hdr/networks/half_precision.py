@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["computes_bf16"]
+__all__ = ["computes_bf16", "has_amx"]
 
 
 def computes_bf16(device: torch.device) -> bool:
@@ -15,5 +15,10 @@ def computes_bf16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    # torch has no public name for these two before version 2.9.
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    # torch has no public name for this one and AMX's before version 2.9.
+    return torch.cpu._is_avx512_bf16_supported() or has_amx()
+
+
+def has_amx() -> bool:
+    """Whether the CPU multiplies bfloat16 in tiles of registers (Intel's AMX)."""
+    return torch.cpu._is_amx_tile_supported()

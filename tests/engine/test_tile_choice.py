@@ -35,10 +35,13 @@ def test_the_cache_decides(cache_bytes, tile_px, monkeypatch):
 
 def test_half_precision_takes_larger_tiles_on_few_threads(monkeypatch):
     monkeypatch.setattr(tile_choice, "l2_cache_bytes", lambda: 1 << 20)
+    monkeypatch.setattr(tile_choice, "has_amx", lambda: False)
     half = replace(CPU, precision="bf16")
     assert choose_tile_px("irnet2", half) == 320
     assert choose_tile_px("irnet2", replace(half, threads=3)) == 240
     assert choose_tile_px("irnet2", replace(half, backend="onnx")) == 128
+    monkeypatch.setattr(tile_choice, "has_amx", lambda: True)
+    assert choose_tile_px("irnet2", half) == 240
     monkeypatch.setattr(tile_choice, "l2_cache_bytes", lambda: 128 << 10)
     assert choose_tile_px("irnet2", half) == 64
 

@@ -150,9 +150,12 @@ def test_cores_cover_the_frame_once(height_px, width_px, tile_px, halo_px, grid_
         assert 1 <= core.width <= tile_px
         covered[core.top : core.bottom, core.left : core.right] += 1
         assert source.top == max(0, core.top - halo_px) // grid_px * grid_px
-        assert source.left == max(0, core.left - halo_px) // grid_px * grid_px
+        assert 0 <= source.left <= max(0, core.left - halo_px)
+        assert source.left % grid_px == 0
         assert source.bottom == min(height_px, core.bottom + halo_px)
-        assert source.right == min(width_px, core.right + halo_px)
+        assert min(width_px, core.right + halo_px) <= source.right <= width_px
+        assert source.width - halo_px * 2 - core.width < 4 + 2 * grid_px
+        assert source.width % 4 == 0 or width_px % 4 != 0
         at_border = (source.top == 0, source.bottom == height_px, source.left == 0)
         assert tile.sides == (*at_border, source.right == width_px)
     assert torch.equal(covered, torch.ones(height_px, width_px))
