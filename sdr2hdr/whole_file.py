@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
-from contextlib import suppress
+import uuid
 from pathlib import Path
 
 from sdr2hdr.errors import OutputError
 
 __all__ = [
+    "UNFINISHED_SUFFIX",
     "check_can_be_a_file",
     "check_is_new",
     "is_taken",
     "keep",
-    "set_usual_permissions",
     "sync_folder",
+    "unfinished_name",
     "write_whole",
 ]
 
+UNFINISHED_SUFFIX = ".partial"
 _NAMED_CHARACTERS = 40
 """Of a file's name in that of the unfinished one; four bytes each in UTF-8, at most."""
 
@@ -30,18 +31,22 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: The folder is missing or not writable, or the disk is full.
     """
-    # A name may be as long as the file system lets it; what is put to it must fit too.
-    prefix = f".{path.name[:_NAMED_CHARACTERS]}."
-    descriptor, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
-    unfinished = Path(name)
+    unfinished = unfinished_name(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        set_usual_permissions(unfinished)
+        unfinished.write_bytes(content)
         keep(unfinished, path)
-    except BaseException:
+    finally:
         unfinished.unlink(missing_ok=True)
-        raise
+
+
+def unfinished_name(path: Path) -> Path:
+    """A hidden name beside a file for what is not whole yet, unlike any other.
+
+    Drawn, since containers that see one storage may share host name and process numbers.
+    """
+    # A name may be as long as the file system lets it; what is put to it must fit too.
+    name = path.name[:_NAMED_CHARACTERS]
+    return path.with_name(f".{name}.{uuid.uuid4().hex[:16]}{UNFINISHED_SUFFIX}")
 
 
 def keep(unfinished: Path, path: Path) -> None:
@@ -136,15 +141,3 @@ def _is_no_file(target: Path) -> bool:
     if target.is_symlink() and Path("/proc") in target.readlink().parents:
         return True
     return target.exists() and not target.is_file() and not target.is_dir()
-
-
-def set_usual_permissions(path: Path) -> None:
-    """Undo the privacy of a temporary file: the permissions a new file gets by the umask.
-
-    Network shares and sticks are often mounted so that every file belongs to somebody else, with
-    permissions of the mount's own; nobody may change them there, and nobody need.
-    """
-    umask = os.umask(0)
-    os.umask(umask)
-    with suppress(OSError):
-        path.chmod(0o666 & ~umask)

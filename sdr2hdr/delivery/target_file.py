@@ -12,13 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdr2hdr.errors import OutputError
-from sdr2hdr.whole_file import (
-    check_can_be_a_file,
-    check_is_new,
-    is_taken,
-    set_usual_permissions,
-    sync_folder,
-)
+from sdr2hdr.whole_file import check_can_be_a_file, check_is_new, is_taken, sync_folder
 
 __all__ = [
     "abandoned_files",
@@ -198,9 +192,21 @@ def publish(
             os.fsync(written.fileno())
         if is_taken(target) and not overwrite:
             raise OutputError(f"{target} has appeared meanwhile; --overwrite replaces it.")
-        set_usual_permissions(unfinished)
+        _set_usual_permissions(unfinished)
         on_whole(unfinished)
         unfinished.replace(target)
         sync_folder(target.absolute().parent)
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror}.") from error
+
+
+def _set_usual_permissions(path: Path) -> None:
+    """Undo the privacy of a temporary file: the permissions a new file gets by the umask.
+
+    Network shares and sticks are often mounted so that every file belongs to somebody else, with
+    permissions of the mount's own; nobody may change them there, and nobody need.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    with suppress(OSError):
+        path.chmod(0o666 & ~umask)

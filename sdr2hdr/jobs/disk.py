@@ -1,64 +1,19 @@
-"""Bring bytes to the disk so that a power cut cannot take them back."""
+"""What is on a disk, whether it has room, and its errors in our own words."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sdr2hdr.errors import DiskFullError, OutputError
-from sdr2hdr.whole_file import keep
 
-__all__ = [
-    "UNFINISHED_SUFFIX",
-    "free_bytes",
-    "full_disk_told",
-    "is_full",
-    "sha256_of",
-    "told",
-    "unfinished_name",
-    "write_bytes",
-    "write_text",
-]
-
-UNFINISHED_SUFFIX = ".partial"
+__all__ = ["free_bytes", "full_disk_told", "is_full", "sha256_of", "told"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a text file, UTF-8, in one step.
-
-    Raises:
-        OSError: The disk does not take it.
-    """
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file in one step.
-
-    Raises:
-        OSError: The disk does not take it.
-    """
-    unfinished = unfinished_name(path)
-    try:
-        unfinished.write_bytes(data)
-        keep(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def unfinished_name(path: Path) -> Path:
-    """A name beside a file for what is not whole yet, unlike any other.
-
-    Drawn, since containers that see one storage may share host name and process numbers.
-    """
-    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:16]}{UNFINISHED_SUFFIX}")
 
 
 def sha256_of(path: Path) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sdr2hdr.conversion import Conversion, prepare
 from sdr2hdr.errors import InputError, OutputError
-from sdr2hdr.jobs.disk import sha256_of, told, write_text
+from sdr2hdr.jobs.disk import sha256_of, told
 from sdr2hdr.jobs.option_values import from_values, to_values
 from sdr2hdr.jobs.source_identity import SourceIdentity
 from sdr2hdr.jobs.work_folder import WorkFolder
@@ -23,6 +23,7 @@ from sdr2hdr.media.writing.sequence_names import pictures_identity
 from sdr2hdr.options import ConvertOptions
 from sdr2hdr.pipeline import ConversionSummary
 from sdr2hdr.strict_json import read_object
+from sdr2hdr.whole_file import write_whole
 
 __all__ = [
     "Published",
@@ -173,7 +174,7 @@ def _keep(path: Path, identity: str, published: Published) -> None:
         "file": identity,
         "published": to_values(published, frozenset()),
     }
-    write_text(path, json.dumps(content))
+    write_whole(path, json.dumps(content).encode())
 
 
 def _kept(path: Path) -> tuple[str, Published]:

@@ -15,18 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdr2hdr.errors import InputError, OutputError
-from sdr2hdr.jobs.disk import (
-    UNFINISHED_SUFFIX,
-    sha256_of,
-    told,
-    unfinished_name,
-    write_bytes,
-    write_text,
-)
+from sdr2hdr.jobs.disk import sha256_of, told
 from sdr2hdr.jobs.plan import Plan, Segment, read_plan
 from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord
 from sdr2hdr.range_summary import RangeSummary
-from sdr2hdr.whole_file import keep
+from sdr2hdr.whole_file import UNFINISHED_SUFFIX, keep, unfinished_name, write_whole
 
 __all__ = ["WORK_FOLDER_SUFFIX", "WorkFolder"]
 
@@ -109,7 +102,7 @@ class WorkFolder:
         try:
             self.path.mkdir(exist_ok=True)
             # The system's own bytes: a name need not be text in any encoding.
-            write_bytes(self.path / _TARGET_FILE, os.fsencode(self._target.absolute()))
+            write_whole(self.path / _TARGET_FILE, os.fsencode(self._target.absolute()))
         except OSError as error:
             raise OutputError(
                 f"The work folder {self.path} cannot be made: {error.strerror}. "
@@ -142,7 +135,7 @@ class WorkFolder:
         if self.refuse_other_plan(plan):
             return
         with told(str(self.plan_path)):
-            write_text(self.plan_path, plan.to_json())
+            write_whole(self.plan_path, plan.to_json().encode())
 
     def refuse_other_plan(self, plan: Plan) -> bool:
         """Whether the plan that is worked on here is this one.
@@ -185,7 +178,7 @@ class WorkFolder:
         with told(str(self.path / record.file_name)):
             self._record_path(record.index).unlink(missing_ok=True)
             keep(unfinished, self.path / record.file_name)
-            write_text(self._record_path(record.index), record.to_json())
+            write_whole(self._record_path(record.index), record.to_json().encode())
 
     def file_of(self, record: SegmentRecord | FinishedSegment) -> Path:
         """Where the segment of a record lies."""
@@ -234,7 +227,7 @@ class WorkFolder:
         """
         path = self.path / _LIGHT_LOG_FILE
         with told(str(path)):
-            write_text(path, sha256)
+            write_whole(path, sha256.encode())
 
     def has_made_log(self, path: Path) -> bool:
         """Whether a light log is the one that was remembered, byte for byte."""
@@ -310,7 +303,9 @@ class WorkFolder:
     def _holds_anything(self) -> bool:
         """Whether there is more in the folder than a kill leaves before it says whose it is."""
         try:
-            return any(not each.name.startswith(_TARGET_FILE) for each in self.path.iterdir())
+            return any(
+                not each.name.lstrip(".").startswith(_TARGET_FILE) for each in self.path.iterdir()
+            )
         except OSError:
             return False
 

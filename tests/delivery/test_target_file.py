@@ -14,7 +14,6 @@ import pytest
 from sdr2hdr.delivery.light_log import check_log_is_new
 from sdr2hdr.delivery.target_file import check_target, publish, unfinished_file
 from sdr2hdr.errors import OutputError
-from sdr2hdr.jobs.disk import write_text
 from sdr2hdr.whole_file import write_whole
 
 KILLED = """
@@ -108,7 +107,7 @@ def test_a_file_system_that_syncs_no_folders_is_good_enough(
         real(number)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    write_text(tmp_path / "plan.json", "{}")
+    write_whole(tmp_path / "plan.json", b"{}")
     assert (tmp_path / "plan.json").read_text() == "{}"
     target = tmp_path / "out.mkv"
     with unfinished_file(target, None) as unfinished:
@@ -116,9 +115,8 @@ def test_a_file_system_that_syncs_no_folders_is_good_enough(
     assert target.exists()
 
 
-@pytest.mark.parametrize("write", [write_text, lambda path, text: write_whole(path, b"whole")])
 def test_a_name_is_brought_to_the_disk_after_it_is_given(
-    write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """A power cut could take back a name that only the system's memory has."""
     target = tmp_path / "out.json"
@@ -130,7 +128,7 @@ def test_a_name_is_brought_to_the_disk_after_it_is_given(
         real(number)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    write(target, "whole")
+    write_whole(target, b"whole")
     assert synced[-1:] == [True]
     target.unlink()
     with unfinished_file(target, None) as unfinished:

@@ -16,6 +16,7 @@ from sdr2hdr.errors import OutputError
 from sdr2hdr.jobs.leftovers import find_leftovers
 from sdr2hdr.jobs.lock import lock_path, output_lock
 from sdr2hdr.jobs.work_folder import WorkFolder
+from sdr2hdr.whole_file import unfinished_name
 
 
 def call(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -54,6 +55,15 @@ def test_a_work_folder_that_names_no_output_is_nobodys(tmp_path: Path):
     folder = work_folder(tmp_path / "out.mkv")
     (folder.path / "output.txt").write_bytes(b"")
     assert find_leftovers(tmp_path) == []
+
+
+def test_a_work_folder_that_a_kill_left_before_it_says_whose_it_is_is_taken_up(tmp_path: Path):
+    target = tmp_path / "out.mkv"
+    folder = WorkFolder.of(target, None)
+    folder.path.mkdir()
+    unfinished_name(folder.path / "output.txt").touch()
+    folder.make()
+    assert WorkFolder.target_of(folder.path) == target
 
 
 def test_a_kill_while_a_work_folder_is_removed_leaves_what_clean_knows(

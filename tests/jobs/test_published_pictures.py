@@ -163,7 +163,7 @@ def test_a_disk_that_is_full_at_the_end_promises_nothing(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("sdr2hdr.jobs.published.write_text", full)
+    monkeypatch.setattr("sdr2hdr.jobs.published.write_whole", full)
     with pytest.raises(OutputError) as told:
         convert_as_command(source, target, OPTIONS)
     assert str(told.value) == f"{target} cannot be written: No space left on device."
