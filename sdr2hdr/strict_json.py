@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sdr2hdr.errors import InputError, Sdr2HdrError
 
-__all__ = ["WORDS", "JsonObject", "parse_object", "read_object"]
+__all__ = ["WORDS", "JsonObject", "read_object"]
 
 Kind = TypeVar("Kind")
 
@@ -145,25 +145,6 @@ class JsonObject:
         return value
 
 
-def parse_object(text: str, what: str, failure: type[Sdr2HdrError] = InputError) -> JsonObject:
-    """Parse text that holds one JSON object.
-
-    Args:
-        text: The whole of it.
-        what: How messages call it.
-        failure: What is raised here, and by the object, where something is not as expected.
-
-    Raises:
-        Sdr2HdrError: It is not JSON, not an object, or holds a number that we never write.
-    """
-    try:
-        return JsonObject(_DECODER.decode(text), what, failure)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise failure(f"{what} is not JSON ({error}); expected a file of ours.") from error
-    except OverflowError as error:
-        raise failure(f"{what} holds {error}; expected a file of ours.") from error
-
-
 def _integer(digits: str) -> int:
     """A whole number: all of ours fit into 64 bits, and what reads them counts on that."""
     if len(digits) <= _LONGEST_INTEGER and abs(int(digits)) < 1 << 63:
@@ -189,19 +170,23 @@ def read_object(path: Path, what: str = "", failure: type[Sdr2HdrError] = InputE
     Args:
         path: The file.
         what: How messages call it; "" takes its path.
-        failure: As `parse_object` has it.
+        failure: What is raised here, and by the object, where something is not as expected.
 
     Raises:
-        Sdr2HdrError: It is missing, unreadable, not JSON, or not an object.
+        Sdr2HdrError: It is missing, unreadable, not JSON, not an object, or holds a number that we
+            never write.
     """
     what = what or str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        return JsonObject(_DECODER.decode(path.read_text(encoding="utf-8")), what, failure)
     except UnicodeDecodeError as error:
         raise failure(f"{what} is not text; expected a file of ours in UTF-8.") from error
     except OSError as error:
         raise failure(f"{what} cannot be read: {error.strerror}.") from error
-    return parse_object(text, what, failure)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise failure(f"{what} is not JSON ({error}); expected a file of ours.") from error
+    except OverflowError as error:
+        raise failure(f"{what} holds {error}; expected a file of ours.") from error
 
 
 def _found(value: object) -> str:

@@ -20,7 +20,7 @@ from sdr2hdr.frames import Rectangle
 from sdr2hdr.jobs.source_identity import SourceIdentity
 from sdr2hdr.quality.fades import FadeKind
 from sdr2hdr.quality.shots import Transition
-from sdr2hdr.strict_json import JsonObject, parse_object, read_object
+from sdr2hdr.strict_json import JsonObject, read_object
 
 __all__ = ["Fade", "Plan", "Segment", "Shot", "read_plan"]
 
@@ -162,19 +162,6 @@ class Plan:
         lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items()]
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
-    @classmethod
-    def from_json(cls, text: str, what: str = "The plan") -> Plan:
-        """Read what `to_json` gave.
-
-        Args:
-            text: All of it.
-            what: How messages call it: the file's name.
-
-        Raises:
-            InputError: It is no plan, one of another version, damaged, or edited.
-        """
-        return _parsed(parse_object(text, what))
-
     def _content(self) -> dict[str, object]:
         return {
             "source_path": str(self.source_path),
@@ -207,15 +194,12 @@ class Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan's file.
+    """Read a file of what `Plan.to_json` gave.
 
     Raises:
         InputError: It cannot be read, is no plan, one of another version, damaged, or edited.
     """
-    return _parsed(read_object(path))
-
-
-def _parsed(given: JsonObject) -> Plan:
+    given = read_object(path)
     if given.take("format", str) != FORMAT:
         raise given.fault("this is no plan; expected what `sdr2hdr plan` writes.")
     version = given.take("version", int)

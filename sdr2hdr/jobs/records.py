@@ -15,9 +15,9 @@ from sdr2hdr.quality.flicker import FlickerTally
 from sdr2hdr.quality.light_levels import FrameLight
 from sdr2hdr.quality.roundtrip import RoundtripTally, ShotTally
 from sdr2hdr.range_summary import RangeSummary
-from sdr2hdr.strict_json import JsonObject, parse_object
+from sdr2hdr.strict_json import JsonObject, read_object
 
-__all__ = ["FinishedSegment", "SegmentRecord"]
+__all__ = ["FinishedSegment", "SegmentRecord", "read_record"]
 
 FORMAT = "sdr2hdr segment"
 FORMAT_VERSION = 1
@@ -94,34 +94,30 @@ class SegmentRecord:
             }
         )
 
-    @classmethod
-    def from_json(cls, text: str, what: str) -> SegmentRecord:
-        """Read what `to_json` gave.
 
-        Args:
-            text: All of it.
-            what: How messages call it: the file's name.
+def read_record(path: Path) -> SegmentRecord:
+    """Read a file of what `SegmentRecord.to_json` gave.
 
-        Raises:
-            InputError: It is no record, one of another version, or damaged.
-        """
-        given = parse_object(text, what)
-        if given.take("format", str) != FORMAT or given.take("version", int) != FORMAT_VERSION:
-            raise given.fault("this is no record of a segment of this version.")
-        record = cls(
-            key=given.take("key", str),
-            index=given.take("index", int),
-            file_name=given.take("file_name", str),
-            size_bytes=given.take("size_bytes", int),
-            sha256=given.take("sha256", str),
-            seconds=given.take("seconds", float),
-            made_with=dict(given.take_mapping("made_with")),
-            summary=_summary(given.take_object("summary"), what),
-        )
-        given.finish()
-        if Path(record.file_name).name != record.file_name:
-            raise given.fault(f'"file_name" is {record.file_name!r}; expected a name alone.')
-        return record
+    Raises:
+        InputError: It cannot be read, is no record, one of another version, or damaged.
+    """
+    given = read_object(path)
+    if given.take("format", str) != FORMAT or given.take("version", int) != FORMAT_VERSION:
+        raise given.fault("this is no record of a segment of this version.")
+    record = SegmentRecord(
+        key=given.take("key", str),
+        index=given.take("index", int),
+        file_name=given.take("file_name", str),
+        size_bytes=given.take("size_bytes", int),
+        sha256=given.take("sha256", str),
+        seconds=given.take("seconds", float),
+        made_with=dict(given.take_mapping("made_with")),
+        summary=_summary(given.take_object("summary"), str(path)),
+    )
+    given.finish()
+    if Path(record.file_name).name != record.file_name:
+        raise given.fault(f'"file_name" is {record.file_name!r}; expected a name alone.')
+    return record
 
 
 def _content(summary: RangeSummary) -> dict[str, object]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from sdr2hdr.errors import InputError, OutputError
 from sdr2hdr.jobs.disk import sha256_of, told
 from sdr2hdr.jobs.plan import Plan, Segment, read_plan
-from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord
+from sdr2hdr.jobs.records import FinishedSegment, SegmentRecord, read_record
 from sdr2hdr.range_summary import RangeSummary
 from sdr2hdr.whole_file import UNFINISHED_SUFFIX, keep, unfinished_name, write_whole
 
@@ -192,9 +192,12 @@ class WorkFolder:
         """
         path = self._record_path(segment.index)
         try:
-            record = SegmentRecord.from_json(path.read_text(encoding="utf-8"), str(path))
-        except (OSError, UnicodeDecodeError, InputError) as error:
-            raise OutputError(f"{path} cannot be read any more: {error}.") from error
+            record = read_record(path)
+        except InputError as error:
+            raise OutputError(
+                f"{error} It was whole when segment {segment.index} was finished; give the same "
+                "command again."
+            ) from error
         if record.finished != segment:
             raise OutputError(
                 f"{path} has changed since segment {segment.index} was finished; give the same "
@@ -204,9 +207,8 @@ class WorkFolder:
 
     def finished(self, plan: Plan, segment: Segment) -> SegmentRecord | None:
         """The record of a finished segment whose file is still what it was; None without one."""
-        path = self._record_path(segment.index)
         try:
-            record = SegmentRecord.from_json(path.read_text(encoding="utf-8"), str(path))
+            record = read_record(self._record_path(segment.index))
             file = self.file_of(record)
             whole = (
                 (record.key, record.index) == (plan.key, segment.index)
@@ -215,7 +217,7 @@ class WorkFolder:
                 and file.stat().st_size == record.size_bytes
                 and sha256_of(file) == record.sha256
             )
-        except (OSError, UnicodeDecodeError, InputError):
+        except (OSError, InputError):
             return None
         return record if whole else None
 

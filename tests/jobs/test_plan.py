@@ -29,8 +29,10 @@ def edited(**fields: object) -> str:
     return json.dumps(json.loads(PLAN.to_json()) | fields)
 
 
-def test_text_and_back():
-    assert Plan.from_json(PLAN.to_json()) == PLAN
+def read(tmp_path: Path, text: str) -> Plan:
+    path = tmp_path / "plan.json"
+    path.write_text(text, encoding="utf-8")
+    return read_plan(path)
 
 
 def test_file_is_read(tmp_path: Path):
@@ -44,8 +46,8 @@ def test_file_is_read(tmp_path: Path):
         read_plan(tmp_path / "none.json")
 
 
-def test_key_says_all_but_the_place():
-    moved = Plan.from_json(PLAN.to_json().replace("/films", "/mnt/films"))
+def test_key_says_all_but_the_place(tmp_path: Path):
+    moved = read(tmp_path, PLAN.to_json().replace("/films", "/mnt/films"))
     assert moved.key == PLAN.key
     assert PLAN.with_pinned({"model": "bt2446a", "threads": 3}).key != PLAN.key
 
@@ -67,9 +69,9 @@ def test_key_says_all_but_the_place():
         ({"source": None}, "expected an object"),
     ],
 )
-def test_what_is_not_a_plan_is_refused(fields: dict[str, object], message: str):
+def test_what_is_not_a_plan_is_refused(fields: dict[str, object], message: str, tmp_path: Path):
     with pytest.raises(InputError, match=message):
-        Plan.from_json(edited(**fields))
+        read(tmp_path, edited(**fields))
 
 
 @pytest.mark.parametrize(
@@ -82,21 +84,21 @@ def test_what_is_not_a_plan_is_refused(fields: dict[str, object], message: str):
         ('{"a": 1e999}', "1e999, a number that 64 bits do not hold"),
     ],
 )
-def test_what_is_no_object_is_refused(text: str, message: str):
+def test_what_is_no_object_is_refused(text: str, message: str, tmp_path: Path):
     with pytest.raises(InputError, match=message):
-        Plan.from_json(text)
+        read(tmp_path, text)
 
 
-def test_every_number_fits_into_64_bits():
+def test_every_number_fits_into_64_bits(tmp_path: Path):
     for digits in ("9" * 401, "9223372036854775808"):
         text = PLAN.to_json().replace('"duration_seconds": 0.25', f'"duration_seconds": {digits}')
         with pytest.raises(InputError, match="64 bits"):
-            Plan.from_json(text)
+            read(tmp_path, text)
     with pytest.raises(InputError, match="edited"):
-        Plan.from_json(PLAN.to_json().replace("0.25", "9223372036854775807"))
+        read(tmp_path, PLAN.to_json().replace("0.25", "9223372036854775807"))
 
 
-def test_segments_must_hold_each_frame_once():
+def test_segments_must_hold_each_frame_once(tmp_path: Path):
     for first, count in ((0, 3), (0, 5), (1, 3)):
         segments = [json.loads(PLAN.to_json())["segments"][1]]
         segments.insert(
@@ -105,7 +107,7 @@ def test_segments_must_hold_each_frame_once():
             | {"first_frame": first, "frame_count": count},
         )
         with pytest.raises(InputError, match="segments"):
-            Plan.from_json(edited(segments=segments))
+            read(tmp_path, edited(segments=segments))
 
 
 def test_identity_follows_the_middle_of_a_long_file(tmp_path: Path):

@@ -14,7 +14,7 @@ from long_clips import OPTIONS, Ears
 from sdr2hdr.errors import InputError
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.jobs import run
-from sdr2hdr.jobs.plan import Plan, Shot
+from sdr2hdr.jobs.plan import Plan, Shot, read_plan
 from sdr2hdr.jobs.scan import scan_source
 from sdr2hdr.jobs.segmentation import SegmentRule
 from sdr2hdr.media.reading.frame_range import frame_fingerprint
@@ -80,7 +80,9 @@ def test_shots_bars_times_and_segments_of_a_clip(tmp_path: Path):
     assert plan.time_base == reader.time_base
     for segment in plan.segments:
         assert segment.fingerprint == frame_fingerprint(batches[segment.first_decoded_frame])
-    assert Plan.from_json(plan.to_json()) == plan
+    file = tmp_path / "plan.json"
+    file.write_text(plan.to_json(), encoding="utf-8")
+    assert read_plan(file) == plan
 
 
 def test_a_shot_that_comes_up_slowly_from_black_begins_with_a_fade(tmp_path: Path):
