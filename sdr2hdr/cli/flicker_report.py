@@ -38,7 +38,7 @@ def measure_flicker(
     from collections import deque
 
     from sdr2hdr.colour import pad_to_even, to_rgb
-    from sdr2hdr.frames import CodedBatch, RgbBatch
+    from sdr2hdr.frames import RgbBatch
     from sdr2hdr.media.reading.probe import probe
     from sdr2hdr.media.reading.reader import VideoReader
     from sdr2hdr.quality.flicker import FlickerMeter, shot_flicker
@@ -57,15 +57,13 @@ def measure_flicker(
             on_frame()
 
     with VideoReader(probe(source, read), read) as reader:
-        for sdr, hdr in zip_longest(reader, converted.frames):
+        for sdr, hdr in zip_longest(reader, converted.coded_frames):
             if sdr is None or hdr is None:
                 longer = converted.path if sdr is None else source
                 raise InputError(
                     f"{longer} has more frames than the other file; expected as many, since frames "
                     "are paired by their order."
                 )
-            if not isinstance(hdr, CodedBatch):
-                raise InputError(f"{converted.path} is linear light; expected PQ (--flicker).")
             waiting.append((to_rgb(pad_to_even(sdr)), pq_rgb(hdr)))
             decide(shots.add(thumbnails(sdr)[0]))
         decide(shots.finish())

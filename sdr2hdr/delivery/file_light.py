@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sdr2hdr.delivery.light_log import LightLog
-from sdr2hdr.errors import InputError
 from sdr2hdr.frames import CodedBatch, Rectangle
 from sdr2hdr.media.hdr10.hdr_frames import open_hdr
 from sdr2hdr.media.reading.blackness import is_black_outside
@@ -50,9 +49,7 @@ def measure_file(
     """
     meter = LightMeter()
     with open_hdr(path, assume_pq=assume_pq) as hdr:
-        for batch in hdr.frames:
-            if not isinstance(batch, CodedBatch):
-                raise InputError(f"{path} is a picture in linear light; expected video in PQ.")
+        for batch in hdr.coded_frames:
             lights = measure_inside_bars(batch, active_picture)
             meter.add(lights)
             if log is not None:

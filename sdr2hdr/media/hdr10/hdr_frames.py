@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sdr2hdr.signal import CodedSignal
 
-__all__ = ["HdrFrames", "LinearLight", "open_hdr"]
+__all__ = ["HdrFrames", "LinearLight", "coded_batch", "open_hdr"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,18 @@ class HdrFrames:
     frame_count: int | None
     notices: tuple[Notice, ...]
     frames: Iterator[CodedBatch] | Iterator[LinearLight]
+
+    @property
+    def coded_frames(self) -> Iterator[CodedBatch]:
+        """The same frames of a file that must hold PQ.
+
+        Raises:
+            InputError: It holds linear light.
+        """
+        for frame in self.frames:
+            if not isinstance(frame, CodedBatch):
+                raise InputError(f"{self.path} is a picture in linear light; expected video in PQ.")
+            yield frame
 
 
 @contextmanager
@@ -100,7 +112,7 @@ def open_hdr(path: Path, *, assume_pq: bool = False) -> Iterator[HdrFrames]:
                 assume_pq=assume_pq,
             )
             frames = (
-                _batch(frame, layout, signal, stream.time_base)
+                coded_batch(frame, layout, signal, stream.time_base)
                 for frame in chain((first,), decoder.frames)
             )
         yield HdrFrames(
@@ -183,9 +195,17 @@ def _linear_light(path: Path) -> LinearLight:
     return LinearLight(pixels, chromaticities, exr_white_cd_m2(path))
 
 
-def _batch(
+def coded_batch(
     frame: VideoFrame, layout: PixelLayout, signal: CodedSignal, time_base: Fraction | None
 ) -> CodedBatch:
+    """A decoded frame as planes, (1, H, W).
+
+    Args:
+        frame: As the decoder gave it.
+        layout: Of its pixel format.
+        signal: What its codes mean.
+        time_base: Seconds a tick of its times.
+    """
     planes = frame_planes(frame, layout)
     luma, cb, cr = (torch.from_numpy(plane)[None] for plane in (planes.luma, planes.cb, planes.cr))
     times = FrameTime(frame.pts or 0, frame.duration or 0)

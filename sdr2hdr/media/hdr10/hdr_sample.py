@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av.error
-import torch
 
 from sdr2hdr.errors import InputError
-from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
-from sdr2hdr.media.hdr10.hdr_frames import open_hdr
+from sdr2hdr.frames import CodedBatch
+from sdr2hdr.media.hdr10.hdr_frames import coded_batch, open_hdr
 from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.pixel_formats import pixel_layout
-from sdr2hdr.media.planes import frame_planes
 from sdr2hdr.media.reading.streams import choose_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-    from sdr2hdr.signal import CodedSignal
 
 __all__ = ["all_frames", "sample_frames"]
 
@@ -41,10 +36,7 @@ def all_frames(path: Path) -> Iterator[CodedBatch]:
         InputError: The file cannot be read to its end, or is not PQ video.
     """
     with open_hdr(path, assume_pq=True) as hdr:
-        for batch in hdr.frames:
-            if not isinstance(batch, CodedBatch):
-                raise InputError(f"{path} is a picture in linear light; expected video in PQ.")
-            yield batch
+        yield from hdr.coded_frames
 
 
 def sample_frames(path: Path, places: int = 8) -> Iterator[CodedBatch]:
@@ -60,9 +52,7 @@ def sample_frames(path: Path, places: int = 8) -> Iterator[CodedBatch]:
         InputError: The file cannot be read, or is not PQ video.
     """
     with open_hdr(path, assume_pq=True) as hdr:
-        first = next(iter(hdr.frames))
-    if not isinstance(first, CodedBatch):
-        raise InputError(f"{path} is a picture in linear light; expected video in PQ.")
+        signal = next(hdr.coded_frames).signal
     seen: set[int | None] = set()
     with open_input(path) as container:
         stream, _, _ = choose_video(container, None, str(path))
@@ -74,7 +64,8 @@ def sample_frames(path: Path, places: int = 8) -> Iterator[CodedBatch]:
                 with suppress(av.error.FFmpegError):
                     container.seek(round(seconds * MICROSECONDS), backward=True)
             for frame in islice(_unseen_frames(container, stream, seen), FRAMES_A_PLACE):
-                yield _batch(frame, first.signal, stream.time_base or Fraction(1))
+                layout = pixel_layout(frame.format.name)
+                yield coded_batch(frame, layout, signal, stream.time_base)
 
 
 def _unseen_frames(
@@ -92,10 +83,3 @@ def _unseen_frames(
         return
     except av.error.FFmpegError as error:
         raise InputError(f"A sampled frame cannot be decoded: {error.strerror}.") from error
-
-
-def _batch(frame: VideoFrame, signal: CodedSignal, time_base: Fraction) -> CodedBatch:
-    planes = frame_planes(frame, pixel_layout(frame.format.name))
-    luma, cb, cr = (torch.from_numpy(plane)[None] for plane in (planes.luma, planes.cb, planes.cr))
-    times = (FrameTime(frame.pts or 0, frame.duration or 0),)
-    return CodedBatch(luma, cb, cr, signal, Timeline(time_base, times))

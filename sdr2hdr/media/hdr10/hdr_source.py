@@ -12,7 +12,6 @@ import av.error
 from av.sidedata.sidedata import Type
 
 from sdr2hdr.errors import InputError
-from sdr2hdr.frames import CodedBatch
 from sdr2hdr.media.bitstreams.bits import HeaderColour
 from sdr2hdr.media.bitstreams.bitstream import header_colour
 from sdr2hdr.media.bitstreams.side_data import frame_side_data
@@ -67,10 +66,7 @@ def probe_hdr(path: Path, *, assume_pq: bool = False) -> HdrSource:
         InputError: The file is missing, unreadable, no video, or not PQ.
     """
     with open_hdr(path, assume_pq=assume_pq) as hdr:
-        first = next(iter(hdr.frames))
-        if not isinstance(first, CodedBatch):
-            raise InputError(f"{path} is a picture in linear light; expected video in PQ.")
-        signal, notices = first.signal, hdr.notices
+        signal, notices = next(hdr.coded_frames).signal, hdr.notices
     with open_input(path) as container:
         stream, ordinal, dropped = choose_video(container, None, str(path))
         packet, frame = _first_frame(path, container, stream)
