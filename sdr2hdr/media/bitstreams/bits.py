@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["BitReader", "EndOfBitsError", "HeaderColour", "annex_b_units", "without_emulation"]
+__all__ = [
+    "UNSPECIFIED",
+    "BitReader",
+    "EndOfBitsError",
+    "HeaderColour",
+    "annex_b_units",
+    "said",
+    "without_emulation",
+]
+
+UNSPECIFIED = 2
+"""H.273's code, of primaries, transfer and matrix alike, where nothing is said."""
 
 
 class EndOfBitsError(ValueError):
@@ -25,6 +36,11 @@ class HeaderColour:
     matrix: int | None = None
     is_full_range: bool | None = None
     siting: int | None = None
+
+
+def said(code: int | None) -> int | None:
+    """A code of primaries, transfer or matrix; None for the one that says nothing."""
+    return None if code == UNSPECIFIED else code
 
 
 class BitReader:

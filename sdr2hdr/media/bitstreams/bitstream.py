@@ -13,7 +13,7 @@ from sdr2hdr.media.bitstreams.sequence_header_av1 import (
     sequence_header_colour,
 )
 
-__all__ = ["header_colour"]
+__all__ = ["header_colour", "hevc_header_units", "hevc_packet_units"]
 
 AV1C_HEADER_BYTES = 4
 HVCC_ARRAYS_AT = 22
@@ -23,15 +23,14 @@ def header_colour(codec: str, extradata: bytes | None, packet: bytes | None) -> 
     """What the sequence header of an H.264, H.265 or AV1 stream says about colour.
 
     Args:
-        codec: FFmpeg's name of the codec, such as "h264", "hevc", "av1" (or of its decoder).
+        codec: FFmpeg's name of the codec, such as "h264", "hevc", "av1".
         extradata: The stream's configuration record or byte-stream headers.
         packet: A packet with headers in it, usually the first; the extradata go first.
 
     Returns:
         What was found; None for other codecs, and where no header could be read.
     """
-    parsers = {"h264": _h264, "hevc": _hevc, "av1": _av1, "libdav1d": _av1, "libaom-av1": _av1}
-    parser = parsers.get(codec)
+    parser = {"h264": _h264, "hevc": _hevc, "av1": _av1}.get(codec)
     if parser is None:
         return None
     return parser(extradata or b"", packet or b"")
@@ -50,9 +49,7 @@ def _h264(extradata: bytes, packet: bytes) -> HeaderColour | None:
 
 
 def _hevc(extradata: bytes, packet: bytes) -> HeaderColour | None:
-    is_record = len(extradata) > HVCC_ARRAYS_AT and extradata[0] == 1
-    units = _hvcc_units(extradata) if is_record else annex_b_units(extradata)
-    for unit in (*units, *_packet_units(packet, _length_size(extradata, 21) if is_record else 0)):
+    for unit in (*hevc_header_units(extradata), *hevc_packet_units(extradata, packet)):
         if unit and unit[0] >> 1 & 0x3F == sps_hevc.SPS_TYPE:
             try:
                 return sps_hevc.hevc_sps_colour(unit)
@@ -72,6 +69,20 @@ def _av1(extradata: bytes, packet: bytes) -> HeaderColour | None:
             continue
     siting = av1c_siting(extradata)
     return None if siting is None else HeaderColour(siting=siting)
+
+
+def hevc_header_units(extradata: bytes) -> Iterator[bytes]:
+    """NAL units of a configuration record or of headers with start codes; the last may be cut."""
+    return _hvcc_units(extradata) if _is_hvcc(extradata) else annex_b_units(extradata)
+
+
+def hevc_packet_units(extradata: bytes, packet: bytes) -> Iterator[bytes]:
+    """NAL units of a packet, their lengths before them if there is a configuration record."""
+    return _packet_units(packet, _length_size(extradata, 21) if _is_hvcc(extradata) else 0)
+
+
+def _is_hvcc(extradata: bytes) -> bool:
+    return len(extradata) > HVCC_ARRAYS_AT and extradata[0] == 1
 
 
 def _length_size(record: bytes, position: int) -> int:

@@ -16,7 +16,7 @@ from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 
 from sdr2hdr.errors import InputError
-from sdr2hdr.media.bitstreams.bits import HeaderColour
+from sdr2hdr.media.bitstreams.bits import UNSPECIFIED, HeaderColour
 from sdr2hdr.media.bitstreams.hdr10_obu import (
     CONFIGURATION_HEADER_BYTES,
     av1_light_level_offsets,
@@ -40,7 +40,6 @@ __all__ = ["ColourCodes", "Resignaller"]
 
 _VPS, _SPS = 32, 33
 _TEMPORAL_DELIMITER = b"\x12\0"
-_UNSAID = (None, 2)
 _AV1C_MARKER = 0x81
 _PRORES_MARKER = b"icpf"
 _PRORES_COLOUR_AT = 22
@@ -58,9 +57,7 @@ class ColourCodes:
         """Whether a header leaves nothing of it out."""
         if header is None:
             return False
-        return all(
-            code not in _UNSAID for code in (header.primaries, header.transfer, header.matrix)
-        )
+        return None not in (header.primaries, header.transfer, header.matrix)
 
 
 class Resignaller:
@@ -193,6 +190,7 @@ class Resignaller:
             return data
         said = data[_PRORES_COLOUR_AT:end]
         wanted = bytes((colour.primaries, colour.transfer, colour.matrix))
-        new = bytes(own if old in (0, 2) else old for old, own in zip(said, wanted, strict=True))
+        pairs = zip(said, wanted, strict=True)
+        new = bytes(own if old in (0, UNSPECIFIED) else old for old, own in pairs)
         self.colour_added |= new != said
         return data[:_PRORES_COLOUR_AT] + new + data[end:]

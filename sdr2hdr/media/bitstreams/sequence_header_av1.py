@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdr2hdr.media.bitstreams.bits import BitReader, EndOfBitsError, HeaderColour
+from sdr2hdr.media.bitstreams.bits import BitReader, EndOfBitsError, HeaderColour, said
 from sdr2hdr.signal import ChromaSiting
 
 __all__ = ["SEQUENCE_HEADER", "av1_units", "av1c_siting", "sequence_header_colour"]
 
 SEQUENCE_HEADER = 1
-UNSPECIFIED = 2
 SRGB = (1, 13, 0)
 SITINGS = {1: ChromaSiting.LEFT.value, 2: ChromaSiting.TOP_LEFT.value}
 """chroma_sample_position (6.4.2): 1 is vertical, 2 colocated; 0 is unknown."""
@@ -115,11 +114,11 @@ def _colour_config(bits: BitReader, profile: int) -> HeaderColour:
     high_depth = bits.flag()
     is_12_bit = profile == 2 and high_depth and bits.flag()
     is_grey = profile != 1 and bits.flag()
-    description = (UNSPECIFIED,) * 3
+    description: tuple[int | None, ...] = (None, None, None)
     if bits.flag():
-        description = (bits.unsigned(8), bits.unsigned(8), bits.unsigned(8))
+        description = tuple(said(bits.unsigned(8)) for _ in range(3))
     if description == SRGB and not is_grey:
-        return HeaderColour(*description, is_full_range=True)
+        return HeaderColour(*SRGB, is_full_range=True)
     full_range = bits.flag()
     across = down = profile == 0
     if profile == 2:
@@ -128,5 +127,5 @@ def _colour_config(bits: BitReader, profile: int) -> HeaderColour:
     siting = None
     if across and down and not is_grey:
         siting = SITINGS.get(bits.unsigned(2))
-    primaries, transfer, matrix = (None if code == UNSPECIFIED else code for code in description)
+    primaries, transfer, matrix = description
     return HeaderColour(primaries, transfer, matrix, full_range, siting)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sdr2hdr.media.bitstreams.bits import BitReader, HeaderColour, without_emulation
+from sdr2hdr.media.bitstreams.bits import BitReader, HeaderColour, said, without_emulation
 
 __all__ = ["SPS_TYPE", "h264_sps_colour", "vui_colour"]
 
@@ -56,7 +56,7 @@ def vui_colour(bits: BitReader) -> HeaderColour:
         bits.skip(3)
         full_range = bits.flag()
         if bits.flag():
-            primaries, transfer, matrix = (bits.unsigned(8) for _ in range(3))
+            primaries, transfer, matrix = (said(bits.unsigned(8)) for _ in range(3))
     if bits.flag():
         # The top field's; encoders write the same for both.
         siting = bits.exp_golomb()

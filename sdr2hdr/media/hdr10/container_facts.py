@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sdr2hdr.media.bitstreams.bits import said
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.cut_short import cut_short
 from sdr2hdr.media.containers.ebml import Element, elements_in
@@ -20,8 +21,6 @@ from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.hdr10.stream_facts import mastering_from_st2086
 
 __all__ = ["ContainerFacts", "read_container_facts"]
-
-UNSPECIFIED = 2
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def _sample_entry(data: mmap.mmap, entry: Box) -> ContainerFacts:
         if box.name == b"colr" and content[:4] in (b"nclx", b"nclc"):
             codes = struct.unpack_from(">3H", content, 4)
             names = ("primaries", "transfer", "matrix")
-            facts |= {n: c for n, c in zip(names, codes, strict=True) if c != UNSPECIFIED}
+            facts |= {name: said(code) for name, code in zip(names, codes, strict=True)}
             if content[:4] == b"nclx":
                 facts["is_full_range"] = bool(content[10] & 0x80)
         elif box.name == b"mdcv":
@@ -101,8 +100,7 @@ def _colour(data: mmap.mmap, entry: Element) -> HdrFacts:
         return None if element is None else int.from_bytes(data[element.content : element.end])
 
     def code(identifier: int) -> int | None:
-        value = number(identifier)
-        return None if value == UNSPECIFIED else value
+        return said(number(identifier))
 
     full_range = {matroska.LIMITED_RANGE: False, matroska.FULL_RANGE: True}.get(
         number(matroska.RANGE) or 0

@@ -17,6 +17,7 @@ import av.error
 from av.sidedata.sidedata import Type
 
 from sdr2hdr.errors import InputError
+from sdr2hdr.media.bitstreams.bits import said
 from sdr2hdr.media.bitstreams.side_data import frame_side_data
 from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.containers.format_names import is_mp4
@@ -35,7 +36,6 @@ __all__ = ["Signalling", "StreamStart", "read_signalling"]
 
 MOST_PACKETS = 300
 MOST_KEY_FRAMES = 3
-UNSAID = 2
 RATIONALS = 10
 
 
@@ -191,7 +191,7 @@ def _subsampling(frame: VideoFrame) -> tuple[int, int] | None:
 
 def _decoder_facts(frame: VideoFrame) -> HdrFacts:
     codes = (int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace))
-    primaries, transfer, matrix = (None if code == UNSAID else code for code in codes)
+    primaries, transfer, matrix = map(said, codes)
     mastering, levels = None, (None, None)
     for data in frame_side_data(frame):
         if data.type is Type.MASTERING_DISPLAY_METADATA:

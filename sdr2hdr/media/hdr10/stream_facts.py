@@ -6,22 +6,24 @@ Written apart from what writes them, so that a mistake there is not made here ag
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from sdr2hdr.media.bitstreams.bits import EndOfBitsError, annex_b_units, without_emulation
-from sdr2hdr.media.bitstreams.bitstream import header_colour
+from sdr2hdr.media.bitstreams.bits import EndOfBitsError, said, without_emulation
+from sdr2hdr.media.bitstreams.bitstream import (
+    header_colour,
+    hevc_header_units,
+    hevc_packet_units,
+)
 from sdr2hdr.media.bitstreams.sequence_header_av1 import av1_units
 from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
 
 __all__ = ["StreamFacts", "mastering_from_st2086", "read_stream_facts"]
 
-UNSPECIFIED = 2
 HEVC_PREFIX_SEI = 39
 SEI_MASTERING = 137
 SEI_LIGHT_LEVEL = 144
-HEVC_RECORD_ARRAYS_AT = 22
 AV1_METADATA = 5
 AV1_LIGHT_LEVEL = 1
 AV1_MASTERING = 2
@@ -72,64 +74,26 @@ def read_stream_facts(codec: str, extradata: bytes, packets: Iterable[bytes]) ->
     header = header_colour(codec, extradata, first)
     if header is not None:
         found.facts = HdrFacts(
-            _said(header.primaries),
-            _said(header.transfer),
-            _said(header.matrix),
+            header.primaries,
+            header.transfer,
+            header.matrix,
             header.is_full_range,
             header.siting,
         )
     if codec == "hevc":
-        for unit in _hevc_record_units(extradata):
+        for unit in hevc_header_units(extradata):
             _read_hevc_sei(unit, found)
     elif codec == "av1":
         _read_av1(extradata[4:] if extradata[:1] == b"\x81" else extradata, found)
     for packet in () if first is None else chain((first,), packets):
         if codec == "hevc":
-            for unit in _hevc_packet_units(extradata, packet):
+            for unit in hevc_packet_units(extradata, packet):
                 _read_hevc_sei(unit, found)
         elif codec == "av1":
             _read_av1(packet, found)
         elif codec == "prores" and found.facts.primaries is None:
             found.facts = _prores_header(packet)
     return found
-
-
-def _said(code: int | None) -> int | None:
-    return None if code == UNSPECIFIED else code
-
-
-def _has_record(extradata: bytes) -> bool:
-    return len(extradata) > HEVC_RECORD_ARRAYS_AT and extradata[0] == 1
-
-
-def _hevc_record_units(extradata: bytes) -> Iterator[bytes]:
-    """NAL units of a configuration record (ISO/IEC 14496-15, 8.3.3.1) or of what stands for one."""
-    if not _has_record(extradata):
-        yield from annex_b_units(extradata)
-        return
-    position = HEVC_RECORD_ARRAYS_AT + 1
-    for _ in range(extradata[HEVC_RECORD_ARRAYS_AT]):
-        if position + 3 > len(extradata):
-            return
-        (count,) = struct.unpack_from(">H", extradata, position + 1)
-        position += 3
-        for _ in range(count):
-            size = int.from_bytes(extradata[position : position + 2], "big")
-            yield extradata[position + 2 : position + 2 + size]
-            position += 2 + size
-
-
-def _hevc_packet_units(extradata: bytes, packet: bytes) -> Iterator[bytes]:
-    """NAL units of a packet, their lengths before them if there is a configuration record."""
-    if not _has_record(extradata):
-        yield from annex_b_units(packet)
-        return
-    width = (extradata[21] & 3) + 1
-    position = 0
-    while position + width < len(packet):
-        size = int.from_bytes(packet[position : position + width], "big")
-        yield packet[position + width : position + width + size]
-        position += width + size
 
 
 def _read_hevc_sei(unit: bytes, found: StreamFacts) -> None:
@@ -191,6 +155,6 @@ def _prores_header(packet: bytes) -> HdrFacts:
     if mark != b"icpf" or len(packet) < PRORES_HEADER_BYTES:
         return HdrFacts()
     codes = packet[PRORES_COLOUR_AT : PRORES_COLOUR_AT + 3]
-    # 0 and 2 both mean that nothing is said.
-    primaries, transfer, matrix = (None if code in (0, UNSPECIFIED) else code for code in codes)
+    # 0 means that nothing is said, too.
+    primaries, transfer, matrix = (said(code) or None for code in codes)
     return HdrFacts(primaries, transfer, matrix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sdr2hdr.media.bitstreams.bits import UNSPECIFIED
 from sdr2hdr.signal import ChromaSiting, Matrix, Primaries, Transfer
 
 __all__ = [
@@ -20,7 +21,7 @@ __all__ = [
     "transfer_name",
 ]
 
-UNKNOWN_CODES = frozenset({2, 3})
+UNKNOWN_CODES = frozenset({UNSPECIFIED, 3})
 """Unspecified, and reserved 3; 0 is reserved too, but for the matrix, where it is RGB."""
 
 PRIMARIES = {

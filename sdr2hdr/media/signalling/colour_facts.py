@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from sdr2hdr.media.bitstreams.bits import UNSPECIFIED
 from sdr2hdr.media.pixel_formats import PixelLayout
 from sdr2hdr.media.source import Origin
 
@@ -25,9 +26,9 @@ class ColourTags:
         colour_range: As in FFmpeg: 0 unknown, 1 limited, 2 full.
     """
 
-    primaries: int = 2
-    transfer: int = 2
-    matrix: int = 2
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+    matrix: int = UNSPECIFIED
     colour_range: int = 0
 
 

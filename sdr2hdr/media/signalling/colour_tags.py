@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sdr2hdr.errors import AlreadyHdrError, UsageError
-from sdr2hdr.media.bitstreams.bits import HeaderColour
+from sdr2hdr.media.bitstreams.bits import UNSPECIFIED, HeaderColour
 from sdr2hdr.media.signalling.colour_codes import (
     UNKNOWN_CODES,
     WIDE_MATRICES,
@@ -112,9 +112,9 @@ def _sources(
             (
                 "stream",
                 ColourTags(
-                    header.primaries if header.primaries is not None else 2,
-                    header.transfer if header.transfer is not None else 2,
-                    header.matrix if header.matrix is not None else 2,
+                    UNSPECIFIED if header.primaries is None else header.primaries,
+                    UNSPECIFIED if header.transfer is None else header.transfer,
+                    UNSPECIFIED if header.matrix is None else header.matrix,
                     0 if full_range is None else 1 + full_range,
                 ),
             )

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdr2hdr.media.bitstreams.bits import UNSPECIFIED
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.ebml import Element, elements_named, uint_in
 from sdr2hdr.media.containers.format_names import is_matroska, is_mp4
@@ -146,9 +147,9 @@ def _video_element(data: mmap.mmap, video: Element) -> ContainerPicture:
 def _colour_element(data: mmap.mmap, colour: Element) -> ContainerPicture:
     colour_range = uint_in(data, colour, matroska.RANGE, 0)
     tags = ColourTags(
-        uint_in(data, colour, matroska.PRIMARIES, 2),
-        uint_in(data, colour, matroska.TRANSFER, 2),
-        uint_in(data, colour, matroska.MATRIX, 2),
+        uint_in(data, colour, matroska.PRIMARIES, UNSPECIFIED),
+        uint_in(data, colour, matroska.TRANSFER, UNSPECIFIED),
+        uint_in(data, colour, matroska.MATRIX, UNSPECIFIED),
         colour_range if colour_range in (matroska.LIMITED_RANGE, matroska.FULL_RANGE) else 0,
     )
     siting = (
