@@ -19,6 +19,7 @@ from sdr2hdr.frames import Rectangle
 from sdr2hdr.media.bitstreams.hdr10_sei import HdrSei, content_light_payload
 from sdr2hdr.media.copying.stream_plan import plan_streams
 from sdr2hdr.media.hdr10.hdr10_remux import check_container, remux_hdr10
+from sdr2hdr.media.hdr10.hdr_facts import CODECS_THAT_SAY_LEVELS
 from sdr2hdr.media.hdr10.hdr_source import HdrSource, probe_hdr
 from sdr2hdr.media.mastering import MasteringDisplay
 from sdr2hdr.media.reading.letterbox import detect_active_picture
@@ -27,8 +28,6 @@ from sdr2hdr.quality.light_levels import LightLevels
 from sdr2hdr.signal import Primaries, Subsampling
 
 __all__ = ["RetagOptions", "RetagSummary", "retag"]
-
-_CODECS_WITH_SEI = frozenset({"hevc", "av1"})
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def _notices(
                 "--mastering names it.",
             )
         )
-    if video.codec not in _CODECS_WITH_SEI:
+    if video.codec not in CODECS_THAT_SAY_LEVELS:
         notices.append(
             Notice(
                 "notice",
@@ -176,7 +175,8 @@ def _notices(
             Notice("warning", "The primaries are not BT.2020, which HDR10 asks for; they stay.")
         )
     unsited = source.header is None or source.header.siting is None
-    if video.codec in _CODECS_WITH_SEI and unsited and signal.subsampling is Subsampling.YUV420:
+    is_420 = signal.subsampling is Subsampling.YUV420
+    if video.codec in CODECS_THAT_SAY_LEVELS and unsited and is_420:
         notices.append(
             Notice(
                 "notice",

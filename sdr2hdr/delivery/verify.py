@@ -16,9 +16,10 @@ from sdr2hdr.errors import InputError
 from sdr2hdr.frames import Rectangle
 from sdr2hdr.media.containers.container_trial import name_when_read_back
 from sdr2hdr.media.copying.metadata import language_in
-from sdr2hdr.media.copying.muxing import COPIED_ACTIONS, streams_left_empty
+from sdr2hdr.media.copying.muxing import streams_left_empty
+from sdr2hdr.media.copying.stream_decision import COPIED_ACTIONS
 from sdr2hdr.media.copying.stream_plan import StreamPlan
-from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
+from sdr2hdr.media.hdr10.hdr_facts import CODECS_THAT_SAY_LEVELS, HdrFacts, StoredMastering
 from sdr2hdr.media.hdr10.hdr_sample import sample_frames
 from sdr2hdr.media.hdr10.hdr_signalling import Signalling, read_signalling
 from sdr2hdr.media.mastering import MasteringDisplay
@@ -37,7 +38,6 @@ LEVEL_TOLERANCE = 0.10
 """Lossy coding rings: decoded levels may lie so much above those of the picture before it."""
 LEVEL_TOLERANCE_CD_M2 = 2.0
 PROMISE = "what this program promised before it wrote"
-CODECS_THAT_SPEAK = ("hevc", "av1")
 KINDS_WITHOUT_COUNT = ("attachment",)
 FIRST_TIMES = 3
 
@@ -159,8 +159,7 @@ def _signalling(said: Signalling, expectation: Expectation, report: _Report) -> 
     report.expect("subsampling", "stream", said.subsampling, signal.subsampling.value)
     if said.container.fault:
         report.add("container-damaged", "container", said.container.fault, "a whole file")
-    speaks = expectation.codec in CODECS_THAT_SPEAK
-    if speaks:
+    if expectation.codec in CODECS_THAT_SAY_LEVELS:
         _place("stream", said.stream.facts, expectation, report, has_siting=True)
         levels = (expectation.max_cll, expectation.max_fall)
         for found in said.stream.levels:

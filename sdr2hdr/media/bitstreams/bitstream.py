@@ -9,13 +9,13 @@ from sdr2hdr.media.bitstreams.bits import EndOfBitsError, HeaderColour, annex_b_
 from sdr2hdr.media.bitstreams.sequence_header_av1 import (
     SEQUENCE_HEADER,
     av1_units,
+    av1c_content,
     av1c_siting,
     sequence_header_colour,
 )
 
 __all__ = ["header_colour", "hevc_header_units", "hevc_packet_units"]
 
-AV1C_HEADER_BYTES = 4
 HVCC_ARRAYS_AT = 22
 
 
@@ -59,8 +59,7 @@ def _hevc(extradata: bytes, packet: bytes) -> HeaderColour | None:
 
 
 def _av1(extradata: bytes, packet: bytes) -> HeaderColour | None:
-    is_record = extradata[:1] == b"\x81"
-    for data in (extradata[AV1C_HEADER_BYTES:] if is_record else extradata, packet):
+    for data in (av1c_content(extradata), packet):
         try:
             for kind, payload in av1_units(data):
                 if kind == SEQUENCE_HEADER:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sdr2hdr.media.bitstreams.bits import BitReader, EndOfBitsError, HeaderColour, said
 from sdr2hdr.signal import ChromaSiting
 
-__all__ = ["SEQUENCE_HEADER", "av1_units", "av1c_siting", "sequence_header_colour"]
+__all__ = ["SEQUENCE_HEADER", "av1_units", "av1c_content", "av1c_siting", "sequence_header_colour"]
 
 SEQUENCE_HEADER = 1
 SRGB = (1, 13, 0)
@@ -21,6 +21,11 @@ def av1c_siting(configuration: bytes) -> int | None:
         return None
     is_420 = configuration[2] & 0x0C == 0x0C
     return SITINGS.get(configuration[2] & 3) if is_420 else None
+
+
+def av1c_content(extradata: bytes) -> bytes:
+    """The units in an av1C record (AV1 in ISO BMFF, 2.3.3); all of what is no such record."""
+    return extradata[4:] if extradata[:1] == b"\x81" else extradata
 
 
 def av1_units(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -13,11 +13,10 @@ from sdr2hdr.media.containers.chapter_reference import name_chapter_track
 from sdr2hdr.media.containers.matroska_display import write_display_size
 from sdr2hdr.media.containers.matroska_languages import write_full_languages
 from sdr2hdr.media.copying.stream_copy import StreamCopier
+from sdr2hdr.media.copying.stream_decision import COPIED_ACTIONS
 from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan
 
-__all__ = ["COPIED_ACTIONS", "complete_description", "muxer_options", "streams_left_empty"]
-
-COPIED_ACTIONS = ("copy", "convert-audio", "convert-subtitle", "attach")
+__all__ = ["complete_description", "muxer_options", "streams_left_empty"]
 
 
 def muxer_options(plan: StreamPlan, copier: StreamCopier, time_base: Fraction) -> dict[str, str]:

@@ -30,6 +30,7 @@ from sdr2hdr.media.copying.linear_pcm import add_plain_pcm, plain_samples
 from sdr2hdr.media.copying.metadata import stream_tags
 from sdr2hdr.media.copying.packet_clock import PacketClock
 from sdr2hdr.media.copying.shown_before import ShownBefore
+from sdr2hdr.media.copying.stream_decision import COPIED_ACTIONS
 from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan
 from sdr2hdr.media.copying.subtitles import MOV_TEXT_HEADER, converted_cue, mov_text_is_empty
 from sdr2hdr.media.opening import demuxed, open_input
@@ -143,7 +144,7 @@ class StreamCopier:
 
     def add_stream(self, planned: PlannedStream, output: OutputContainer) -> None:
         """Add a stream to the output if the plan keeps it as one."""
-        if planned.action not in ("copy", "attach", "convert-audio", "convert-subtitle"):
+        if planned.action not in COPIED_ACTIONS:
             return
         stream = self._source.streams[planned.source.index]
         if planned.action == "attach":

@@ -21,7 +21,7 @@ from sdr2hdr.media.copying.linear_pcm import plain_pcm
 from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, refusal_text
 from sdr2hdr.media.reading.later_streams import stream_under_way
 
-__all__ = ["Decision", "StreamAction", "StreamFacts"]
+__all__ = ["COPIED_ACTIONS", "Decision", "StreamAction", "StreamFacts"]
 
 StreamAction = Literal[
     "convert",
@@ -34,6 +34,9 @@ StreamAction = Literal[
     "drop",
 ]
 """What becomes of a stream: "attach" makes cover art an attachment, as Matroska wants it."""
+
+COPIED_ACTIONS = frozenset({"copy", "convert-audio", "convert-subtitle", "attach"})
+"""Those that leave a stream of the target beside the video."""
 
 _SUBTITLE_CONVERSIONS: Mapping[tuple[str, str], str] = {
     ("mov_text", "matroska"): "subrip",

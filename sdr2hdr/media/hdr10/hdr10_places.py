@@ -26,6 +26,7 @@ from sdr2hdr.media.containers.ebml import CRC_32, elements_in, elements_named, f
 from sdr2hdr.media.containers.format_names import is_matroska
 from sdr2hdr.media.containers.isobmff import boxes_of_sample_entry, sample_entries, track_box
 from sdr2hdr.media.containers.matroska_tracks import video_track
+from sdr2hdr.media.hdr10.hdr_facts import CODECS_THAT_SAY_LEVELS
 from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.reading.streams import choose_video
 
@@ -37,7 +38,6 @@ __all__ = ["Checksum", "LevelPlace", "LevelPlaces", "find_level_places"]
 BLOCK_HEADER_BYTES = 64
 """Generously: what lies between a packet's position and its data in Matroska."""
 LEVELS_BYTES = 4
-CODECS_WITH_LEVELS_IN_THE_STREAM = frozenset({"hevc", "av1"})
 
 Where = Literal["container", "stream header", "frames"]
 What = Literal["both", "max_cll", "max_fall"]
@@ -105,7 +105,7 @@ def find_level_places(path: Path) -> LevelPlaces:
         else:
             places = list(_sample_entry_places(data, codec, stream.id))
         key_frames, without = None, 0
-        if codec in CODECS_WITH_LEVELS_IN_THE_STREAM:
+        if codec in CODECS_THAT_SAY_LEVELS:
             key_frames = 0
             extradata = stream.codec_context.extradata
             for other in container.streams:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["HdrFacts", "StoredMastering"]
+__all__ = ["CODECS_THAT_SAY_LEVELS", "HdrFacts", "StoredMastering"]
+
+CODECS_THAT_SAY_LEVELS = frozenset({"hevc", "av1"})
+"""Coded forms whose stream has a place for light levels and mastering display."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from sdr2hdr.media.bitstreams.bitstream import (
     hevc_header_units,
     hevc_packet_units,
 )
-from sdr2hdr.media.bitstreams.sequence_header_av1 import av1_units
-from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
+from sdr2hdr.media.bitstreams.sequence_header_av1 import av1_units, av1c_content
+from sdr2hdr.media.hdr10.hdr_facts import CODECS_THAT_SAY_LEVELS, HdrFacts, StoredMastering
 
 __all__ = ["StreamFacts", "mastering_from_st2086", "read_stream_facts"]
 
@@ -68,7 +68,7 @@ def read_stream_facts(codec: str, extradata: bytes, packets: Iterable[bytes]) ->
         extradata: The configuration record or headers.
         packets: Of key frames, whole; each is asked for when the one before it has been read.
     """
-    found = StreamFacts(can_say=codec in ("hevc", "av1"))
+    found = StreamFacts(can_say=codec in CODECS_THAT_SAY_LEVELS)
     packets = iter(packets)
     first = next(packets, None)
     header = header_colour(codec, extradata, first)
@@ -84,7 +84,7 @@ def read_stream_facts(codec: str, extradata: bytes, packets: Iterable[bytes]) ->
         for unit in hevc_header_units(extradata):
             _read_hevc_sei(unit, found)
     elif codec == "av1":
-        _read_av1(extradata[4:] if extradata[:1] == b"\x81" else extradata, found)
+        _read_av1(av1c_content(extradata), found)
     for packet in () if first is None else chain((first,), packets):
         if codec == "hevc":
             for unit in hevc_packet_units(extradata, packet):

@@ -31,6 +31,8 @@ from sdr2hdr.media.bitstreams.hdr10_sei import (
     record_units,
     split_units,
 )
+from sdr2hdr.media.bitstreams.sequence_header_av1 import av1c_content
+from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.copying.stream_plan import StreamPlan
 from sdr2hdr.media.encoding.encoder_opening import open_encoder
 from sdr2hdr.media.encoding.encoders import EncoderSpec, choose_encoder
@@ -46,10 +48,6 @@ __all__ = ["SegmentReader", "SegmentSummary", "SegmentWriter", "segment_suffix"]
 _FIRST_PTS_TAG = "sdr2hdr.first_pts"
 _FORMATS = {"prores": "mov", "dnxhd": "mov"}
 """libavformat's muxers by codec; MP4 for the others."""
-_CODED_FORMS = {"libdav1d": "av1", "libaom-av1": "av1"}
-"""Coded forms by the names of decoders that are not called like them."""
-_OBU_RECORD_HEADER_BYTES = 4
-"""Of `av1C`, before its OBUs (AV1 Codec ISO Media File Format Binding 1.2, 2.3.3)."""
 
 
 @dataclass(frozen=True)
@@ -277,8 +275,7 @@ class SegmentReader:
             )
             self._stream = container.streams.video[0]
             self._container = container
-            decoder = self._stream.codec_context.name
-            self.codec = _CODED_FORMS.get(decoder, decoder)
+            self.codec = codec_name(self._stream)
             record = bytes(self._stream.codec_context.extradata or b"")
             self._length_size = record_length_size(record) if self.codec == "hevc" else 0
             self.parameter_sets = _parameter_sets(self.codec, record)
@@ -338,5 +335,5 @@ def _parameter_sets(codec: str, record: bytes) -> bytes:
     if codec == "hevc":
         return join_units(record_units(record), 0)
     if codec == "av1":
-        return record[_OBU_RECORD_HEADER_BYTES:]
+        return av1c_content(record)
     return record if codec == "ffv1" else b""
