@@ -11,6 +11,7 @@ from enum import Enum, IntEnum
 
 __all__ = [
     "BT709_DISPLAY",
+    "HDR10_CODES",
     "HDR10_SIGNAL",
     "HDR_DISPLAY",
     "REFERENCE_WHITE_CD_M2",
@@ -158,3 +159,6 @@ HDR10_SIGNAL = CodedSignal(
     bit_depth=10,
 )
 """HDR10 as it is delivered: BT.2100 PQ, 10-bit limited 4:2:0, chroma top-left (type 2)."""
+
+HDR10_CODES = 876
+"""From its black, 64, to its white, 940 (Rec. ITU-R BT.2100-2, Table 9)."""

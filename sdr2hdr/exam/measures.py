@@ -27,7 +27,7 @@ from sdr2hdr.exam.sets import ExamScene
 from sdr2hdr.frames import STILL_TIMELINE, RgbBatch
 from sdr2hdr.quality.scores import score
 from sdr2hdr.quality.summary import PSNR_CEILING_DB
-from sdr2hdr.signal import HDR10_SIGNAL, HDR_DISPLAY, Primaries
+from sdr2hdr.signal import HDR10_CODES, HDR10_SIGNAL, HDR_DISPLAY, Primaries
 from sdr2hdr.training.degradation import CLEAN, degrade
 from sdr2hdr.training.synthesis import SceneStore
 from sdr2hdr.training.validation import psnr_db, show_scene
@@ -50,8 +50,6 @@ _GAIN_STOPS = 2.5
 _GAIN_SAMPLES = 120_000
 _BRIGHTEST_PX = 20
 """Lamps are small: a share of the frame would miss them, and a single pixel may be a spark."""
-_CODES = 876.0
-"""10-bit limited-range codes between black and peak (Rec. ITU-R BT.2100-2, Table 9)."""
 _LUMINANCE_JUDGED_CD_M2 = 1.0
 """Below it a step of a code is a large change of hue."""
 
@@ -215,5 +213,5 @@ def crop_difference_codes(method: ExamMethod, scenes: Sequence[ExamScene]) -> fl
             difference = (inside - whole[:, :, rows, columns]).abs().flatten()
             # `quantile` refuses more than 16 million values, and sorts what it is given.
             place = max(1, round(0.99 * difference.numel()))
-            largest = max(largest, float(difference.kthvalue(place).values) * _CODES)
+            largest = max(largest, float(difference.kthvalue(place).values) * HDR10_CODES)
     return largest

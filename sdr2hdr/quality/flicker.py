@@ -21,7 +21,7 @@ from sdr2hdr.colour.primaries import luminance_coefficients
 from sdr2hdr.colour.transfer import bt1886_eotf, pq_eotf, pq_inverse_eotf
 from sdr2hdr.errors import GateError
 from sdr2hdr.frames import RgbBatch
-from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY, SDR_WHITE_CD_M2
+from sdr2hdr.signal import BT709_DISPLAY, HDR10_CODES, HDR_DISPLAY, SDR_WHITE_CD_M2
 
 __all__ = [
     "FlickerMeter",
@@ -31,9 +31,6 @@ __all__ = [
     "joined_flicker",
     "shot_flicker",
 ]
-
-CODES = 876.0
-"""10-bit limited-range codes from PQ 0 to 1 (Rec. ITU-R BT.2100-2, Table 9)."""
 
 CELLS = (36, 64)
 """Rows and columns of the cells; a block is 2 x 2 of them, 60 px a side in 1080p."""
@@ -224,8 +221,8 @@ def shot_flicker(tally: FlickerTally) -> ShotFlicker:
     if not tally.blocks:
         nothing = (None, None, None, None, None)
         return ShotFlicker(tally.first_frame, tally.pairs, share, *nothing)
-    source_codes = CODES * math.sqrt(tally.source_squares / tally.blocks)
-    converted_codes = CODES * math.sqrt(tally.converted_squares / tally.blocks)
+    source_codes = HDR10_CODES * math.sqrt(tally.source_squares / tally.blocks)
+    converted_codes = HDR10_CODES * math.sqrt(tally.converted_squares / tally.blocks)
     return ShotFlicker(
         first_frame=tally.first_frame,
         frames=tally.pairs,
@@ -233,7 +230,7 @@ def shot_flicker(tally: FlickerTally) -> ShotFlicker:
         source_codes=source_codes,
         converted_codes=converted_codes,
         ratio=converted_codes / max(source_codes, LEAST_SOURCE_CODES),
-        worst_codes=CODES * tally.worst,
+        worst_codes=HDR10_CODES * tally.worst,
         worst_frame=tally.worst_frame,
     )
 

@@ -33,13 +33,12 @@ from sdr2hdr.colour.strips import row_strips
 from sdr2hdr.colour.transfer import pq_eotf
 from sdr2hdr.frames import CodedBatch, Rectangle
 from sdr2hdr.quality.pq_picture import pq_rgb
-from sdr2hdr.signal import HDR10_SIGNAL, Primaries
+from sdr2hdr.signal import HDR10_CODES, HDR10_SIGNAL, Primaries
 
 __all__ = ["FrameLight", "LightLevels", "LightMeter", "measure", "measure_coded", "stored_level"]
 
 CODES = 1 << HDR10_SIGNAL.bit_depth
-BLACK_CODE = 64
-WHITE_CODE = 940
+BLACK_CODE = HDR10_SIGNAL.black_code
 SPARED_PIXELS = 10_000
 """One pixel in so many is left out of the robust figures."""
 HIGHEST_STORED = 0xFFFF
@@ -178,7 +177,7 @@ def _histogram(frame: torch.Tensor) -> torch.Tensor:
     for top, bottom in row_strips(frame.shape[1], frame.shape[2], frame.device):
         # Rounding keeps the order, so the greatest signal has the greatest code.
         signal = frame[:, top:bottom].amax(dim=0).clamp_(0.0, 1.0)
-        codes = signal.mul_(float(WHITE_CODE - BLACK_CODE)).add_(BLACK_CODE + 0.5).to(torch.int32)
+        codes = signal.mul_(float(HDR10_CODES)).add_(BLACK_CODE + 0.5).to(torch.int32)
         counts += torch.bincount(codes.flatten(), minlength=CODES)
     return counts
 
@@ -203,4 +202,4 @@ def _frame_light(histogram: torch.Tensor) -> FrameLight:
 def _light_of_codes() -> np.ndarray:
     """Light of each 10-bit limited-range code, (1024,) float64, cd/m2."""
     codes = torch.arange(CODES, dtype=torch.float64)
-    return pq_eotf((codes - BLACK_CODE) / (WHITE_CODE - BLACK_CODE)).numpy()
+    return pq_eotf((codes - BLACK_CODE) / HDR10_CODES).numpy()
