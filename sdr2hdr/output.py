@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -30,32 +30,43 @@ from sdr2hdr.options import ConvertOptions
 __all__ = ["DirectSink", "SegmentSink", "Sink", "open_direct_sink", "open_segment_sink"]
 
 
-class Sink(ABC):
+Output = TypeVar("Output", SegmentWriter, Y4mWriter, ImageSequenceWriter)
+
+
+class Sink(ABC, Generic[Output]):
     """Takes converted pictures in order: first prepared, then written.
 
     One thread may prepare pictures while another writes those before.
     """
 
-    @abstractmethod
-    def prepared(self, picture: RgbBatch, place: Rectangle | None) -> Any:
-        """Turn frames into what `write` takes.
+    def __init__(self, writer: Output, video: OutputVideo, dither: Dither | None = None) -> None:
+        self._writer = writer
+        self._video = video
+        self._dither = dither
+
+    def prepared(self, picture: RgbBatch, place: Rectangle | None) -> CodedBatch | RgbBatch:
+        """Turn frames into what `write` takes: planes; bars are exact black (64/512/512 in HDR10).
 
         Args:
             picture: In PQ; whole frames, or what is inside letterbox bars.
             place: Where the picture lies in the frame, px of the output; None is the whole frame.
         """
+        coded = to_coded(picture, self._video.signal, dither=self._dither)
+        if place is None:
+            return coded
+        return place_on_black(coded, place, self._video.height_px, self._video.width_px)
 
-    @abstractmethod
     def write(self, prepared: Any) -> None:
         """Write frames that `prepared` gave."""
+        self._writer.write(prepared)
 
     @property
-    @abstractmethod
     def written_bytes(self) -> int:
         """How much has been written so far."""
+        return self._writer.written_bytes
 
 
-class DirectSink(Sink):
+class DirectSink(Sink[Output]):
     """Takes all pictures of a conversion, and nothing else comes with them."""
 
     @abstractmethod
@@ -68,30 +79,12 @@ class DirectSink(Sink):
         """
 
 
-class SegmentSink(Sink):
+class SegmentSink(Sink[SegmentWriter]):
     """Encodes pictures into the file of one segment."""
-
-    def __init__(self, writer: SegmentWriter, video: OutputVideo, dither: Dither | None) -> None:
-        self._writer = writer
-        self._video = video
-        self._dither = dither
-
-    def prepared(self, picture: RgbBatch, place: Rectangle | None) -> CodedBatch:
-        """See `Sink`."""
-        return _coded_frames(picture, place, self._video, self._dither)
-
-    def write(self, prepared: CodedBatch) -> None:
-        """See `Sink`."""
-        self._writer.write(prepared)
 
     def finish(self) -> SegmentSummary:
         """Encode what is left; the file is whole and on the disk when this returns."""
         return self._writer.finish()
-
-    @property
-    def written_bytes(self) -> int:
-        """See `Sink`."""
-        return self._writer.written_bytes
 
 
 @contextmanager
@@ -147,36 +140,17 @@ def _dither(options: ConvertOptions) -> Dither | None:
     return Dither() if options.dither else None
 
 
-class _PipeSink(DirectSink):
+class _PipeSink(DirectSink[Y4mWriter]):
     """Raw video for another program, which has to be told what it is."""
-
-    def __init__(self, writer: Y4mWriter, video: OutputVideo, dither: Dither | None) -> None:
-        self._writer = writer
-        self._video = video
-        self._dither = dither
-
-    def prepared(self, picture: RgbBatch, place: Rectangle | None) -> CodedBatch:
-        return _coded_frames(picture, place, self._video, self._dither)
-
-    def write(self, prepared: CodedBatch) -> None:
-        self._writer.write(prepared)
 
     def finish(self, on_whole: Callable[[WrittenSummary, Path | None], None]) -> WrittenSummary:
         written = self._writer.finish()
         on_whole(written, None)
         return written
 
-    @property
-    def written_bytes(self) -> int:
-        return self._writer.written_bytes
 
-
-class _PictureSink(DirectSink):
+class _PictureSink(DirectSink[ImageSequenceWriter]):
     """A file a frame; R'G'B', so that no chroma is lost."""
-
-    def __init__(self, writer: ImageSequenceWriter, video: OutputVideo) -> None:
-        self._writer = writer
-        self._video = video
 
     def prepared(self, picture: RgbBatch, place: Rectangle | None) -> RgbBatch:
         if place is not None:
@@ -189,22 +163,5 @@ class _PictureSink(DirectSink):
             picture = dataclasses.replace(picture, pixels=canvas)
         return picture
 
-    def write(self, prepared: RgbBatch) -> None:
-        self._writer.write(prepared)
-
     def finish(self, on_whole: Callable[[WrittenSummary, Path | None], None]) -> WrittenSummary:
         return self._writer.finish(on_whole)
-
-    @property
-    def written_bytes(self) -> int:
-        return self._writer.written_bytes
-
-
-def _coded_frames(
-    picture: RgbBatch, place: Rectangle | None, video: OutputVideo, dither: Dither | None
-) -> CodedBatch:
-    """Whole frames as planes; bars are exact black (64/512/512 in HDR10)."""
-    coded = to_coded(picture, video.signal, dither=dither)
-    if place is None:
-        return coded
-    return place_on_black(coded, place, video.height_px, video.width_px)

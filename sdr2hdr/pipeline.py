@@ -118,9 +118,9 @@ def convert_directly(
         done = convert_range(conversion, span or FrameSpan(), sink, on_frames)
         if not done.times:
             raise no_frame_error(conversion.source.path)
-        if options.max_flicker is not None:
-            check_flicker(flicker_of(done), options.max_flicker)
         totals = added_up((done,))
+        if options.max_flicker is not None:
+            check_flicker(flicker_of(totals), options.max_flicker)
 
         def summary(written: WrittenSummary) -> ConversionSummary:
             return ConversionSummary(
@@ -205,7 +205,7 @@ def convert_range(
     )
 
 
-def flicker_of(done: RangeSummary | RangeTotals) -> tuple[ShotFlicker, ...]:
+def flicker_of(done: RangeTotals) -> tuple[ShotFlicker, ...]:
     """The flicker of every shot."""
     return tuple(shot_flicker(tally) for tally in done.flicker)
 
