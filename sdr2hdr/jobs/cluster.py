@@ -232,6 +232,8 @@ class ClusterExecutor:
 
     def _drained(self, exit_code: int) -> Iterator[Outcome]:
         """Ask workers to end, and give what they still finish."""
+        # Nobody is met any more, and a check that has ended would end every wait at once.
+        self._checks.clear()
         with suppress(Exception):
             self._client.run(
                 ask_to_stop,

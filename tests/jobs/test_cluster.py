@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from long_clips import OPTIONS, Ears, use_short_segments
@@ -26,7 +27,7 @@ from sdr2hdr.errors import (
     StoppedError,
     UsageError,
 )
-from sdr2hdr.jobs import run, settings
+from sdr2hdr.jobs import cluster, run, settings
 from sdr2hdr.jobs.cluster_client import cluster_client
 from sdr2hdr.jobs.listener import SegmentNews
 from sdr2hdr.jobs.records import SegmentRecord
@@ -195,6 +196,35 @@ def test_a_stop_keeps_what_is_finished(source: Path, whole: bytes, tmp_path: Pat
     run.convert(conversion, job, ears)
     assert ears.resumed == [finished]
     assert target.read_bytes() == whole
+
+
+def test_the_end_is_waited_for_without_looking_all_the_time(monkeypatch: pytest.MonkeyPatch):
+    """A worker that was met just before had ended its check, which ended every wait at once."""
+    stop = StopRequest()
+    fit, working, late = (MagicMock(status="finished") for _ in range(3))
+    fit.done.return_value, working.done.return_value = True, False
+    fit.result.return_value = ""
+    late.done.side_effect = lambda: stop.exit_code is not None
+    waits = []
+
+    def wait(futures: list[MagicMock], timeout: float, return_when: str) -> None:
+        waits.append(futures)
+        if not any(future.done() for future in futures):
+            time.sleep(timeout)
+            raise TimeoutError
+
+    monkeypatch.setattr("distributed.wait", wait)
+    monkeypatch.setattr(cluster, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.1)
+    client = MagicMock()
+    client.nthreads.return_value = {"first": 1, "second": 1}
+    client.submit.side_effect = [fit, late, working]
+    executor = cluster.ClusterExecutor(client, MagicMock(), Ears(), stop, is_local=False)
+    executor.submit(MagicMock(index=0))
+    outcomes = executor.outcomes(lambda frames, written_bytes: stop.ask(1))
+    with pytest.raises(StoppedError):
+        next(outcomes)
+    assert len(waits) < 5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
