@@ -69,17 +69,18 @@ def patch_light_levels(path: Path, levels: LightLevels, *, robust: bool = False)
     except OSError as error:
         raise OutputError(f"{path} cannot be read again: {error.strerror}.") from error
     _check_complete(path, found)
+    is_longer = found.codec == "hevc" and not fits_in_place(max_cll, max_fall)
     try:
         with path.open("r+b") as file:
             _check_placeholders(path, file, found.places)
-            if found.codec == "hevc" and not fits_in_place(max_cll, max_fall):
-                _write_again(path, max_cll, max_fall)
-                return PatchSummary(max_cll, max_fall, _counts(found))
-            for place in found.places:
+            for place in () if is_longer else found.places:
                 file.seek(place.offset)
                 file.write(_content(place, max_cll, max_fall))
-            for checksum in found.checksums:
+            for checksum in () if is_longer else found.checksums:
                 _renew(file, checksum)
+        if is_longer:
+            # Windows replaces no file that is open.
+            _write_again(path, max_cll, max_fall)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
     return PatchSummary(max_cll, max_fall, _counts(found))

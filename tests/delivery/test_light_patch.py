@@ -117,10 +117,20 @@ def test_robust_levels(file: Path):
 
 
 @pytest.mark.parametrize("file", ["hevc.mp4", "hevc.mkv"], indirect=True)
-def test_levels_that_need_a_byte_more(file: Path):
+def test_levels_that_need_a_byte_more(file: Path, monkeypatch: pytest.MonkeyPatch):
     before = [slices(data, 4) for _, _, data in packets(file)]
     times = [time for time, _, _ in packets(file)]
+    replace, was_open = Path.replace, []
+
+    def replaced(unfinished: Path, target: Path) -> Path:
+        links = Path("/proc/self/fd").glob("*")
+        was_open.extend(each for each in links if each.exists() and each.samefile(target))
+        return replace(unfinished, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
     patch_light_levels(file, LightLevels(512, 2, 512, 2))
+    # Windows would not replace a file that is open.
+    assert not was_open
     assert decoded_levels(file) == {(512, 2)}
     with_prevention = b"\x4e\x01\x90\x04\x02\x00\x00\x03\x02\x80"
     assert file.read_bytes().count(with_prevention) == 1 + KEY_FRAMES
