@@ -189,7 +189,8 @@ def geometry_notices(info: SourceInfo, active: Rectangle | None, kind: TargetKin
         )
     if active is not None:
         text = (
-            f"Letterbox: {_picture_place(active)}; the bars stay black and out of all statistics."
+            f"Letterbox: the picture is {active.words}; the bars stay black and out of all "
+            "statistics."
         )
         notices.append(Notice("notice", text))
     return notices
@@ -204,14 +205,9 @@ def letterbox_correction(sampled: Rectangle | None, certain: Rectangle | None) -
     """
     if certain == sampled:
         return []
-    found = "there are no bars" if certain is None else _picture_place(certain)
+    found = "there are no bars" if certain is None else f"the picture is {certain.words}"
     text = f"Letterbox, now that every frame was looked at: {found}. That is what holds."
     return [Notice("notice", text)]
-
-
-def _picture_place(picture: Rectangle) -> str:
-    size = f"{picture.width}x{picture.height}"
-    return f"the picture is {size} at column {picture.left}, row {picture.top}"
 
 
 def pictures_only_notices(

@@ -109,6 +109,11 @@ class Rectangle:
         """Columns, px."""
         return self.right - self.left
 
+    @property
+    def words(self) -> str:
+        """Size and place, for a message."""
+        return f"{self.width}x{self.height} at column {self.left}, row {self.top}"
+
     def shifted(self, px: int) -> Rectangle:
         """As large a part, so far down and to the right."""
         return Rectangle(self.top + px, self.left + px, self.bottom + px, self.right + px)

@@ -131,13 +131,7 @@ def plan_lines(plan: Plan) -> list[str]:
     return [
         f"{how_many(plan.frame_count, 'frame')} over {seconds:.3f} s",
         f"shots: {len(plan.shots)}, {cuts} of them after a cut; fades: {len(plan.fades)}",
-        "letterbox: "
-        + (
-            "none"
-            if picture is None
-            else f"the picture is {picture.width}x{picture.height} at column {picture.left}, "
-            f"row {picture.top}"
-        ),
+        f"letterbox: {'none' if picture is None else f'the picture is {picture.words}'}",
         *(segment_line(segment) for segment in plan.segments),
     ]
 

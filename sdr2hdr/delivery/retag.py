@@ -185,11 +185,5 @@ def _notices(
             )
         )
     if active_picture is not None:
-        notices.append(
-            Notice(
-                "notice",
-                f"Letterbox: {active_picture.width}x{active_picture.height} at column "
-                f"{active_picture.left}, row {active_picture.top} was measured.",
-            )
-        )
+        notices.append(Notice("notice", f"Letterbox: {active_picture.words} was measured."))
     return notices
