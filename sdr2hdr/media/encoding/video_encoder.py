@@ -27,12 +27,11 @@ from sdr2hdr.media.encoding.encoders import EncoderSpec
 from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.encoding.track_template import TRANSFER_CODES, open_track_template
 from sdr2hdr.media.mastering import MasteringDisplay, mastering_display
+from sdr2hdr.media.signalling.colour_codes import AV_RANGES
 from sdr2hdr.options import EncodeOptions
-from sdr2hdr.signal import ColourRange
 
 __all__ = ["VideoEncoder", "thread_count", "user_params"]
 
-_AV_RANGE = {ColourRange.LIMITED: 1, ColourRange.FULL: 2}
 _RATE_WITHOUT_A_RATE = Fraction(25)
 """What rate control assumes where the source's rate is unknown; timestamps do not depend on it."""
 _REFUSALS = ("Unknown option", "Invalid value", "Error parsing option")
@@ -123,7 +122,7 @@ class VideoEncoder:
         frame.color_primaries = int(signal.primaries)
         frame.color_trc = TRANSFER_CODES[signal.transfer]
         frame.colorspace = int(signal.matrix)
-        frame.color_range = _AV_RANGE[signal.colour_range]
+        frame.color_range = AV_RANGES[signal.colour_range]
         if captions and self.spec.codec == CAPTIONED_CODEC:
             self._captions[pts] = captions
         return self._encode(frame)
@@ -186,7 +185,7 @@ class VideoEncoder:
         context.color_primaries = int(video.signal.primaries)
         context.color_trc = TRANSFER_CODES[video.signal.transfer]
         context.colorspace = int(video.signal.matrix)
-        context.color_range = _AV_RANGE[video.signal.colour_range]
+        context.color_range = AV_RANGES[video.signal.colour_range]
         context.sample_aspect_ratio = _limited(video.sample_aspect_ratio)
         if spec.tag:
             context.codec_tag = spec.tag

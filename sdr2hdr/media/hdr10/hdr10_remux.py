@@ -26,9 +26,8 @@ from sdr2hdr.media.hdr10.hdr_source import HdrSource
 from sdr2hdr.media.opening import open_input
 from sdr2hdr.media.reading.early_end import unread_seconds
 from sdr2hdr.media.reading.spliced_clock import SplicedClock, streams_with
-from sdr2hdr.media.signalling.colour_codes import PQ_CODE
+from sdr2hdr.media.signalling.colour_codes import AV_RANGES, PQ_CODE
 from sdr2hdr.media.writing.writing_errors import writing_errors_told
-from sdr2hdr.signal import ColourRange
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from sdr2hdr.media.source import VideoInfo
 
 __all__ = ["RemuxSummary", "check_container", "remux_hdr10"]
-
-_AV_RANGE = {ColourRange.LIMITED: 1, ColourRange.FULL: 2}
 
 
 @dataclass(frozen=True)
@@ -172,7 +169,7 @@ def _describe(
     context.color_primaries = colour.primaries
     context.color_trc = colour.transfer
     context.colorspace = colour.matrix
-    context.color_range = _AV_RANGE[video.colour.signal.colour_range]
+    context.color_range = AV_RANGES[video.colour.signal.colour_range]
     context.sample_aspect_ratio = video.sample_aspect_ratio
     if video.codec == "hevc" and not is_matroska:
         context.codec_tag = "hvc1"

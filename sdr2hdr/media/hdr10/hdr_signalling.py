@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["Signalling", "StreamStart", "read_signalling"]
+__all__ = ["Signalling", "StreamStart", "decoded_mastering", "read_signalling"]
 
 MOST_PACKETS = 300
 MOST_KEY_FRAMES = 3
@@ -192,25 +192,31 @@ def _subsampling(frame: VideoFrame) -> tuple[int, int] | None:
 def _decoder_facts(frame: VideoFrame) -> HdrFacts:
     codes = (int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace))
     primaries, transfer, matrix = map(said, codes)
-    mastering, levels = None, (None, None)
+    levels = (None, None)
     for data in frame_side_data(frame):
-        if data.type is Type.MASTERING_DISPLAY_METADATA:
-            mastering = _mastering(bytes(data))
-        elif data.type is Type.CONTENT_LIGHT_LEVEL:
+        if data.type is Type.CONTENT_LIGHT_LEVEL:
             levels = struct.unpack_from("=2I", bytes(data))
     return HdrFacts(
         primaries=primaries,
         transfer=transfer,
         matrix=matrix,
         is_full_range={1: False, 2: True}.get(int(frame.color_range)),
-        mastering=mastering,
+        mastering=decoded_mastering(frame),
         max_cll=levels[0],
         max_fall=levels[1],
     )
 
 
-def _mastering(data: bytes) -> StoredMastering | None:
-    """Ten fractions (R, G, B, white, least, greatest), then two flags: libavutil's structure."""
+def decoded_mastering(frame: VideoFrame) -> StoredMastering | None:
+    """The mastering display that libavcodec found in the stream or was told by the container.
+
+    Its structure: ten fractions (x and y of red, green, blue and white, least and greatest
+    luminance), then two flags that say whether primaries and luminance are set.
+    """
+    kind = Type.MASTERING_DISPLAY_METADATA
+    data = next((bytes(data) for data in frame_side_data(frame) if data.type is kind), None)
+    if data is None:
+        return None
     numbers = struct.unpack_from(f"={2 * RATIONALS + 2}i", data)
     if not all(numbers[-2:]) or not all(numbers[1 : 2 * RATIONALS : 2]):
         return None

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av.error
-from av.sidedata.sidedata import Type
 
 from sdr2hdr.errors import InputError
 from sdr2hdr.media.bitstreams.bits import HeaderColour
 from sdr2hdr.media.bitstreams.bitstream import header_colour
-from sdr2hdr.media.bitstreams.side_data import frame_side_data
 from sdr2hdr.media.containers.container_trial import codec_name
 from sdr2hdr.media.containers.cut_short import cut_short
 from sdr2hdr.media.hdr10.hdr_frames import open_hdr
+from sdr2hdr.media.hdr10.hdr_signalling import decoded_mastering
 from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
 from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.reading.first_frames import display_turn
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HdrSource", "probe_hdr"]
 
-_RATIONALS = 10
-_HAS_BOTH = (1, 1)
 _MOST_PACKETS = 120
 
 
@@ -138,25 +135,14 @@ def _seconds(ticks: int | None, time_base: Fraction) -> float | None:
 
 
 def _mastering_payload(frame: VideoFrame) -> bytes | None:
-    """The mastering display that libavcodec found in the stream or was told by the container.
-
-    Its structure: ten fractions (x and y of red, green, blue and white, least and greatest
-    luminance), then two flags that say whether primaries and luminance are set.
-    """
-    found = [
-        data for data in frame_side_data(frame) if data.type is Type.MASTERING_DISPLAY_METADATA
-    ]
-    if not found:
+    """The mastering display as the 24 bytes of an `mdcv` box."""
+    display = decoded_mastering(frame)
+    if display is None:
         return None
-    numbers = struct.unpack_from(f"={2 * _RATIONALS + 2}i", bytes(found[0]))
-    if numbers[-2:] != _HAS_BOTH or not all(numbers[1 : 2 * _RATIONALS : 2]):
-        return None
-    values = [Fraction(numbers[2 * i], numbers[2 * i + 1]) for i in range(_RATIONALS)]
-    red, green, blue, white = (values[2 * i : 2 * i + 2] for i in range(4))
-    darkest, brightest = (round(float(value) / LUMINANCE_STEP_CD_M2) for value in values[8:])
-    points = [
-        round(float(coordinate) / CHROMATICITY_STEP)
-        for point in (green, blue, red, white)
-        for coordinate in point
-    ]
-    return struct.pack(">8H2I", *points, brightest, darkest)
+    points = (display.green, display.blue, display.red, display.white)
+    return struct.pack(
+        ">8H2I",
+        *(round(coordinate / CHROMATICITY_STEP) for point in points for coordinate in point),
+        round(display.max_luminance_cd_m2 / LUMINANCE_STEP_CD_M2),
+        round(display.min_luminance_cd_m2 / LUMINANCE_STEP_CD_M2),
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from sdr2hdr.media.bitstreams.bits import UNSPECIFIED
-from sdr2hdr.signal import ChromaSiting, Matrix, Primaries, Transfer
+from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Transfer
 
 __all__ = [
+    "AV_RANGES",
     "HLG_CODE",
     "MATRICES",
     "NEAREST_SITINGS",
@@ -65,6 +66,9 @@ NEAREST_SITINGS = {
     5: ChromaSiting.CENTRE,
 }
 """Of H.273's chroma sample location types; 3 to 5 are half a row away from the one taken."""
+
+AV_RANGES = {ColourRange.LIMITED: 1, ColourRange.FULL: 2}
+"""libavutil's AVColorRange."""
 
 PRIMARIES_NAMES = {
     1: "BT.709",
