@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -24,6 +26,8 @@ PADDING = {
 """6 MB, more than libavformat looks at when it opens a file. Null packets (Rec. ITU-T H.222.0,
 2.4.3.3), and packets of padding_stream (2.4.3.7)."""
 OTHER_CHANNEL = {"mpegts_start_pid": "700", "mpegts_pmt_start_pid": "4500"}
+FULL_PACKETS = {"max_delay": "700000"}
+"""Microseconds for which sound waits for more to share a PES packet, as with ffmpeg."""
 
 
 def recording(
@@ -31,10 +35,10 @@ def recording(
     suffix: str,
     sounds: int = 1,
     at_seconds: int = 0,
-    pids: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> bytes:
     """3 s of picture and some sounds as a transport or program stream."""
-    options = {"output_ts_offset": str(at_seconds), **(pids or {})}
+    muxer = {"output_ts_offset": str(at_seconds), **(options or {})}
     plain, path = folder / "plain.mkv", folder / f"part{suffix}"
     codec, audio_codec = ("libx264", "aac") if suffix == ".ts" else ("mpeg2video", "mp2")
     recipe = ClipRecipe(
@@ -45,7 +49,7 @@ def recording(
         audio_seconds=3.0,
     )
     make_clip(plain, recipe)
-    with av.open(str(plain)) as source, av.open(str(path), "w", options=options) as target:
+    with av.open(str(plain)) as source, av.open(str(path), "w", options=muxer) as target:
         copies = (1, sounds)
         targets = [
             [target.add_stream_from_template(stream) for _ in range(copies[stream.index])]
@@ -79,7 +83,7 @@ def starts_of_sounds(path: Path) -> list[float]:
 
 def test_recordings_of_two_channels_are_converted_as_far_as_the_first_goes(tmp_path):
     path, out = tmp_path / "two.ts", tmp_path / "out.mkv"
-    second = recording(tmp_path, ".ts", at_seconds=3, pids=OTHER_CHANNEL)
+    second = recording(tmp_path, ".ts", at_seconds=3, options=OTHER_CHANNEL)
     path.write_bytes(recording(tmp_path, ".ts") + PADDING[".ts"] + second)
     told = texts(path)
     assert "streams that it does not begin with (video h264, 64x48, yuv420p, 25 fps; audio" in told
@@ -121,6 +125,28 @@ def test_a_sound_that_is_there_at_the_end_alone_arrives_in_its_place(tmp_path, s
     apart = [late - first for first, late in (starts_of_sounds(path), starts_of_sounds(out))]
     assert apart[0] > 2.9
     assert apart[1] == pytest.approx(apart[0], abs=0.001)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_sound_that_is_there_at_the_end_alone_runs_on_evenly(tmp_path, suffix):
+    """Of several frames in a PES packet the first alone has a time (Rec. ITU-T H.222.0, 2.4.3.7),
+    and libavformat knows neither rate nor length of such a stream's frames."""
+    path, out = tmp_path / "late.ts", tmp_path / f"out{suffix}"
+    second = recording(tmp_path, ".ts", sounds=2, at_seconds=3, options=FULL_PACKETS)
+    path.write_bytes(recording(tmp_path, ".ts") + second)
+    convert(path, out, ConvertOptions("bt2408", encode=FAST))
+    with av.open(str(path)) as container:
+        packets = [each for each in container.demux(audio=1) if each.size]
+    assert not any(each.duration for each in packets)
+    assert any(each.pts is None for each in packets)
+    with av.open(str(out)) as container:
+        found = [each for each in container.demux(audio=1) if each.size]
+    times = [float(each.pts * each.time_base) for each in found]
+    assert len(times) == len(packets)
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    assert steps == pytest.approx([1024 / 48_000] * len(steps), abs=0.0011)
+    if suffix == ".mp4":
+        assert found[-1].duration * found[-1].time_base == Fraction(1024, 48_000)
 
 
 def test_a_recording_with_the_same_streams_throughout_is_not_worth_a_word(tmp_path):

@@ -295,6 +295,17 @@ def test_packets_shorter_than_a_tick_do_not_drift(tmp_path: Path, suffix: str):
     assert summary.notices == ()
 
 
+@pytest.mark.parametrize("suffix", [".mov", ".mp4"])
+def test_plain_sound_from_matroska_lasts_to_its_last_sample(tmp_path: Path, suffix: str):
+    """Blocks of 1003 samples, 20.9 ms, start and end beside Matroska's milliseconds."""
+    recipe = Source(audio=("pcm_s16le",), audio_block=1003, audio_delay_seconds=Fraction(1, 3))
+    target = tmp_path / f"out{suffix}"
+    convert_grey(make_source(tmp_path / "in.mkv", recipe), target)
+    with av.open(str(target)) as container:
+        assert container.streams.audio[0].duration == 1.6 * 48000
+    assert float(packets_of(target, "audio")[0][0]) == pytest.approx(1 / 3, abs=0.0006)
+
+
 @pytest.mark.parametrize(("name", "expected"), [("out.mov", "fra"), ("out.mp4", "fre")])
 def test_language_is_kept_by_the_code_that_the_container_knows(
     tmp_path: Path, name: str, expected: str

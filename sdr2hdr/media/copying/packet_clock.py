@@ -31,16 +31,23 @@ class PacketClock:
         self._plan = plan
         self._is_matroska = plan.container_format == "matroska"
         self._last_dts: dict[int, int] = {}
+        self._ends: dict[int, Fraction] = {}
         self.repaired = 0
 
     def seconds(self, ticks: int | None, packet: Packet) -> Fraction | None:
         """A time of a packet of the source on the output's clock, None if it has none."""
         return None if ticks is None else ticks * packet.time_base - self._plan.shift_seconds
 
-    def place(self, packet: Packet, target: Stream) -> bool:
+    def place(self, packet: Packet, target: Stream, lasts: Fraction | None = None) -> bool:
         """Put a packet on the output's clock; False if the time range leaves it out.
 
         Each time is rounded once, from the exact difference, so nothing accumulates.
+
+        Args:
+            packet: Of the source.
+            target: The output's stream.
+            lasts: Seconds, of a packet that begins where the one before it ends, unless it says
+                another time; None takes what it says.
         """
         ticks, shift = target.time_base, self._plan.shift_seconds
         last = self._last_dts.get(packet.stream.index)
@@ -52,6 +59,13 @@ class PacketClock:
         dts = self.seconds(packet.dts, packet)
         dts = pts if dts is None else dts
         duration = (packet.duration or 0) * packet.time_base
+        if lasts is not None:
+            end = self._ends.get(packet.stream.index, pts)
+            # Less than a tick of the source's clock is its rounding, which Matroska may keep.
+            is_rounded = not self._is_matroska and abs(pts - end) < packet.time_base
+            if packet.pts is None or is_rounded:
+                pts = dts = end
+            self._ends[packet.stream.index], duration = pts + lasts, lasts
         kept = self._clip(pts, duration, is_subtitle=packet.stream.type == "subtitle")
         if kept is None:
             return False

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 import av.error
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
@@ -30,6 +31,7 @@ from sdr2hdr.media.copying.linear_pcm import add_plain_pcm, plain_samples
 from sdr2hdr.media.copying.metadata import stream_tags
 from sdr2hdr.media.copying.packet_clock import PacketClock
 from sdr2hdr.media.copying.shown_before import ShownBefore
+from sdr2hdr.media.copying.sound_length import sound_seconds
 from sdr2hdr.media.copying.stream_decision import COPIED_ACTIONS
 from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan
 from sdr2hdr.media.copying.subtitles import MOV_TEXT_HEADER, converted_cue, mov_text_is_empty
@@ -77,6 +79,7 @@ class StreamCopier:
         self._targets: dict[int, tuple[OutputContainer, Stream]] = {}
         self._converting: set[int] = set()
         self._unwrapping: dict[int, int] = {}
+        self._sounds: dict[int, AudioCodecContext] = {}
         self._clock = PacketClock(plan)
         self._packets: Generator[Packet] | None = None
         self._pending: Packet | None = None
@@ -151,7 +154,10 @@ class StreamCopier:
             self._attach(stream, output)
             return
         if planned.action == "copy":
-            target = add_copied_stream(output, self._template(planned, stream))
+            template = self._template(planned, stream)
+            target = add_copied_stream(output, template)
+            if isinstance(template, AudioStream) and template.codec_context is not None:
+                self._sounds[stream.index] = template.codec_context
         elif planned.action == "convert-audio":
             target, channels = add_plain_pcm(output, planned.codec, stream)
             self._unwrapping[stream.index] = channels
@@ -317,7 +323,7 @@ class StreamCopier:
         output, target = self._targets[index]
         if is_attached_picture(packet.stream):
             packet.pts = packet.dts = 0
-        elif not self._clock.place(packet, target):
+        elif not self._clock.place(packet, target, sound_seconds(packet, self._sounds.get(index))):
             return
         if index in self._converting:
             cue = converted_cue(bytes(packet), self._plan.container_format)
