@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,9 @@ __all__ = ["demuxed", "open_input"]
 
 TEXT_DEMUXERS = frozenset({"tty", "lrc", "srt", "ass", "webvtt", "ffmetadata", "concat", "hls"})
 """Demuxers that take plain text for media, or text that names other files."""
+
+_URL = re.compile(r"([A-Za-z][A-Za-z\d+.-]+):/")
+"""RFC 3986, 3.1; one letter alone is a drive of Windows."""
 
 
 @contextmanager
@@ -80,6 +84,7 @@ def _opened(path: Path, from_byte: int) -> InputContainer:
 def _check_file(path: Path) -> None:
     try:
         if not path.exists():
+            _refuse_what_is_no_file(path)
             if names_sequence(path):
                 raise InputError(
                     f"{path} names a sequence of pictures, which is not read; expected a video "
@@ -96,6 +101,20 @@ def _check_file(path: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    if str(path) == "-":
+        raise InputError(
+            "- is standard input, which is not read, because a source is read more than once; "
+            "expected a video file. Write what comes there to a file first."
+        )
+    url = _URL.match(str(path))
+    if url is not None:
+        # Path makes one slash of several.
+        name = f"{url[1]}://{'/' * (url[1].lower() == 'file')}{str(path)[url.end() :]}"
+        first = "Give its path alone" if url[1].lower() == "file" else "Download it first"
+        raise InputError(f"{name} is a URL, which is not read; expected a file on disk. {first}.")
 
 
 def _reason(path: Path, error: av.error.FFmpegError) -> str:

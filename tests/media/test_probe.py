@@ -77,6 +77,20 @@ class TestRefusals:
         with pytest.raises(InputError, match="names a sequence of pictures, which is not read"):
             probe(tmp_path / "shot_%04d.png", DEFAULTS)
 
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ("https://e.org/a%d8.mp4", "https://e.org/a%d8.mp4 is a URL.*on disk. Download it"),
+            ("rtmp://e.org/live", "rtmp://e.org/live is a URL"),
+            ("file:///films/a.mov", "file:///films/a.mov is a URL.*on disk. Give its path alone"),
+            ("-", "- is standard input, which is not read.*to a file first"),
+            ("a:b.mp4", "a:b.mp4 does not exist"),
+        ],
+    )
+    def test_what_is_no_file_on_disk(self, given, message):
+        with pytest.raises(InputError, match=message):
+            probe(Path(given), DEFAULTS)
+
     def test_folder(self, tmp_path):
         with pytest.raises(InputError, match="is a folder"):
             probe(tmp_path, DEFAULTS)
