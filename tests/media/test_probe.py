@@ -424,6 +424,14 @@ class TestVideo:
             probe(write_clip(tmp_path / "a.mkv", clip), DEFAULTS)
         )
 
+    @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+    def test_alpha_that_the_decoder_leaves_is_dropped_with_a_warning(self, tmp_path, codec):
+        clip = Clip(codec, "yuva420p", options={"auto-alt-ref": "0"})
+        told = texts(probe(write_clip(tmp_path / "a.webm", clip), DEFAULTS))
+        assert "The alpha channel of the video is dropped." in told
+        opaque = probe(write_clip(tmp_path / "b.webm", Clip(codec, "yuv420p")), DEFAULTS)
+        assert "alpha" not in texts(opaque)
+
     def test_name_with_a_colon_and_a_percent_sign(self, tmp_path):
         folder = tmp_path / "a:b %03d"
         folder.mkdir()

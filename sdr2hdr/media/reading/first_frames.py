@@ -54,6 +54,8 @@ class FirstFrames:
             error: they lean on pictures that the file does not have.
         interlaced_count: How many of the frames are flagged as interlaced.
         has_captions: Whether closed captions came with a frame.
+        has_alpha_beside: Whether an alpha channel came beside a coded picture, which decoders of
+            VP8 and VP9 leave there (WebM Container Guidelines, "Alpha Channel").
     """
 
     count: int
@@ -68,6 +70,7 @@ class FirstFrames:
     interlaced_count: int
     has_hdr_metadata: bool
     has_captions: bool
+    has_alpha_beside: bool
     earlier: tuple[int, ...]
 
 
@@ -81,12 +84,13 @@ def look_at_first_frames(
     """
     first: VideoFrame | None = None
     count = interlaced = 0
-    has_hdr = has_captions = False
+    has_hdr = has_captions = has_alpha = False
     header = b""
     taken: list[int] = []
     for packets, packet in enumerate(_packets(container, stream), start=1):
         if not header and packet.size:
             header = bytes(packet)
+        has_alpha = has_alpha or packet.has_sidedata("matroska_block_additional")
         try:
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError):
@@ -104,6 +108,7 @@ def look_at_first_frames(
             break
     if first is None:
         return None, header
+    codec = stream.codec_context.codec.canonical_name
     turn = display_turn(first)
     pts = first.pts if first.pts is not None else first.dts
     findings = FirstFrames(
@@ -124,6 +129,7 @@ def look_at_first_frames(
         interlaced_count=interlaced,
         has_hdr_metadata=has_hdr,
         has_captions=has_captions,
+        has_alpha_beside=has_alpha and codec in ("vp8", "vp9"),
         earlier=tuple(sorted(time for time in taken if pts is not None and time < pts)),
     )
     return findings, header

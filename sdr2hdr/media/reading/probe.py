@@ -252,8 +252,9 @@ def _beginning_notices(first: FirstFrames, time_base: Fraction) -> list[Notice]:
 
 def _picture_notices(first: FirstFrames, layout: PixelLayout) -> list[Notice]:
     notices = []
-    if layout.has_alpha:
-        notices.append(Notice("warning", f"The alpha channel of {first.pixel_format} is dropped."))
+    if layout.has_alpha or first.has_alpha_beside:
+        whose = first.pixel_format if layout.has_alpha else "the video"
+        notices.append(Notice("warning", f"The alpha channel of {whose} is dropped."))
     if first.off_quarter_degrees >= 1:
         text = (
             "The container turns or skews the picture (its display matrix is "
