@@ -153,6 +153,7 @@ def _specs() -> tuple[EncoderSpec, ...]:
         quality=QualityScale(1, 63, 20, "SVT-AV1's CRF"),
         presets=_SVT_PRESETS,
         default_preset="6",
+        smallest_px=(4, 4),
     )
     prores = EncoderSpec(
         name="prores-422hq",
@@ -197,6 +198,7 @@ def _specs() -> tuple[EncoderSpec, ...]:
             libav_encoder="av1_nvenc",
             description="AV1 Main, 10 bits, by an NVIDIA GPU",
             pixel_format="p010le",
+            smallest_px=(16, 16),
             quality=QualityScale(1, 63, 20, "NVENC's constant quality"),
             presets=_NVENC_PRESETS,
             default_preset="p5",
