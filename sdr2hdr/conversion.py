@@ -143,7 +143,7 @@ def prepare(
             *(() if streams is None else streams.notices),
             *engine.notices,
             *geometry_notices(info, active_picture, kind),
-            *pictures_only_notices(info, options, kind),
+            *pictures_only_notices(info, options, target),
             *caption_notices(options, target, has_captions=info.video.has_captions),
             *look_notices(options, engine, kind),
         ),
@@ -210,10 +210,9 @@ def letterbox_correction(sampled: Rectangle | None, certain: Rectangle | None) -
     return [Notice("notice", text)]
 
 
-def pictures_only_notices(
-    info: SourceInfo, options: ConvertOptions, kind: TargetKind
-) -> list[Notice]:
+def pictures_only_notices(info: SourceInfo, options: ConvertOptions, target: Path) -> list[Notice]:
     """Say what a target that holds nothing but pictures leaves out."""
+    kind = target_kind(target)
     notices: list[Notice] = []
     if kind == "pipe":
         told = signalling_hint(mastering_display(options.encode.mastering))
@@ -230,10 +229,10 @@ def pictures_only_notices(
     if kind == "pipe" and info.video.is_mirrored:
         text = "Y4M says nothing of mirrors: players swap left and right of the source."
         notices.append(Notice("warning", text))
-    if kind == "sequence" and aspect != 1:
+    if kind == "sequence" and aspect != 1 and target.suffix.lower() == ".png":
         text = (
-            f"{what} says nothing of the shape of pixels: those of the source are "
-            f"{aspect.numerator}:{aspect.denominator}, not square."
+            f"{what} in PNG says nothing of the shape of pixels: those of the source are "
+            f"{aspect.numerator}:{aspect.denominator}, not square. TIFF and EXR say it."
         )
         notices.append(Notice("warning", text))
     others = len(info.streams) - 1

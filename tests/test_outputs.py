@@ -147,6 +147,8 @@ def test_a_turn_and_pixels_that_are_not_square_are_told_where_they_are_lost(tmp_
     for target, lost in (
         # Pictures are turned and mirrored themselves.
         (tmp_path / "a_%d.png", ("16:11",)),
+        (tmp_path / "a_%d.tif", ()),
+        (tmp_path / "a_%d.exr", ()),
         (Path("-"), ("90 degrees", "swap left and right")),
         (tmp_path / "out.mkv", ()),
     ):

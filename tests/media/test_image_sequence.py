@@ -110,6 +110,28 @@ def test_exr_holds_light_in_cd_m2(tmp_path: Path):
     assert exr_white_cd_m2(path) == 1.0
 
 
+@pytest.mark.parametrize(("rotation_degrees", "expected"), [(0, 16 / 11), (90, 11 / 16)])
+def test_exr_and_tiff_say_the_shape_of_their_pixels(
+    tmp_path: Path, rotation_degrees: int, expected: float
+):
+    video = replace(VIDEO, sample_aspect_ratio=Fraction(16, 11), rotation_degrees=rotation_degrees)
+    for suffix in ("exr", "tif"):
+        folder = tmp_path / suffix
+        folder.mkdir()
+        write(folder / f"shot_%d.{suffix}", video)
+    exr = (tmp_path / "exr" / "shot_1.exr").read_bytes()
+    name = b"pixelAspectRatio\0float\0\4\0\0\0"
+    (found,) = struct.unpack_from("<f", exr, exr.index(name) + len(name))
+    assert found == pytest.approx(expected)
+    # TIFF 6.0: 282 and 283 are pixels a unit across and down, each a fraction (5) of its own.
+    tiff = (tmp_path / "tif" / "shot_1.tif").read_bytes()
+    across, down = (
+        Fraction(*struct.unpack_from("<II", tiff, *struct.unpack_from("<I", tiff, place + 8)))
+        for place in (tiff.index(struct.pack("<HHI", tag, 5, 1)) for tag in (282, 283))
+    )
+    assert float(down / across) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("is_mirrored", [False, True])
 @pytest.mark.parametrize("suffix", [".png", ".exr"])
 def test_padding_is_cut_off_and_turned_pictures_stand_upright(

@@ -51,8 +51,10 @@ class ImageSequenceWriter(Writer):
     PNG and TIFF hold 16-bit full-range R'G'B' in BT.2020 primaries and PQ; PNG says so (`cICP`)
     and names the mastering display (`mDCV`), TIFF has no field for it. OpenEXR holds linear light
     in BT.2020 primaries as 16-bit floats whose numbers are cd/m2, and says so (`chromaticities`,
-    `whiteLuminance` = 1). Padding is cut off and turned pictures are turned upright, because
-    pictures have no field for either that all programs read.
+    `whiteLuminance` = 1). TIFF and OpenEXR say what shape their pixels have (`XResolution` and
+    `YResolution`, `pixelAspectRatio`); PNG does not, because libav reads its `pHYs` turned round.
+    Padding is cut off and turned pictures are turned upright, because pictures have no field for
+    either that all programs read.
 
     The files appear under their names only when all are written. Leaving the context before that
     removes what was written; while they get their names, what has none yet stays for who goes on.
@@ -181,12 +183,24 @@ class ImageSequenceWriter(Writer):
         suffix = self._target.suffix.lower()
         if suffix == ".exr":
             light = self._pq_eotf(pixels).to(torch.float32).cpu().numpy()
-            return _exr(light, self._video.average_rate)
+            return _exr(light, self._video.average_rate, self._pixel_aspect_ratio)
         codes = (pixels.double() * _LARGEST_CODE).round().clamp(0, _LARGEST_CODE)
         packed = codes.permute(1, 2, 0).cpu().numpy().astype(np.uint16)
         if suffix == ".png":
             return with_mdcv(_png(packed), self._video.mastering or P3_D65_1000)
-        return _encoded(packed.astype("<u2"), "tiff", "rgb48le", {"compression_algo": "deflate"})
+        return _encoded(
+            packed.astype("<u2"),
+            "tiff",
+            "rgb48le",
+            {"compression_algo": "deflate"},
+            self._pixel_aspect_ratio,
+        )
+
+    @property
+    def _pixel_aspect_ratio(self) -> Fraction:
+        """Width to height of a pixel that stands upright."""
+        aspect = self._video.sample_aspect_ratio
+        return 1 / aspect if self._video.rotation_degrees % 180 else aspect
 
     def _cannot_write(self, error: OSError) -> OutputError:
         return OutputError(f"{self._target} cannot be written: {error.strerror}.")
@@ -218,12 +232,16 @@ def _png(packed: np.ndarray) -> bytes:
     return _encoded(packed.astype(">u2"), "png", "rgb48be", {})
 
 
-def _exr(light_cd_m2: np.ndarray, rate: Fraction | None) -> bytes:
+def _exr(light_cd_m2: np.ndarray, rate: Fraction | None, pixel_aspect_ratio: Fraction) -> bytes:
     """A file of (3, H, W), R, G, B."""
     # Rounded here, because libav cuts the bits off and everything would be a little too dark.
     red, green, blue = light_cd_m2.astype(np.float16).astype(np.float32)
     data = _encoded(
-        (green, blue, red), "exr", "gbrpf32le", {"compression": "zip16", "format": "half"}
+        (green, blue, red),
+        "exr",
+        "gbrpf32le",
+        {"compression": "zip16", "format": "half"},
+        pixel_aspect_ratio,
     )
     display = BT2020_1000
     attributes = floats_attribute(
@@ -243,6 +261,7 @@ def _encoded(
     encoder_name: str,
     pixel_format: str,
     options: dict[str, str],
+    sample_aspect_ratio: Fraction = Fraction(1),
 ) -> bytes:
     """One picture through libav.
 
@@ -251,6 +270,7 @@ def _encoded(
         encoder_name: libav's.
         pixel_format: libav's.
         options: Of the encoder.
+        sample_aspect_ratio: Width to height of a pixel; 1 is not said.
     """
     planes = picture if isinstance(picture, tuple) else (picture,)
     height, width = planes[0].shape[:2]
@@ -264,6 +284,8 @@ def _encoded(
         context.width, context.height, context.pix_fmt = width, height, pixel_format
         context.time_base = Fraction(1, 25)
         context.options = options
+        if sample_aspect_ratio != 1:
+            context.sample_aspect_ratio = sample_aspect_ratio.limit_denominator(1_000_000)
         for described in (context, frame):
             described.color_primaries = _BT2020
             described.color_trc = _PQ
