@@ -30,6 +30,12 @@ class Arrangement(Enum):
     PACKED_PAIRS = "packed pairs"
     """One plane of 4:2:2, two pixels at a time: two Y' and the Cb and Cr that they share."""
 
+    PALETTE = "palette"
+    """One plane of numbers of colours, and one of 256 colours: words of alpha, R', G' and B'."""
+
+    BITS = "bits"
+    """Y' alone, black or white: eight pixels to a byte, the first in its highest bit."""
+
 
 @dataclass(frozen=True)
 class PixelLayout:
@@ -42,6 +48,7 @@ class PixelLayout:
         samples_per_pixel: For packed formats, with alpha or padding.
         is_full_range: For formats whose very name says so ("yuvj420p").
         is_big_endian: The high byte of a sample comes first, as PNG and DPX store them.
+        zero_is_white: For bits; else 1 is.
     """
 
     arrangement: Arrangement
@@ -54,6 +61,7 @@ class PixelLayout:
     order: tuple[int, int, int] = (0, 1, 2)
     samples_per_pixel: int = 1
     is_big_endian: bool = False
+    zero_is_white: bool = False
 
 
 def _layouts() -> dict[str, PixelLayout]:
@@ -79,9 +87,21 @@ def _layouts() -> dict[str, PixelLayout]:
                 Arrangement.PLANAR, Subsampling.YUV444, depth, is_rgb=True, has_alpha=alpha
             )
         layouts[f"gray{suffix}"] = PixelLayout(Arrangement.GREY, Subsampling.YUV420, depth)
-    layouts["ya8"] = PixelLayout(
-        Arrangement.GREY, Subsampling.YUV420, 8, has_alpha=True, samples_per_pixel=2
+    for name, depth in (("ya8", 8), ("ya16le", 16)):
+        layouts[name] = PixelLayout(
+            Arrangement.GREY, Subsampling.YUV420, depth, has_alpha=True, samples_per_pixel=2
+        )
+    layouts["pal8"] = PixelLayout(
+        Arrangement.PALETTE, Subsampling.YUV444, 8, is_rgb=True, has_alpha=True
     )
+    for name in ("monob", "monow"):
+        layouts[name] = PixelLayout(
+            Arrangement.BITS,
+            Subsampling.YUV444,
+            8,
+            is_full_range=True,
+            zero_is_white=name == "monow",
+        )
     for digit, subsampling in (("0", Subsampling.YUV420), ("2", Subsampling.YUV422)):
         for depth in (10, 12, 16):
             layouts[f"p{digit}{depth}le"] = PixelLayout(
@@ -154,6 +174,6 @@ def pixel_layout(name: str, path: Path | None = None) -> PixelLayout:
         found = "The decoder gives" if path is None else f"{path} decodes to"
         raise InputError(
             f"{found} pixel format {name}; expected 8, 10, 12 or 16-bit Y'CbCr 4:2:0, "
-            "4:2:2 or 4:4:4, 8-bit 4:1:1, grey or RGB. Convert the file to one of these without "
-            "loss first."
+            "4:2:2 or 4:4:4, 8-bit 4:1:1, grey, RGB or a palette, or 1 bit. Convert the file to "
+            "one of these without loss first."
         ) from None

@@ -55,6 +55,16 @@ def frame_planes(frame: VideoFrame, layout: PixelLayout) -> Planes:
         # An odd width leaves the last pair's second Y' without a pixel.
         luma = pairs[..., first::2].reshape(height, -1)[:, :width]
         cb, cr = (pairs[..., position] for position in chroma)
+    elif layout.arrangement is Arrangement.PALETTE:
+        colours = np.frombuffer(memoryview(frame.planes[1]), np.uint32)
+        words = colours[_samples(frame, 0, height, width, 1, layout)[..., 0]]
+        luma, cb, cr = ((words >> bits & 0xFF).astype(np.uint8) for bits in (8, 0, 16))
+    elif layout.arrangement is Arrangement.BITS:
+        eights = _samples(frame, 0, height, -(-width // 8), 1, layout)[..., 0]
+        bits = np.unpackbits(eights, axis=1)[:, :width]
+        luma = np.where(bits == layout.zero_is_white, np.uint8(0), np.uint8(255))
+        cb = np.full((rows, columns), 128, np.uint8)
+        cr = cb.copy()
     else:
         pixels = _samples(frame, 0, height, width, layout.samples_per_pixel, layout)
         luma, cb, cr = (pixels[..., position] for position in layout.order)

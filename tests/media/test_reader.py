@@ -31,7 +31,7 @@ from sdr2hdr.media.planes import frame_planes
 from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.media.reading.reader import VideoReader
 from sdr2hdr.options import ReadOptions, TimeRange
-from sdr2hdr.signal import ChromaSiting, Matrix, Subsampling
+from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Subsampling
 
 H264 = Clip(codec="libx264", options={"qp": "10", "g": "8", "bf": "2"}, pts=tuple(range(40)))
 IRREGULAR = (0, 40, 100, 101, 300, 340, 400, 401, 402, 900, 1000, 1111)
@@ -212,6 +212,39 @@ def test_grey_gets_neutral_chroma(tmp_path, pixel_format, neutral):
     np.testing.assert_array_equal(first.luma[0].numpy(), random_planes(clip, 0)[0])
     assert bool((first.cb.to(torch.int32) == neutral).all())
     assert bool((first.cr.to(torch.int32) == neutral).all())
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "codec", "plain"),
+    [
+        ("pal8", "png", "rgb24"),
+        ("monob", "png", "gray"),
+        ("monow", "rawvideo", "gray"),
+        ("ya16be", "png", "gray16le"),
+    ],
+)
+def test_palettes_and_bits_are_what_they_stand_for(tmp_path, pixel_format, codec, plain):
+    path, random = tmp_path / "a.nut", np.random.default_rng(3)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream(codec, rate=25)
+        video.width, video.height, video.pix_fmt = 14, 6, pixel_format
+        frame = av.VideoFrame(14, 6, pixel_format)
+        for plane in frame.planes:
+            plane.update(random.bytes(plane.buffer_size))
+        container.mux([*video.encode(frame), *video.encode(None)])
+    (first,) = read(path)
+    (reference,) = decoded(path)
+    assert reference.format.name == pixel_format
+    expected = reference.reformat(format=plain).to_ndarray()
+    found = first.luma[0].numpy()
+    if plain == "rgb24":
+        found = torch.stack((first.cr, first.luma, first.cb), -1)[0].numpy()
+    else:
+        neutral = 1 << (first.signal.bit_depth - 1)
+        assert {*first.cb.flatten().tolist(), *first.cr.flatten().tolist()} == {neutral}
+    assert first.signal.colour_range is ColourRange.FULL
+    assert len(np.unique(expected)) > 1
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_pixel_format_that_cannot_be_read_is_named(tmp_path):
