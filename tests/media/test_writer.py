@@ -153,6 +153,16 @@ def test_timecode(tmp_path: Path, suffix: str):
     assert tags["timecode"] == "01:02:04:04"
 
 
+def test_reel_of_the_timecode_track(tmp_path: Path):
+    tagged = Source(video_tags={"timecode": "01:02:03:04", "reel_name": "A001C002"})
+    source, target = make_source(tmp_path / "in.mov", tagged), tmp_path / "out.mov"
+    convert_grey(source, target)
+    for path in (source, target):
+        with av.open(str(path)) as container:
+            assert "reel_name" not in container.streams.video[0].metadata
+            assert container.streams.data[0].metadata["reel_name"] == "A001C002"
+
+
 @pytest.mark.parametrize("params", ["no-such-thing=1", "keyint=soon"])
 def test_unknown_encoder_params_are_refused(tmp_path: Path, source: Path, params: str):
     target = tmp_path / "out.mp4"

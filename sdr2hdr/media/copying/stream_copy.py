@@ -113,13 +113,23 @@ class StreamCopier:
     def stream_metadata(self, index: int) -> Mapping[str, str]:
         """The tags of one of the source's streams, for the output's muxer.
 
-        Matroska's full language tags come with room, for `write_full_languages`.
+        Matroska's full language tags come with room, for `write_full_languages`. The video's come
+        with the reel of the timecode track, which libavformat makes anew of them.
         """
-        tags = self._source.streams[index].metadata
+        tags: Mapping[str, str] = self._source.streams[index].metadata
+        if self._source.streams[index].type == "video":
+            tags = {**self._reel, **tags}
         if not self._is_matroska or index not in self._full_languages:
             return tags
         language = language_with_room(tags.get("language"), self._full_languages[index])
         return {**tags, "language": language}
+
+    @property
+    def _reel(self) -> Mapping[str, str]:
+        """The tag of the reel that a timecode track names."""
+        tracks = (stream.metadata for stream in self._source.streams if stream.type == "data")
+        name = next((tags["reel_name"] for tags in tracks if "reel_name" in tags), None)
+        return {} if name is None else {"reel_name": name}
 
     def stream_disposition(self, index: int) -> Disposition:
         """The disposition of one of the source's streams."""
