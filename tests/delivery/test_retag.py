@@ -149,6 +149,27 @@ def test_av1(tmp_path: Path, suffix: str):
             assert new == old
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_vp9(tmp_path: Path, suffix: str):
+    source = tmp_path / "in.webm"
+    with av.open(str(source), "w") as container:
+        video = container.add_stream("libvpx-vp9", rate=25, options={"cpu-used": "8"})
+        video.width, video.height, video.pix_fmt = 128, 96, "yuv420p"
+        context = video.codec_context
+        context.color_primaries, context.color_trc, context.colorspace = PQ_BT2020
+        for number in range(3):
+            frame = av.VideoFrame(128, 96, "yuv420p")
+            for plane in frame.planes:
+                np.frombuffer(memoryview(plane), np.uint8)[:] = 128
+            frame.pts = number
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    target = retagged(source, tmp_path / f"out{suffix}")
+    assert [data for _, _, data in packets(target)] == [data for _, _, data in packets(source)]
+    assert probe_hdr(target).mastering == P3_D65_1000.mdcv_payload()
+    assert decoded_levels(target) == {(stored(pq_light(512)),) * 2}
+
+
 def make_intra(path: Path, codec: str, **options: str) -> Path:
     """Three untagged grey frames of 4:2:2."""
     with av.open(str(path), "w") as container:

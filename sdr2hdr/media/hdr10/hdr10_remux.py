@@ -179,6 +179,9 @@ def _describe(
     elif video.codec == "dnxhd" and stream.profile:
         # libavformat tells DNxHR ("AVdh") from DNxHD ("AVdn") by it alone.
         context.profile = stream.profile
+    elif video.codec == "vp9":
+        # MP4's `vpcC` says it, and libavformat leaves the box empty where it does not know.
+        context.pix_fmt = video.pixel_format
     rate = video.average_rate
     if rate is not None and (video.variable_rate is False or not is_matroska):
         context.framerate = rate.limit_denominator(1_000_000)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["described_stream"]
 
-_SHELLS = {"hevc": "mp4", "av1": "mp4", "ffv1": "matroska"}
+_SHELLS = {"hevc": "mp4", "av1": "mp4", "vp9": "matroska", "ffv1": "matroska"}
 """What can hold a codec; MOV for all others."""
 
 _DESCRIPTIONS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
