@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -68,6 +69,40 @@ def test_chroma_siting_comes_from_the_stream(
         frames = list(file.frames)
     assert frames[0].signal.siting is siting
     assert [int(frame.luma[0, 5, 5]) for frame in frames] == [300, 400]
+
+
+def tagged_by_the_container(folder: Path, tags: tuple[int, int, int]) -> Path:
+    """H.265 whose header is silent about colour, in Matroska that is not."""
+    silent = write_video(
+        folder / "silent.mkv",
+        [flat_planes(300)],
+        Tags(2, 2, 2),
+        codec="libx265",
+        codec_options=(("preset", "ultrafast"), ("x265-params", QUIET_X265)),
+    )
+    path = folder / "tagged.mkv"
+    with av.open(str(silent)) as reader, av.open(str(path), "w") as writer:
+        stream = reader.streams.video[0]
+        copy = writer.add_stream_from_template(stream, opaque=True)
+        context = copy.codec_context
+        context.color_primaries, context.color_trc, context.colorspace = tags
+        for packet in reader.demux(stream):
+            if packet.size:
+                packet.stream = copy
+                writer.mux(packet)
+    return path
+
+
+def test_colour_that_only_the_container_says_is_taken(tmp_path: Path):
+    frame = only_frame(tagged_by_the_container(tmp_path, (12, 16, 9)))
+    assert frame.signal.transfer is Transfer.PQ
+    assert frame.signal.primaries is Primaries.P3_D65
+
+
+def test_a_transfer_that_only_the_container_says_is_no_missing_one(tmp_path: Path):
+    path = tagged_by_the_container(tmp_path, (9, 18, 9))
+    with pytest.raises(InputError, match="HLG"), open_hdr(path, assume_pq=True):
+        pass
 
 
 def test_png_tagged_as_pq(tmp_path: Path):

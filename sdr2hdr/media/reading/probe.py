@@ -18,9 +18,13 @@ from sdr2hdr.media.reading.later_streams import later_streams_notices
 from sdr2hdr.media.reading.spliced_clock import starts_anywhere
 from sdr2hdr.media.reading.streams import choose_video, describe_streams, is_cover_art
 from sdr2hdr.media.reading.timing import has_variable_rate
-from sdr2hdr.media.signalling.colour_facts import ColourTags, PictureFacts
+from sdr2hdr.media.signalling.colour_facts import PictureFacts
 from sdr2hdr.media.signalling.colour_tags import read_colour
-from sdr2hdr.media.signalling.container_picture import Hidden, container_picture
+from sdr2hdr.media.signalling.container_picture import (
+    Hidden,
+    container_picture,
+    demuxer_tags,
+)
 from sdr2hdr.media.source import ChapterInfo, SourceInfo, VideoInfo
 from sdr2hdr.options import ReadOptions
 from sdr2hdr.wording import how_many
@@ -113,7 +117,7 @@ def _video_info(
         ),
         header_colour(codec, context.extradata, packet),
         first.tags,
-        (_stream_tags(stream), said.tags),
+        (demuxer_tags(stream), said.tags),
         options.colour,
     )
     if stream.time_base is None:
@@ -157,16 +161,6 @@ def _rate(container: InputContainer, stream: VideoStream) -> Fraction | None:
         # libavformat takes its clock of 60 kHz for the rate of raw DV.
         return stream.guessed_rate or None
     return stream.average_rate or stream.guessed_rate or None
-
-
-def _stream_tags(stream: VideoStream) -> ColourTags:
-    context = stream.codec_context
-    return ColourTags(
-        int(context.color_primaries),
-        int(context.color_trc),
-        int(context.colorspace),
-        int(context.color_range),
-    )
 
 
 def _field_order(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from sdr2hdr.media.signalling.colour_codes import (
     primaries_name,
     transfer_name,
 )
+from sdr2hdr.media.signalling.colour_facts import ColourTags
 from sdr2hdr.signal import (
     ChromaSiting,
     CodedSignal,
@@ -37,6 +39,7 @@ __all__ = ["read_hdr_colour"]
 _HDR_PRIMARIES = PRIMARIES | {9: Primaries.BT2020, 12: Primaries.P3_D65}
 _HDR_MATRICES = MATRICES | {9: Matrix.BT2020_NCL}
 
+_UNSPECIFIED = 2
 _UNSAID = UNKNOWN_CODES | {0}
 # FFmpeg's AVColorRange
 _LIMITED = 1
@@ -46,13 +49,14 @@ _FULL = 2
 def read_hdr_colour(
     path: Path,
     frame: VideoFrame,
+    containers: Sequence[ColourTags],
     layout: PixelLayout,
     *,
     siting_code: int | None,
     is_still: bool,
     assume_pq: bool,
 ) -> tuple[CodedSignal, tuple[Notice, ...]]:
-    """Read the tags of a decoded frame.
+    """Read the tags of a decoded frame, and of the container where the frame has none.
 
     Primaries and matrix that are not tagged are BT.2020's. A still of more than 8 bits without a
     transfer tag is taken as PQ, with a warning, because TIFF and DPX cannot say it.
@@ -60,6 +64,7 @@ def read_hdr_colour(
     Args:
         path: For messages.
         frame: The first frame.
+        containers: Tags of the stream as the demuxer gives them, and as the file holds them.
         layout: Of the frame's pixel format.
         siting_code: H.273 chroma sample location type from the stream's header, None if unsaid.
         is_still: Whether the file is a still picture.
@@ -68,18 +73,31 @@ def read_hdr_colour(
     Raises:
         InputError: The transfer is not PQ, or primaries or matrix are none that can be read.
     """
-    notices = _check_transfer(path, int(frame.color_trc), layout, is_still, assume_pq)
-    matrix = _matrix(path, int(frame.colorspace), layout)
+    tags = (
+        ColourTags(
+            int(frame.color_primaries),
+            int(frame.color_trc),
+            int(frame.colorspace),
+            int(frame.color_range),
+        ),
+        *containers,
+    )
+    transfer = _first_said(each.transfer for each in tags)
+    notices = _check_transfer(path, transfer, layout, is_still, assume_pq)
     signal = CodedSignal(
-        matrix=matrix,
-        colour_range=_range(int(frame.color_range), layout),
-        primaries=_primaries(path, int(frame.color_primaries)),
+        matrix=_matrix(path, _first_said(each.matrix for each in tags), layout),
+        colour_range=_range(tags, layout),
+        primaries=_primaries(path, _first_said(each.primaries for each in tags)),
         transfer=Transfer.PQ,
         siting=_siting(siting_code, layout),
         subsampling=layout.subsampling,
         bit_depth=layout.bit_depth,
     )
     return signal, notices
+
+
+def _first_said(codes: Iterable[int]) -> int:
+    return next((code for code in codes if code not in _UNSAID), _UNSPECIFIED)
 
 
 def _check_transfer(
@@ -137,9 +155,10 @@ def _primaries(path: Path, code: int) -> Primaries:
     return _HDR_PRIMARIES[code]
 
 
-def _range(code: int, layout: PixelLayout) -> ColourRange:
-    if code in (_LIMITED, _FULL):
-        return ColourRange.FULL if code == _FULL else ColourRange.LIMITED
+def _range(tags: Sequence[ColourTags], layout: PixelLayout) -> ColourRange:
+    for each in tags:
+        if each.colour_range in (_LIMITED, _FULL):
+            return ColourRange.FULL if each.colour_range == _FULL else ColourRange.LIMITED
     is_full = layout.is_rgb or layout.is_full_range or layout.arrangement is Arrangement.GREY
     return ColourRange.FULL if is_full else ColourRange.LIMITED
 
