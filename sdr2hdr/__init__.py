@@ -27,7 +27,7 @@ def _first_process() -> int:
     return os.getpid()
 
 
-def convert(source: Path, target: Path, options: ConvertOptions) -> ConversionSummary:
+def convert(source: Path | str, target: Path | str, options: ConvertOptions) -> ConversionSummary:
     """Convert one SDR video file to HDR10, as `sdr2hdr convert` does.
 
     Args:
@@ -55,4 +55,4 @@ def convert(source: Path, target: Path, options: ConvertOptions) -> ConversionSu
             "This process was forked from one that has converted already, and would hang; expected "
             'one that is started anew: multiprocessing.get_context("spawn").'
         )
-    return run.convert(prepare_job(source, target, options))
+    return run.convert(prepare_job(Path(source), Path(target), options))

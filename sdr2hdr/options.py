@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from sdr2hdr.errors import UsageError
 from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Transfer
@@ -83,6 +83,9 @@ class ReadOptions:
         strict: A damaged frame is an error instead of a count in the report.
         threads: Decoder threads; None lets the decoder choose.
         batch_frames: Frames per batch.
+
+    Raises:
+        UsageError: A video stream below 0, or no such way to deinterlace.
     """
 
     video_stream: int | None = None
@@ -93,6 +96,13 @@ class ReadOptions:
     strict: bool = False
     threads: int | None = None
     batch_frames: int = 1
+
+    def __post_init__(self) -> None:
+        if self.video_stream is not None and self.video_stream < 0:
+            raise UsageError(
+                f"The video stream is {self.video_stream}; expected 0 or more (--video-stream)."
+            )
+        _check_name("The way to deinterlace", self.deinterlace, DeinterlaceMode, "--deinterlace")
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,9 @@ class EngineOptions:
         weights_dir: Folder to read weights from instead of the installed ones.
         threads: Threads of the network on a CPU; None takes all cores.
         max_memory_bytes: Upper bound for the engine's own buffers; None takes what is free.
+
+    Raises:
+        UsageError: There is no such backend or precision.
     """
 
     backend: BackendName = "auto"
@@ -135,6 +148,10 @@ class EngineOptions:
     weights_dir: Path | None = None
     threads: int | None = None
     max_memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_name("The backend", self.backend, BackendName, "--backend")
+        _check_name("The precision", self.precision, PrecisionName, "--precision")
 
 
 @dataclass(frozen=True)
@@ -203,7 +220,7 @@ class ConvertOptions:
             source does; None accepts any.
 
     Raises:
-        UsageError: The greatest flicker is not positive.
+        UsageError: The greatest flicker is not positive, or there is no such way with super-white.
     """
 
     model: str
@@ -224,6 +241,7 @@ class ConvertOptions:
     max_flicker: float | None = None
 
     def __post_init__(self) -> None:
+        _check_name("Super-white", self.super_white, SuperWhite, "--super-white")
         if self.max_flicker is not None and not self.max_flicker > 0:
             raise UsageError(
                 f"The greatest flicker is {self.max_flicker:g}; expected more than 0 "
@@ -264,6 +282,13 @@ class JobOptions:
             )
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"{self.workers} workers were asked for; expected 1 or more.")
+
+
+def _check_name(what: str, name: str, names: object, option: str) -> None:
+    """Hold what a type says: a script is not always checked by a tool that reads types."""
+    known = get_args(names)
+    if name not in known:
+        raise UsageError(f"{what} is {name!r}; expected one of {', '.join(known)} ({option}).")
 
 
 def _check_range(

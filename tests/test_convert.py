@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -15,8 +16,8 @@ import pytest
 from clips import FLOWER, ClipRecipe, Tags, make_clip, read_planes
 
 import sdr2hdr
-from sdr2hdr.errors import InputError
-from sdr2hdr.options import EncodeOptions, ReadOptions, TimeRange
+from sdr2hdr.errors import InputError, UsageError
+from sdr2hdr.options import EncodeOptions, EngineOptions, ReadOptions, TimeRange
 
 LOSSLESS = EncodeOptions(preset="ultrafast", encoder_params="lossless=1")
 FAST = EncodeOptions(preset="ultrafast", quality=30)
@@ -259,6 +260,27 @@ def test_bars_do_not_hide_codes_above_white(tmp_path: Path):
     options = sdr2hdr.ConvertOptions("bt2408", encode=FAST)
     summary = sdr2hdr.convert(source, tmp_path / "bars_hdr.mkv", options)
     assert any(f"{share:.2%}" in notice.text for notice in summary.notices), summary.notices
+
+
+def test_names_may_be_text(tmp_path: Path):
+    source = make_clip(tmp_path / "clip.mkv", ClipRecipe(pts=(0,)))
+    summary = sdr2hdr.convert(str(source), str(tmp_path / "out.mkv"), FFV1)
+    assert summary.target == tmp_path / "out.mkv"
+
+
+@pytest.mark.parametrize(
+    ("make", "option"),
+    [
+        (lambda: sdr2hdr.ConvertOptions(model="bt2446a", super_white="keep"), "--super-white"),
+        (lambda: ReadOptions(deinterlace="fields"), "--deinterlace"),
+        (lambda: ReadOptions(video_stream=-1), "--video-stream"),
+        (lambda: EngineOptions(backend="tensorrt"), "--backend"),
+        (lambda: EngineOptions(precision="int8"), "--precision"),
+    ],
+)
+def test_a_script_is_told_of_options_that_there_are_not(make: Callable[[], object], option: str):
+    with pytest.raises(UsageError, match=option):
+        make()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no forks")
