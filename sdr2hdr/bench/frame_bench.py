@@ -88,11 +88,13 @@ def method_request(request: MethodRequest) -> MethodRequest:
     """Resolve a request's model: its own name, its scale, and whether weights are missing.
 
     Raises:
-        ModelError: There is no such method, or a family of networks has several scales.
+        ModelError: There is no such method, it lacks the scale, or a family of networks has
+            several scales.
     """
     if request.model in curve_names():
         return request
-    known = [spec for spec in NETWORKS if spec.name == request.model]
+    scale = request.scale
+    known = [s for s in NETWORKS if s.name == request.model and scale in (1, s.scale)]
     spec = known[0] if known else _of_family(request)
     folder = request.engine.weights_dir
     return replace(

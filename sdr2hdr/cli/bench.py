@@ -65,17 +65,14 @@ frame_options = combined(
     click.option(
         "--size",
         type=SizeType(),
-        default=DEFAULT_SIZE,
         metavar="WxH",
         help="Of a frame before the method. [default: 1920x1080]",
     ),
     click.option(
         "--frames",
         type=click.IntRange(1),
-        default=DEFAULT_FRAMES,
-        show_default=True,
         metavar="N",
-        help="How many are timed in each turn.",
+        help=f"How many are timed in each turn. [default: {DEFAULT_FRAMES}]",
     ),
     click.option(
         "--tile", "tile_px", type=click.IntRange(16), metavar="PX", help="Side of a tile."
@@ -122,7 +119,7 @@ def command(console: Console, **given: Any) -> None:
     from sdr2hdr.bench.frame_bench import method_request
     from sdr2hdr.bench.request import MethodRequest
 
-    width_px, height_px = given["size"]
+    width_px, height_px = given["size"] or DEFAULT_SIZE
     weights_dir = given["weights_dir"]
     request = method_request(
         MethodRequest(
@@ -153,7 +150,7 @@ def show_frames(console: Console, given: dict[str, Any], request: Any) -> None:
         request = tuned(console, given, request)
     bench = bench_frames(
         request,
-        given["frames"],
+        given["frames"] or DEFAULT_FRAMES,
         reference=given["reference"],
         on_step=lambda step: console.detail(f"{step} ..."),
     )
@@ -207,7 +204,7 @@ def tuned(console: Console, given: dict[str, Any], request: Any) -> Any:
 
 def show_clip(console: Console, given: dict[str, Any], request: Any) -> None:
     """Time a conversion and say where the time went."""
-    for name in ("reference", "tune"):
+    for name in ("size", "frames", "reference", "tune"):
         if given[name]:
             raise UsageError(f"--{name} is for frames; leave it out with --clip.")
     from sdr2hdr.bench.clip_bench import bench_clip, clip_lines

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -110,6 +111,8 @@ def test_families_and_unknown_names():
         method_request(small("gpgmnet"))
     with pytest.raises(ModelError, match="nosuch"):
         method_request(small("nosuch"))
+    with pytest.raises(ModelError, match="works at x1 only"):
+        method_request(replace(small("irnet2"), scale=2))
 
 
 def test_memory_is_that_of_the_child_alone():
@@ -216,6 +219,8 @@ def test_a_clip_is_split_into_its_stages():
     [
         (["--size", "1920"], "WIDTHxHEIGHT"),
         (["--clip", str(CLIP), "--reference"], "--reference is for frames"),
+        (["--clip", str(CLIP), "--size", "64x64"], "--size is for frames"),
+        (["--clip", str(CLIP), "--frames", "2"], "--frames is for frames"),
         (["--clip", str(CLIP), "--start", "5", "--end", "3"], "expected more than 5.0 s (--end)"),
         (["--tune", "--tile", "64"], "--tune looks for the tile"),
         (["--size", "16x16", "--frames", "1", "--start", "1"], "--start is for a clip"),
