@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from zlib import crc32
 
 import numpy as np
@@ -14,7 +15,7 @@ Interval = tuple[float, float]
 
 def generator(seed: int, *place: int | str) -> np.random.Generator:
     """Random numbers for one place (a shard, a step, a frame) of a run."""
-    words = [part if isinstance(part, int) else crc32(part.encode()) for part in place]
+    words = [part if isinstance(part, int) else crc32(os.fsencode(part)) for part in place]
     return np.random.default_rng([seed, *words])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -202,7 +203,7 @@ def split_scenes(scenes: Iterable[Scene], manifest: Manifest) -> Split:
     scenes = tuple(scenes)
     validation = tuple(s for s in scenes if _matches(s.name, manifest.validation))
     if not validation:
-        groups = sorted({scene.group for scene in scenes}, key=lambda g: crc32(g.encode()))
+        groups = sorted({scene.group for scene in scenes}, key=lambda g: crc32(os.fsencode(g)))
         held_out = set(groups[: max(1, round(_HELD_OUT_SHARE * len(groups)))])
         validation = tuple(scene for scene in scenes if scene.group in held_out)
     held_out = {scene.group for scene in validation}

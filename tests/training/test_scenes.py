@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -77,6 +79,15 @@ def test_without_names_a_tenth_of_the_groups_is_held_out(tmp_path):
         write_exr(tmp_path / f"place_{index}.exr", scene_pixels(1, 4, 4))
     split = split_scenes(find_scenes(tmp_path, Manifest()), Manifest())
     assert (len(split.training), len(split.validation)) == (18, 2)
+
+
+def test_a_name_that_is_no_utf_8_is_a_group_too(tmp_path):
+    for name in ("place", os.fsdecode(b"place_\xff")):
+        write_exr(tmp_path / f"{name}.exr", scene_pixels(1, 4, 4))
+    split = split_scenes(find_scenes(tmp_path, Manifest()), Manifest())
+    assert (len(split.training), len(split.validation)) == (1, 1)
+    numbers = {generator(1, scene.name).random() for scene in (*split.training, *split.validation)}
+    assert len(numbers) == 2
 
 
 def test_everything_held_out_is_refused(tmp_path):
