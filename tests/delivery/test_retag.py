@@ -406,6 +406,15 @@ def test_an_output_whose_log_finds_no_room_gets_no_name(
     assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "light.csv"}
 
 
+def test_a_bare_stream_is_refused_before_measuring(tmp_path: Path):
+    clip = PqClip(tags=PQ_BT2020)
+    source = make_pq(tmp_path / "in.hevc", clip, flat_frames(clip, [509]))
+    measured: list[int] = []
+    with pytest.raises(InputError, match="bare hevc stream, whose frames have no times"):
+        retag(source, tmp_path / "out.mkv", None, measured.append)
+    assert not measured
+
+
 def test_two_runs_on_one_output_exclude_each_other(
     plain: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import av
 import av.error
+from av.format import Flags
 from av.stream import Discard
 
 from sdr2hdr.errors import InputError, Notice, OutputError
@@ -140,13 +141,19 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
 
 
 def check_container(source: HdrSource, plan: StreamPlan) -> None:
-    """Refuse a container that cannot hold the video, before any work is done.
+    """Refuse a container that cannot hold the video, before any work is done, and a bare stream.
 
     Raises:
         OutputError: It cannot.
+        InputError: The source is a stream in no container, so that no frame has a time.
     """
     video = source.info.video
     with open_input(source.info.path) as reader:
+        if reader.format.flags & Flags.no_timestamps.value:
+            raise InputError(
+                f"{source.info.path} is a bare {video.codec} stream, whose frames have no times; "
+                "expected a video in a container: mkvmerge, for one, puts it into Matroska."
+            )
         reason = refusal(reader.streams[video.index], (), plan.container_format)
     if reason is not None:
         raise OutputError(
