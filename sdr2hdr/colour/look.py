@@ -50,8 +50,8 @@ def apply_look(
     Args:
         batch: Frames in `HDR_DISPLAY`.
         look: What to do.
-        method_white_cd_m2: Where the method puts SDR white: `Curve.white_cd_m2`, or
-            `NETWORK_WHITE_CD_M2` for a network. Nothing is above it before the look.
+        method_white_cd_m2: Where the method puts SDR white: `Curve.white_cd_m2`, above which a
+            curve gives nothing, or `NETWORK_WHITE_CD_M2` for a network.
         nominal_white_cd_m2: Where it puts the source's nominal white, which a reference white is
             about; None where that is the same: it is less if super-white was scaled in.
 

@@ -29,7 +29,7 @@ K4 = _INFLECTION_PERCENT - K2 * math.log(1.0 - K3)
 def bt2446c(rgb: torch.Tensor, *, crosstalk: float = 0.0) -> torch.Tensor:
     """Expand SDR to HDR by the inverse of BT.2446 method C.
 
-    SDR white goes to 332 cd/m2, 90.66% of its light to 203; colours keep chromaticity.
+    SDR white goes to 332.6 cd/m2, 90.66% of its light to 203; colours keep chromaticity.
 
     The report mixes the channels with a crosstalk matrix, expands the luminance at constant x and
     y, and undoes the matrix. At constant x and y all channels get one gain, so the matrix and its

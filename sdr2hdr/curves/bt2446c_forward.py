@@ -25,7 +25,7 @@ def bt2446c_forward(pq: torch.Tensor) -> torch.Tensor:
 
     Returns:
         SDR R'G'B' in BT.709 primaries, gamma 2.4, same shape, [0, 1]. What is above SDR white
-        (332 cd/m2) or outside BT.709 is clipped.
+        (332.6 cd/m2) or outside BT.709 is clipped.
 
     Source:
         Rep. ITU-R BT.2446-1, sections 6.1.3 to 6.1.6.

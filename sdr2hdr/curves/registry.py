@@ -62,7 +62,7 @@ CURVES: Mapping[str, Curve] = MappingProxyType(
                 name="bt2446c",
                 title="Proportional up to skin tones, highlights expanded",
                 source="Rep. ITU-R BT.2446-1, section 6.2",
-                white_cd_m2=332.0,
+                white_cd_m2=332.58,
             ),
         )
     }
