@@ -14,7 +14,6 @@ import torch
 
 from sdr2hdr.colour import to_coded
 from sdr2hdr.colour.active_picture import place_on_black
-from sdr2hdr.colour.dither import Dither
 from sdr2hdr.colour.transfer import pq_eotf
 from sdr2hdr.errors import OutputError
 from sdr2hdr.frames import CodedBatch, Rectangle, RgbBatch
@@ -39,7 +38,7 @@ class Sink(ABC, Generic[Output]):
     One thread may prepare pictures while another writes those before.
     """
 
-    def __init__(self, writer: Output, video: OutputVideo, dither: Dither | None = None) -> None:
+    def __init__(self, writer: Output, video: OutputVideo, dither: bool = False) -> None:
         self._writer = writer
         self._video = video
         self._dither = dither
@@ -104,7 +103,7 @@ def open_segment_sink(
         UsageError: The encoder does not take its options.
     """
     with SegmentWriter(path, video, options.encode, streams) as writer:
-        yield SegmentSink(writer, video, _dither(options))
+        yield SegmentSink(writer, video, options.dither)
 
 
 @contextmanager
@@ -133,11 +132,7 @@ def open_direct_sink(
                 "a file such as out.mkv instead of -."
             )
         with Y4mWriter(sys.stdout.buffer, video) as pipe:
-            yield _PipeSink(pipe, video, _dither(options))
-
-
-def _dither(options: ConvertOptions) -> Dither | None:
-    return Dither() if options.dither else None
+            yield _PipeSink(pipe, video, options.dither)
 
 
 class _PipeSink(DirectSink[Y4mWriter]):

@@ -13,7 +13,7 @@ from sdr2hdr.colour.chroma import (
     downsample_chroma,
     upsample_chroma,
 )
-from sdr2hdr.colour.dither import Dither
+from sdr2hdr.colour.dither import add_to_chroma, add_to_luma
 from sdr2hdr.colour.primaries import rgb_to_rgb_matrix
 from sdr2hdr.colour.strips import row_strips
 from sdr2hdr.colour.transfer import from_linear, to_linear
@@ -145,13 +145,13 @@ def super_white_share(batch: CodedBatch) -> float:
     return int(above.sum()) / batch.luma.numel()
 
 
-def to_coded(batch: RgbBatch, signal: CodedSignal, *, dither: Dither | None = None) -> CodedBatch:
+def to_coded(batch: RgbBatch, signal: CodedSignal, *, dither: bool = False) -> CodedBatch:
     """Encode R'G'B' as integer planes, chroma filtered for where its samples lie.
 
     Args:
         batch: Frames of any size, odd ones too, in the primaries and transfer of `signal`.
         signal: What the codes shall mean.
-        dither: Noise to add before rounding; None rounds to the nearest code.
+        dither: Add noise before rounding (see `colour.dither`).
 
     Returns:
         uint8 planes for 8 bits, else uint16, on the pixels' device.
@@ -163,9 +163,9 @@ def to_coded(batch: RgbBatch, signal: CodedSignal, *, dither: Dither | None = No
     if batch.signal != expected:
         raise ValueError(f"The frames are {batch.signal}; expected {expected}.")
     pixels = batch.pixels.to(torch.float32)
-    if dither is not None:
+    if dither:
         codes = _code_scale_rows(pixels, signal, 0, pixels.shape[2])
-        planes = _dithered(*codes, batch, signal, dither)
+        planes = _dithered(*codes, batch, signal)
         return CodedBatch(*_rounded(planes, signal), signal, batch.timeline)
     frames, _, height, width = pixels.shape
     step = signal.subsampling
@@ -218,7 +218,6 @@ def _dithered(
     cr: torch.Tensor,
     batch: RgbBatch,
     signal: CodedSignal,
-    dither: Dither,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Add noise to three planes of codes; chroma reads luma at its own samples' columns and rows.
 
@@ -229,16 +228,15 @@ def _dithered(
     black = signal.black_code
     if signal.matrix is Matrix.RGB:
         first, second, third = (
-            dither.add_to_luma(plane, pts, black, number)
-            for number, plane in enumerate((luma, cb, cr))
+            add_to_luma(plane, pts, black, number) for number, plane in enumerate((luma, cb, cr))
         )
         return first, second, third
     near = luma[:, :: signal.subsampling.vertical, :: signal.subsampling.horizontal]
     neutral = signal.neutral_chroma_code
     return (
-        dither.add_to_luma(luma, pts, black),
-        dither.add_to_chroma(cb, near, pts, black, neutral, plane=1),
-        dither.add_to_chroma(cr, near, pts, black, neutral, plane=2),
+        add_to_luma(luma, pts, black),
+        add_to_chroma(cb, near, pts, black, neutral, plane=1),
+        add_to_chroma(cr, near, pts, black, neutral, plane=2),
     )
 
 

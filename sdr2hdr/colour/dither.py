@@ -12,14 +12,13 @@ bytes are the same on every machine, device and number of threads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["Dither"]
+__all__ = ["add_to_chroma", "add_to_luma", "noise"]
 
 _TILE_PX = 128
 _MASK = (1 << 64) - 1
@@ -33,93 +32,76 @@ _BLACK_FADE_CODES = 4.0
 _NEUTRAL_FADE_CODES = 1.0
 
 
-@dataclass(frozen=True)
-class Dither:
-    """Noise that `to_coded` adds before rounding.
+def noise(shape: tuple[int, int, int], pts: tuple[int, ...], plane: int) -> torch.Tensor:
+    """The noise of one plane.
 
-    Black stays exactly black: the noise grows from nothing at black to its full size four codes
-    above. Chroma planes get none where they are exactly neutral, so that a grey picture stays grey.
+    Args:
+        shape: Frames, rows, columns.
+        pts: Time of each frame, ticks.
+        plane: 0 for luma, 1 and 2 for chroma.
 
-    Attributes:
-        width_codes: Values lie between minus and plus half of this; 1 makes rounding right on
-            average for every value.
-        moving: The tile shifts from frame to frame; else it stands still, which is cheaper to
-            encode and easier to see.
+    Returns:
+        float32 on the CPU, in codes, (-1/2, 1/2), of that shape: rounding is right on average for
+        every value.
     """
+    _, height, width = shape
+    repeats = (-(-height // _TILE_PX), -(-width // _TILE_PX))
+    frames = []
+    for time in pts:
+        key = _hash(time * 4 + plane)
+        shift = (key % _TILE_PX, (key >> 32) % _TILE_PX)
+        frames.append(torch.roll(_tile(), shift, (0, 1)).repeat(repeats)[:height, :width])
+    return torch.stack(frames)
 
-    width_codes: float = 1.0
-    moving: bool = True
 
-    def __post_init__(self) -> None:
-        if not 0.0 < self.width_codes <= 2.0:
-            raise ValueError(f"Dither is {self.width_codes} codes wide; expected 0 to 2.")
+def add_to_luma(
+    codes: torch.Tensor, pts: tuple[int, ...], black_code: int, plane: int = 0
+) -> torch.Tensor:
+    """Add noise to codes that are not yet rounded; black stays exactly black.
 
-    def noise(self, shape: tuple[int, int, int], pts: tuple[int, ...], plane: int) -> torch.Tensor:
-        """The noise of one plane.
+    It grows from nothing at black to its full size four codes above.
 
-        Args:
-            shape: Frames, rows, columns.
-            pts: Time of each frame, ticks.
-            plane: 0 for luma, 1 and 2 for chroma.
+    Args:
+        codes: (N, H, W), floating, in codes; also R', G' or B' planes.
+        pts: Time of each frame, ticks.
+        black_code: Where the noise vanishes.
+        plane: Which plane this is, 0 to 2.
 
-        Returns:
-            float32 on the CPU, in codes, of that shape.
-        """
-        _, height, width = shape
-        tile = torch.from_numpy(_tile() * np.float32(self.width_codes))
-        frames = []
-        for time in pts:
-            key = _hash((time if self.moving else 0) * 4 + plane)
-            shift = (key % _TILE_PX, (key >> 32) % _TILE_PX)
-            repeats = (-(-height // _TILE_PX), -(-width // _TILE_PX))
-            frames.append(torch.roll(tile, shift, (0, 1)).repeat(repeats)[:height, :width])
-        return torch.stack(frames)
+    Returns:
+        Same shape.
+    """
+    return codes + _noise_like(codes, pts, plane) * _black_fade(codes, black_code)
 
-    def add_to_luma(
-        self, codes: torch.Tensor, pts: tuple[int, ...], black_code: int, plane: int = 0
-    ) -> torch.Tensor:
-        """Add noise to codes that are not yet rounded.
 
-        Args:
-            codes: (N, H, W), floating, in codes; also R', G' or B' planes.
-            pts: Time of each frame, ticks.
-            black_code: Where the noise vanishes.
-            plane: Which plane this is, 0 to 2.
+def add_to_chroma(
+    codes: torch.Tensor,
+    luma_codes: torch.Tensor,
+    pts: tuple[int, ...],
+    black_code: int,
+    neutral_code: int,
+    plane: int,
+) -> torch.Tensor:
+    """Add noise to a chroma plane, none where it is exactly neutral: a grey picture stays grey.
 
-        Returns:
-            Same shape.
-        """
-        return codes + self._noise_like(codes, pts, plane) * _black_fade(codes, black_code)
+    Args:
+        codes: (N, h, w), floating, in codes.
+        luma_codes: Luma at the same places, same shape.
+        pts: Time of each frame, ticks.
+        black_code: Luma where the noise vanishes.
+        neutral_code: Chroma where the noise vanishes.
+        plane: 1 for Cb, 2 for Cr.
 
-    def add_to_chroma(
-        self,
-        codes: torch.Tensor,
-        luma_codes: torch.Tensor,
-        pts: tuple[int, ...],
-        black_code: int,
-        neutral_code: int,
-        plane: int,
-    ) -> torch.Tensor:
-        """Add noise to a chroma plane.
+    Returns:
+        Same shape.
+    """
+    fade = ((codes - neutral_code).abs() / _NEUTRAL_FADE_CODES).clamp(max=1.0)
+    fade = fade * _black_fade(luma_codes, black_code)
+    return codes + _noise_like(codes, pts, plane) * fade
 
-        Args:
-            codes: (N, h, w), floating, in codes.
-            luma_codes: Luma at the same places, same shape.
-            pts: Time of each frame, ticks.
-            black_code: Luma where the noise vanishes.
-            neutral_code: Chroma where the noise vanishes.
-            plane: 1 for Cb, 2 for Cr.
 
-        Returns:
-            Same shape.
-        """
-        fade = ((codes - neutral_code).abs() / _NEUTRAL_FADE_CODES).clamp(max=1.0)
-        fade = fade * _black_fade(luma_codes, black_code)
-        return codes + self._noise_like(codes, pts, plane) * fade
-
-    def _noise_like(self, codes: torch.Tensor, pts: tuple[int, ...], plane: int) -> torch.Tensor:
-        frames, height, width = codes.shape
-        return self.noise((frames, height, width), pts, plane).to(codes.device)
+def _noise_like(codes: torch.Tensor, pts: tuple[int, ...], plane: int) -> torch.Tensor:
+    frames, height, width = codes.shape
+    return noise((frames, height, width), pts, plane).to(codes.device)
 
 
 def _black_fade(luma_codes: torch.Tensor, black_code: int) -> torch.Tensor:
@@ -134,17 +116,15 @@ def _hash(number: int) -> int:
 
 
 @cache
-def _tile() -> NDArray[np.float32]:
-    """Uniform on (-1/2, 1/2), mean 0, high-passed; (_TILE_PX, _TILE_PX), read-only."""
+def _tile() -> torch.Tensor:
+    """Uniform on (-1/2, 1/2), mean 0, high-passed; (_TILE_PX, _TILE_PX), float32."""
     places = range(_TILE_PX * _TILE_PX)
     ranks = np.array([_hash(place) >> 40 for place in places], dtype=np.int64)
     ranks = _ranks(ranks.reshape(_TILE_PX, _TILE_PX))
     for _ in range(2):
         neighbours = sum(np.roll(ranks, shift, axis) for axis in (0, 1) for shift in (-1, 1))
         ranks = _ranks(4 * ranks - neighbours)
-    tile = ((ranks + 0.5) / ranks.size - 0.5).astype(np.float32)
-    tile.setflags(write=False)
-    return tile
+    return torch.from_numpy(((ranks + 0.5) / ranks.size - 0.5).astype(np.float32))
 
 
 def _ranks(values: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sdr2hdr.colour import to_coded
-from sdr2hdr.colour.dither import Dither
+from sdr2hdr.colour.dither import noise
 from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
 from sdr2hdr.signal import HDR10_SIGNAL, HDR_DISPLAY
 
@@ -32,7 +32,7 @@ def gradient(frames: int = 1) -> RgbBatch:
 
 @pytest.mark.parametrize("code", [70.0, 300.25, 300.5, 512.9, 800.1])
 def test_flat_grey_keeps_its_mean_and_stays_neutral(code):
-    coded = to_coded(grey(code), HDR10_SIGNAL, dither=Dither())
+    coded = to_coded(grey(code), HDR10_SIGNAL, dither=True)
     assert coded.luma.double().mean() == pytest.approx(code, abs=0.01)
     assert coded.luma.to(torch.int32).max() - coded.luma.to(torch.int32).min() <= 1
     assert (coded.cb == 512).all()
@@ -48,7 +48,7 @@ def test_flat_colour_keeps_its_mean_in_all_planes():
         512 + 896 * (blue - luma) / 1.8814,
         512 + 896 * (red - luma) / 1.4746,
     )
-    coded = to_coded(batch_of(pixels.contiguous()), HDR10_SIGNAL, dither=Dither())
+    coded = to_coded(batch_of(pixels.contiguous()), HDR10_SIGNAL, dither=True)
     for plane, value in zip((coded.luma, coded.cb, coded.cr), expected, strict=True):
         assert plane.double().mean() == pytest.approx(value, abs=0.01)
 
@@ -56,46 +56,43 @@ def test_flat_colour_keeps_its_mean_in_all_planes():
 def test_a_gradient_bands_less():
     """Averaged as the eye does, over 16 px, the error without dither is that of the bands."""
 
-    def local_error(dither: Dither | None) -> float:
+    def local_error(*, dither: bool) -> float:
         luma = to_coded(gradient(), HDR10_SIGNAL, dither=dither).luma.float()
         smooth = torch.nn.functional.avg_pool2d(luma[:, None], 16)
         ideal = torch.linspace(300.0, 302.0, 512).view(1, 1, 1, -1)
         return float((smooth - torch.nn.functional.avg_pool2d(ideal, (1, 16))).abs().max())
 
-    assert local_error(None) > 0.4
-    assert local_error(Dither()) < 0.1
+    assert local_error(dither=False) > 0.4
+    assert local_error(dither=True) < 0.1
 
 
 def test_black_is_exactly_black():
-    coded = to_coded(grey(64.0, frames=3), HDR10_SIGNAL, dither=Dither())
+    coded = to_coded(grey(64.0, frames=3), HDR10_SIGNAL, dither=True)
     assert (coded.luma == 64).all()
     assert (coded.cb == 512).all()
     assert (coded.cr == 512).all()
 
 
 def test_noise_fades_towards_black():
-    coded = to_coded(grey(64.2), HDR10_SIGNAL, dither=Dither())
+    coded = to_coded(grey(64.2), HDR10_SIGNAL, dither=True)
     assert (coded.luma == 64).all()
 
 
 def test_a_frame_gets_the_same_noise_whatever_batch_it_is_in():
-    together = to_coded(gradient(frames=3), HDR10_SIGNAL, dither=Dither())
+    together = to_coded(gradient(frames=3), HDR10_SIGNAL, dither=True)
     for pts in range(3):
-        alone = to_coded(batch_of(gradient().pixels, pts), HDR10_SIGNAL, dither=Dither())
+        alone = to_coded(batch_of(gradient().pixels, pts), HDR10_SIGNAL, dither=True)
         assert torch.equal(alone.luma[0], together.luma[pts])
 
 
-def test_noise_moves_from_frame_to_frame_unless_asked_to_stand():
-    moving = to_coded(gradient(frames=2), HDR10_SIGNAL, dither=Dither()).luma
-    still = to_coded(gradient(frames=2), HDR10_SIGNAL, dither=Dither(moving=False)).luma
-    assert not torch.equal(moving[0], moving[1])
-    assert torch.equal(still[0], still[1])
+def test_noise_moves_from_frame_to_frame():
+    luma = to_coded(gradient(frames=2), HDR10_SIGNAL, dither=True).luma
+    assert not torch.equal(luma[0], luma[1])
 
 
 def test_the_noise_is_the_same_on_every_machine():
     """A digest, written down once: whoever changes it changes the bytes of every dithered file."""
-    noise = Dither().noise((1, 128, 128), (7,), 1)
-    steps = (noise.double() * 2 * 128 * 128).round().to(torch.int64)
+    steps = (noise((1, 128, 128), (7,), 1).double() * 2 * 128 * 128).round().to(torch.int64)
     digest = hashlib.sha256(steps.numpy().astype("<i8").tobytes()).hexdigest()
     assert digest[:16] == "5284747a828e3555"
     assert steps.unique().numel() == 128 * 128
@@ -104,12 +101,7 @@ def test_the_noise_is_the_same_on_every_machine():
 
 def test_the_noise_is_fine_grained():
     """Neighbours differ more than those of white noise: little power where the eye sees it."""
-    noise = Dither().noise((1, 128, 128), (0,), 0)[0].double()
-    assert noise.std() == pytest.approx(12**-0.5, rel=1e-3)
-    blurred = torch.nn.functional.avg_pool2d(noise[None, None], 4)
-    assert blurred.std() < 0.5 * noise.std() / 4
-
-
-def test_width_is_checked():
-    with pytest.raises(ValueError, match="codes wide"):
-        Dither(width_codes=0.0)
+    tile = noise((1, 128, 128), (0,), 0)[0].double()
+    assert tile.std() == pytest.approx(12**-0.5, rel=1e-3)
+    blurred = torch.nn.functional.avg_pool2d(tile[None, None], 4)
+    assert blurred.std() < 0.5 * tile.std() / 4

@@ -17,7 +17,6 @@ from pretend_cuda import CUDA, PretendCuda, on_host
 
 from sdr2hdr.colour import super_white_share, to_coded, to_rgb
 from sdr2hdr.colour.active_picture import crop, place_on_black
-from sdr2hdr.colour.dither import Dither
 from sdr2hdr.colour.look import apply_look
 from sdr2hdr.curves import curve_names, load_curve
 from sdr2hdr.curves.down_conversion import load_down_conversion
@@ -139,10 +138,10 @@ def test_rgb_becomes_planes_on_the_device(signal):
 
 
 def test_dither_is_made_on_the_host_and_copied_once_a_plane():
-    expected = to_coded(hdr(), HDR10_SIGNAL, dither=Dither())
+    expected = to_coded(hdr(), HDR10_SIGNAL, dither=True)
     with PretendCuda() as device:
         there = dataclasses.replace(hdr(), pixels=device.put(hdr().pixels))
-        found = to_coded(there, HDR10_SIGNAL, dither=Dither())
+        found = to_coded(there, HDR10_SIGNAL, dither=True)
     assert same_planes(found, expected)
     assert device.counts == {"up": 3}
 
