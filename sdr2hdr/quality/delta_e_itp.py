@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 
 from sdr2hdr.colour.ictcp import rgb_to_ictcp
-from sdr2hdr.quality.pairs import mean_error
 
-__all__ = ["ITP_SCALE", "delta_e_itp", "mean_delta_e_itp"]
+__all__ = ["delta_e_itp"]
 
 # Rec. ITU-R BT.2124-0, Annex 1
 ITP_SCALE = 720.0
@@ -31,15 +30,3 @@ def delta_e_itp(reference_cd_m2: torch.Tensor, test_cd_m2: torch.Tensor) -> torc
     intensity, tritan, protan = difference.unbind(dim=1)
     squares = intensity.square() + (_CT_TO_T * tritan).square() + protan.square()
     return squares.sqrt_().mul_(ITP_SCALE)
-
-
-def mean_delta_e_itp(reference_cd_m2: torch.Tensor, test_cd_m2: torch.Tensor) -> torch.Tensor:
-    """Average `delta_e_itp` over each frame.
-
-    Returns:
-        (N,), float64.
-
-    Raises:
-        ValueError: The pictures do not fit each other.
-    """
-    return mean_error(delta_e_itp, reference_cd_m2, test_cd_m2)

@@ -12,10 +12,9 @@ import torch
 
 from sdr2hdr.colour.channels import apply_matrix
 from sdr2hdr.colour.primaries import rgb_to_xyz_matrix
-from sdr2hdr.quality.pairs import mean_error
 from sdr2hdr.signal import REFERENCE_WHITE_CD_M2, Primaries
 
-__all__ = ["LAB_WHITE_CD_M2", "lab_mse", "lab_squared_error", "rgb_to_lab"]
+__all__ = ["lab_squared_error", "rgb_to_lab"]
 
 LAB_WHITE_CD_M2 = REFERENCE_WHITE_CD_M2
 """Luminance of L* = 100."""
@@ -59,15 +58,3 @@ def lab_squared_error(reference_cd_m2: torch.Tensor, test_cd_m2: torch.Tensor) -
         (N, H, W), in squared L*a*b* units.
     """
     return (rgb_to_lab(reference_cd_m2) - rgb_to_lab(test_cd_m2)).square_().mean(dim=1)
-
-
-def lab_mse(reference_cd_m2: torch.Tensor, test_cd_m2: torch.Tensor) -> torch.Tensor:
-    """Average `lab_squared_error` over each frame.
-
-    Returns:
-        (N,), float64, in squared L*a*b* units.
-
-    Raises:
-        ValueError: The pictures do not fit each other.
-    """
-    return mean_error(lab_squared_error, reference_cd_m2, test_cd_m2)

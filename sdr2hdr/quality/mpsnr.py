@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from sdr2hdr.quality.pairs import mean_error
-from sdr2hdr.quality.psnr import psnr_from_mse
 from sdr2hdr.signal import REFERENCE_WHITE_CD_M2
 
-__all__ = [
-    "MPSNR_GAMMA",
-    "MPSNR_PEAK",
-    "MPSNR_STOPS",
-    "MPSNR_WHITE_CD_M2",
-    "mpsnr",
-    "multi_exposure_squared_error",
-]
+__all__ = ["MPSNR_PEAK", "multi_exposure_squared_error"]
 
 MPSNR_GAMMA = 2.2
 MPSNR_PEAK = 255.0
@@ -36,12 +27,19 @@ def multi_exposure_squared_error(
 ) -> torch.Tensor:
     """Squared error of each pixel, averaged over all exposures and R, G, B.
 
+    An exposure is 255 (2^stop I / 203)^(1/2.2), clipped to 0 to 255 and not rounded. mPSNR has the
+    mean of this over a frame below `MPSNR_PEAK`.
+
     Args:
         reference_cd_m2: (N, 3, H, W), floating, linear BT.2020 R, G, B, cd/m2, [0, 10000].
         test_cd_m2: Like `reference_cd_m2`.
 
     Returns:
         (N, H, W), in squared steps of 8 bits, [0, 255^2].
+
+    Source:
+        Munkberg, Clarberg, Hasselgren, Akenine-Moller: High Dynamic Range Texture Compression for
+        Graphics Hardware, ACM Trans. Graphics 25(3), 2006; the exposures are ours.
     """
     reference = _exposed_at_zero(reference_cd_m2)
     test = _exposed_at_zero(test_cd_m2)
@@ -58,28 +56,3 @@ def _exposed_at_zero(light_cd_m2: torch.Tensor) -> torch.Tensor:
     """255 (I / white)^(1/2.2); a stop more is a constant factor on this."""
     relative = (light_cd_m2 / MPSNR_WHITE_CD_M2).clamp_(min=0.0)
     return relative.pow_(1.0 / MPSNR_GAMMA).mul_(MPSNR_PEAK)
-
-
-def mpsnr(reference_cd_m2: torch.Tensor, test_cd_m2: torch.Tensor) -> torch.Tensor:
-    """Multi-exposure PSNR of linear light.
-
-    An exposure is 255 (2^stop I / 203)^(1/2.2), clipped to 0 to 255 and not rounded; the squared
-    errors of all exposures in `MPSNR_STOPS`, pixels and channels are averaged before the logarithm.
-
-    Args:
-        reference_cd_m2: (N, 3, H, W), floating, linear BT.2020 R, G, B, cd/m2, [0, 10000].
-        test_cd_m2: Like `reference_cd_m2`.
-
-    Returns:
-        (N,), float64, dB; infinite for equal frames.
-
-    Raises:
-        ValueError: The pictures do not fit each other.
-
-    Source:
-        Munkberg, Clarberg, Hasselgren, Akenine-Moller: High Dynamic Range Texture Compression for
-        Graphics Hardware, ACM Trans. Graphics 25(3), 2006; the exposures
-        are ours.
-    """
-    error = mean_error(multi_exposure_squared_error, reference_cd_m2, test_cd_m2)
-    return psnr_from_mse(error, MPSNR_PEAK)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-__all__ = ["ErrorMap", "check_pair", "mean_error", "row_bands"]
+__all__ = ["ErrorMap", "check_pair", "row_bands"]
 
 BAND_PIXELS = 1 << 18
 """Pixels that are measured at once; they bound the memory beside the pictures themselves."""
@@ -46,25 +46,3 @@ def row_bands(picture: torch.Tensor) -> Iterator[slice]:
     rows = max(1, BAND_PIXELS // max(1, frames * width))
     for top in range(0, height, rows):
         yield slice(top, min(top + rows, height))
-
-
-def mean_error(error_map: ErrorMap, reference: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
-    """Average a per-pixel error over each frame.
-
-    Args:
-        error_map: What is averaged; it is computed in the pictures' dtype.
-        reference: (N, 3, H, W), floating.
-        test: Like `reference`.
-
-    Returns:
-        (N,), float64, in the unit of `error_map`.
-
-    Raises:
-        ValueError: The pictures do not fit each other.
-    """
-    check_pair(reference, test)
-    total = torch.zeros(reference.shape[0], dtype=torch.float64, device=reference.device)
-    for rows in row_bands(reference):
-        error = error_map(reference[..., rows, :], test[..., rows, :])
-        total += error.sum(dim=(1, 2), dtype=torch.float64)
-    return total / (reference.shape[2] * reference.shape[3])

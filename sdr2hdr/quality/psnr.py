@@ -7,16 +7,12 @@ import dataclasses
 import torch
 
 from sdr2hdr.colour.ycbcr import quantise, rgb_to_ycbcr
-from sdr2hdr.quality.pairs import mean_error
 from sdr2hdr.signal import HDR10_SIGNAL, Subsampling
 
 __all__ = [
     "YCBCR_PEAK",
     "luma_squared_error",
     "psnr_from_mse",
-    "psnr_luma",
-    "psnr_rgb",
-    "psnr_ycbcr",
     "squared_error",
     "ycbcr_squared_error",
 ]
@@ -43,6 +39,9 @@ def psnr_from_mse(mean_squared_error: torch.Tensor, peak: float) -> torch.Tensor
 def squared_error(reference: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
     """Squared error of each pixel, averaged over R', G', B'.
 
+    Of the PQ signal, below a peak of 1, it makes the "PSNR" of the literature on inverse tone
+    mapping (HDRTV1K and after).
+
     Args:
         reference: (N, 3, H, W), floating.
         test: Like `reference`.
@@ -51,24 +50,6 @@ def squared_error(reference: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
         (N, H, W).
     """
     return (reference - test).square().mean(dim=1)
-
-
-def psnr_rgb(reference_pq: torch.Tensor, test_pq: torch.Tensor) -> torch.Tensor:
-    """PSNR of the PQ signal, one mean squared error over R', G' and B', peak 1.
-
-    This is the "PSNR" of the literature on inverse tone mapping (HDRTV1K and after).
-
-    Args:
-        reference_pq: (N, 3, H, W), floating, R'G'B', BT.2020, PQ, [0, 1].
-        test_pq: Like `reference_pq`.
-
-    Returns:
-        (N,), float64, dB; infinite for equal frames.
-
-    Raises:
-        ValueError: The pictures do not fit each other.
-    """
-    return psnr_from_mse(mean_error(squared_error, reference_pq, test_pq), peak=1.0)
 
 
 def ycbcr_squared_error(reference_pq: torch.Tensor, test_pq: torch.Tensor) -> torch.Tensor:
@@ -82,6 +63,9 @@ def ycbcr_squared_error(reference_pq: torch.Tensor, test_pq: torch.Tensor) -> to
 
     Returns:
         (N, H, W), float32, in squared codes.
+
+    Source:
+        Rec. ITU-R BT.2100-2, Tables 6 (non-constant luminance) and 9 (quantisation).
     """
     return (_codes(reference_pq) - _codes(test_pq)).square_().mean(dim=1)
 
@@ -89,30 +73,6 @@ def ycbcr_squared_error(reference_pq: torch.Tensor, test_pq: torch.Tensor) -> to
 def luma_squared_error(reference_pq: torch.Tensor, test_pq: torch.Tensor) -> torch.Tensor:
     """Squared difference of the 10-bit luma codes; otherwise as `ycbcr_squared_error`."""
     return (_codes(reference_pq)[:, 0] - _codes(test_pq)[:, 0]).square_()
-
-
-def psnr_ycbcr(reference_pq: torch.Tensor, test_pq: torch.Tensor) -> torch.Tensor:
-    """PSNR of 10-bit Y'CbCr at 4:4:4, one mean squared error over the three planes, peak 1023.
-
-    Args:
-        reference_pq: (N, 3, H, W), floating, R'G'B', BT.2020, PQ, [0, 1].
-        test_pq: Like `reference_pq`.
-
-    Returns:
-        (N,), float64, dB; infinite for equal codes.
-
-    Raises:
-        ValueError: The pictures do not fit each other.
-
-    Source:
-        Rec. ITU-R BT.2100-2, Tables 6 (non-constant luminance) and 9 (quantisation).
-    """
-    return psnr_from_mse(mean_error(ycbcr_squared_error, reference_pq, test_pq), YCBCR_PEAK)
-
-
-def psnr_luma(reference_pq: torch.Tensor, test_pq: torch.Tensor) -> torch.Tensor:
-    """PSNR of the 10-bit luma plane alone; otherwise as `psnr_ycbcr`."""
-    return psnr_from_mse(mean_error(luma_squared_error, reference_pq, test_pq), YCBCR_PEAK)
 
 
 def _codes(rgb_pq: torch.Tensor) -> torch.Tensor:

@@ -20,10 +20,8 @@ __all__ = [
     "MS_SSIM_WEIGHTS",
     "SSIM_WINDOW_PX",
     "ScaleSimilarity",
-    "ms_ssim",
     "ms_ssim_from",
     "scale_similarities",
-    "ssim",
     "ssim_from",
 ]
 
@@ -58,57 +56,32 @@ class ScaleSimilarity:
     contrast_structure: torch.Tensor
 
 
-def ssim(reference_pq: torch.Tensor, test_pq: torch.Tensor) -> torch.Tensor:
-    """Structural similarity, averaged over R', G', B'.
+def ssim_from(scales: list[ScaleSimilarity]) -> torch.Tensor:
+    """Read SSIM off the finest scale, averaged over the channels.
 
     Variances are those of the window (weights sum to 1), not sample estimates. The same as
     scikit-image's `structural_similarity` with Gaussian weights and no sample covariance.
 
-    Args:
-        reference_pq: (N, 3, H, W), floating, R'G'B', BT.2020, PQ, [0, 1]; sides 11 px or more.
-        test_pq: Like `reference_pq`.
-
     Returns:
         (N,), float64, [-1, 1]; 1 for equal frames.
-
-    Raises:
-        ValueError: The pictures do not fit each other or are too small.
 
     Source:
         Wang et al., IEEE Trans. Image Processing 13(4), 2004, section III.
     """
-    return ssim_from(scale_similarities(reference_pq, test_pq, scales=1))
-
-
-def ms_ssim(reference_pq: torch.Tensor, test_pq: torch.Tensor) -> torch.Tensor:
-    """Multi-scale structural similarity, averaged over R', G', B'.
-
-    Each scale is the one before averaged over 2 x 2 px; an odd last row or column is left out.
-    A scale whose contrast and structure are negative on average counts as 0.
-
-    Args:
-        reference_pq: (N, 3, H, W), floating, R'G'B', BT.2020, PQ, [0, 1]; sides 176 px or more.
-        test_pq: Like `reference_pq`.
-
-    Returns:
-        (N,), float64, [0, 1]; 1 for equal frames.
-
-    Raises:
-        ValueError: The pictures do not fit each other or are too small.
-
-    Source:
-        Wang, Simoncelli, Bovik, Asilomar 2003 (full citation beside `MS_SSIM_WEIGHTS`).
-    """
-    return ms_ssim_from(scale_similarities(reference_pq, test_pq, scales=len(MS_SSIM_WEIGHTS)))
-
-
-def ssim_from(scales: list[ScaleSimilarity]) -> torch.Tensor:
-    """Read SSIM, (N,), off the finest scale."""
     return scales[0].whole.mean(dim=1)
 
 
 def ms_ssim_from(scales: list[ScaleSimilarity]) -> torch.Tensor:
-    """Combine five scales into MS-SSIM, (N,)."""
+    """Combine five scales into MS-SSIM, averaged over the channels.
+
+    A scale whose contrast and structure are negative on average counts as 0.
+
+    Returns:
+        (N,), float64, [0, 1]; 1 for equal frames.
+
+    Source:
+        Wang, Simoncelli, Bovik, Asilomar 2003 (full citation beside `MS_SSIM_WEIGHTS`).
+    """
     parts = [scale.contrast_structure for scale in scales[:-1]] + [scales[-1].whole]
     product = torch.ones_like(parts[0])
     for part, weight in zip(parts, MS_SSIM_WEIGHTS, strict=True):
@@ -120,6 +93,8 @@ def scale_similarities(
     reference_pq: torch.Tensor, test_pq: torch.Tensor, scales: int
 ) -> list[ScaleSimilarity]:
     """Measure similarity at the full size and at each halving of it.
+
+    Each scale is the one before averaged over 2 x 2 px; an odd last row or column is left out.
 
     Args:
         reference_pq: (N, 3, H, W), floating, signal of peak 1.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from sdr2hdr.colour.transfer import pq_inverse_eotf
+from sdr2hdr.quality.scores import score
+
 BT2020_LUMA = (0.2627, 0.6780, 0.0593)
 
 
@@ -38,3 +41,15 @@ def grey(*levels: float) -> torch.Tensor:
 def as_image(picture: torch.Tensor) -> torch.Tensor:
     """The only frame of a batch as (H, W, 3), for other libraries."""
     return picture[0].permute(1, 2, 0)
+
+
+def measured(name: str, reference_pq: torch.Tensor, test_pq: torch.Tensor) -> torch.Tensor:
+    """One metric of each frame, (N,)."""
+    return score(reference_pq, test_pq, frozenset({name}))[name]
+
+
+def measured_light(
+    name: str, reference_cd_m2: torch.Tensor, test_cd_m2: torch.Tensor
+) -> torch.Tensor:
+    """The same of linear light."""
+    return measured(name, pq_inverse_eotf(reference_cd_m2), pq_inverse_eotf(test_cd_m2))

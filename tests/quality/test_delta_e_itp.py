@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hdr_pictures import as_image, degraded, grey, pattern
+from hdr_pictures import as_image, degraded, grey, measured, measured_light, pattern
 
 from sdr2hdr.colour.ictcp import ictcp_to_rgb
-from sdr2hdr.colour.transfer import pq_eotf, pq_inverse_eotf
-from sdr2hdr.quality.delta_e_itp import delta_e_itp, mean_delta_e_itp
+from sdr2hdr.colour.transfer import pq_inverse_eotf
+from sdr2hdr.quality.delta_e_itp import delta_e_itp
 
 
 @pytest.mark.parametrize(
@@ -17,14 +17,14 @@ from sdr2hdr.quality.delta_e_itp import delta_e_itp, mean_delta_e_itp
 def test_greys_differ_by_720_times_their_pq_signals(
     reference_cd_m2: float, test_cd_m2: float, expected: float, digits: float
 ):
-    score = mean_delta_e_itp(grey(reference_cd_m2), grey(test_cd_m2)).item()
+    score = measured_light("delta_e_itp", grey(reference_cd_m2), grey(test_cd_m2)).item()
     assert score == pytest.approx(expected, abs=digits)
 
 
 def test_one_ten_bit_code_of_grey():
     """Grey moves along I alone, where I is the PQ signal: 720 / 876."""
     signal = pq_inverse_eotf(grey(203.0))
-    score = mean_delta_e_itp(pq_eotf(signal), pq_eotf(signal + 1.0 / 876.0)).item()
+    score = measured("delta_e_itp", signal, signal + 1.0 / 876.0).item()
     assert score == pytest.approx(720.0 / 876.0, abs=1e-4)
 
 
@@ -51,10 +51,10 @@ def test_matches_colour_science(colour_science, dtype: torch.dtype, tolerance: f
     expected = colour_science.delta_E(*spaces, method="ITP")
     actual = delta_e_itp(reference.to(dtype), test.to(dtype))[0].double().numpy()
     np.testing.assert_allclose(actual, expected, atol=tolerance * expected.max())
-    assert mean_delta_e_itp(reference.to(dtype), test.to(dtype)).item() == pytest.approx(
-        expected.mean(), rel=1e-4
-    )
+    mean = measured_light("delta_e_itp", reference.to(dtype), test.to(dtype)).item()
+    assert mean == pytest.approx(expected.mean(), rel=1e-4)
 
 
 def test_equal_colours_do_not_differ():
-    assert mean_delta_e_itp(grey(0.0, 203.0), grey(0.0, 203.0)).tolist() == [0.0, 0.0]
+    score = measured_light("delta_e_itp", grey(0.0, 203.0), grey(0.0, 203.0))
+    assert score.tolist() == [0.0, 0.0]

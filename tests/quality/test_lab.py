@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hdr_pictures import as_image, degraded, grey, pattern
+from hdr_pictures import as_image, degraded, grey, measured_light, pattern
 
-from sdr2hdr.quality.lab import lab_mse, rgb_to_lab
+from sdr2hdr.quality.lab import rgb_to_lab
 
 
 def reference_lab(colour_science, light_cd_m2: torch.Tensor) -> np.ndarray:
@@ -29,7 +29,8 @@ def test_mean_squared_error_matches_colour_science(colour_science):
     reference = 3000.0 * pattern(40, 50) ** 6
     test = 3000.0 * degraded(pattern(40, 50)) ** 6
     difference = reference_lab(colour_science, reference) - reference_lab(colour_science, test)
-    assert lab_mse(reference, test).item() == pytest.approx((difference**2).mean(), rel=1e-9)
+    score = measured_light("lab_mse", reference, test).item()
+    assert score == pytest.approx((difference**2).mean(), rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -49,5 +50,5 @@ def test_lightness_of_greys(light_cd_m2: float, lightness: float):
 
 
 def test_error_of_greys_is_a_third_of_the_squared_lightness():
-    score = lab_mse(grey(203.0), grey(8.0 * 203.0)).item()
+    score = measured_light("lab_mse", grey(203.0), grey(8.0 * 203.0)).item()
     assert score == pytest.approx(116.0**2 / 3.0, rel=1e-9)

@@ -4,9 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hdr_pictures import as_image, degraded, grey, pattern
-
-from sdr2hdr.quality.mpsnr import mpsnr
+from hdr_pictures import as_image, degraded, grey, measured_light, pattern
 
 
 def published_formula(reference_cd_m2: np.ndarray, test_cd_m2: np.ndarray) -> float:
@@ -27,8 +25,10 @@ def test_matches_the_published_formula():
     reference = 4000.0 * pattern(40, 50) ** 4
     test = 4000.0 * degraded(pattern(40, 50)) ** 4
     expected = published_formula(as_image(reference).numpy(), as_image(test).numpy())
-    assert mpsnr(reference, test).item() == pytest.approx(expected, abs=1e-9)
-    assert mpsnr(reference.float(), test.float()).item() == pytest.approx(expected, abs=1e-3)
+    score = measured_light("mpsnr", reference, test).item()
+    assert score == pytest.approx(expected, abs=1e-9)
+    rounded = measured_light("mpsnr", reference.float(), test.float()).item()
+    assert rounded == pytest.approx(expected, abs=1e-3)
 
 
 def test_by_hand():
@@ -40,11 +40,11 @@ def test_by_hand():
     below = sum((127.5 * 2.0 ** (stop / 2.2)) ** 2 for stop in range(-6, 1))
     clipped = sum((255.0 - 127.5 * 2.0 ** (stop / 2.2)) ** 2 for stop in (1, 2))
     expected = 10.0 * math.log10(255.0**2 / ((below + clipped) / 13.0))
-    score = mpsnr(grey(203.0), grey(203.0 * 0.5**2.2)).item()
+    score = measured_light("mpsnr", grey(203.0), grey(203.0 * 0.5**2.2)).item()
     assert score == pytest.approx(expected, abs=1e-9)
 
 
 def test_nothing_that_pq_carries_is_clipped_in_every_exposure():
-    assert math.isfinite(mpsnr(grey(10000.0), grey(9900.0)).item())
-    assert mpsnr(grey(10000.0), grey(10000.0)).item() == math.inf
-    assert math.isfinite(mpsnr(grey(0.001), grey(0.0)).item())
+    assert math.isfinite(measured_light("mpsnr", grey(10000.0), grey(9900.0)).item())
+    assert measured_light("mpsnr", grey(10000.0), grey(10000.0)).item() == math.inf
+    assert math.isfinite(measured_light("mpsnr", grey(0.001), grey(0.0)).item())

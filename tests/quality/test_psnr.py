@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from hdr_pictures import as_image, degraded, grey, pattern
+from hdr_pictures import as_image, degraded, grey, measured, pattern
 from skimage.metrics import peak_signal_noise_ratio
 
 from sdr2hdr.quality import pairs
-from sdr2hdr.quality.psnr import YCBCR_PEAK, psnr_luma, psnr_rgb, psnr_ycbcr
+from sdr2hdr.quality.psnr import YCBCR_PEAK
 
 
 def test_rgb_matches_scikit_image():
@@ -18,22 +18,22 @@ def test_rgb_matches_scikit_image():
     expected = peak_signal_noise_ratio(
         as_image(reference).numpy(), as_image(test).numpy(), data_range=1.0
     )
-    assert psnr_rgb(reference, test).item() == pytest.approx(expected, abs=1e-9)
+    assert measured("psnr_rgb", reference, test).item() == pytest.approx(expected, abs=1e-9)
 
 
 def test_rgb_by_hand():
-    assert psnr_rgb(grey(0.5), grey(0.6)).item() == pytest.approx(20.0, abs=1e-9)
+    assert measured("psnr_rgb", grey(0.5), grey(0.6)).item() == pytest.approx(20.0, abs=1e-9)
 
 
 def test_one_channel_counts_a_third():
     test = grey(0.5).clone()
     test[:, 2] += 0.1
     expected = 20.0 + 10.0 * math.log10(3.0)
-    assert psnr_rgb(grey(0.5), test).item() == pytest.approx(expected, abs=1e-9)
+    assert measured("psnr_rgb", grey(0.5), test).item() == pytest.approx(expected, abs=1e-9)
 
 
 def test_equal_frames_are_infinite_and_frames_are_apart():
-    scores = psnr_rgb(grey(0.5, 0.5), grey(0.5, 0.6))
+    scores = measured("psnr_rgb", grey(0.5, 0.5), grey(0.5, 0.6))
     assert scores.dtype == torch.float64
     assert scores[0].item() == math.inf
     assert scores[1].item() == pytest.approx(20.0, abs=1e-9)
@@ -58,8 +58,8 @@ def test_ycbcr_matches_colour_science(colour_science):
     test = degraded(reference)
     difference = codes(colour_science, reference) - codes(colour_science, test)
     for score, squares in (
-        (psnr_ycbcr(reference, test), difference**2),
-        (psnr_luma(reference, test), difference[..., 0] ** 2),
+        (measured("psnr_ycbcr", reference, test), difference**2),
+        (measured("psnr_luma", reference, test), difference[..., 0] ** 2),
     ):
         expected = 10.0 * math.log10(1023.0**2 / squares.mean())
         # A code that lies half-way between two may be rounded either way.
@@ -69,8 +69,8 @@ def test_ycbcr_matches_colour_science(colour_science):
 def test_luma_of_one_code():
     one_code = grey(0.5) + 1.0 / 876.0
     expected = 20.0 * math.log10(YCBCR_PEAK)
-    assert psnr_luma(grey(0.5), one_code).item() == pytest.approx(expected, abs=1e-9)
-    assert psnr_ycbcr(grey(0.5), one_code).item() == pytest.approx(
+    assert measured("psnr_luma", grey(0.5), one_code).item() == pytest.approx(expected, abs=1e-9)
+    assert measured("psnr_ycbcr", grey(0.5), one_code).item() == pytest.approx(
         expected + 10.0 * math.log10(3.0), abs=1e-6
     )
 
@@ -78,9 +78,9 @@ def test_luma_of_one_code():
 def test_the_number_of_bands_does_not_matter(monkeypatch: pytest.MonkeyPatch):
     reference = pattern(37, 50)
     test = degraded(reference)
-    whole = psnr_rgb(reference, test).item()
+    whole = measured("psnr_rgb", reference, test).item()
     monkeypatch.setattr(pairs, "BAND_PIXELS", 300)
-    assert psnr_rgb(reference, test).item() == pytest.approx(whole, abs=1e-9)
+    assert measured("psnr_rgb", reference, test).item() == pytest.approx(whole, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,5 @@ def test_the_number_of_bands_does_not_matter(monkeypatch: pytest.MonkeyPatch):
 )
 def test_pairs_that_do_not_fit_are_refused(reference: torch.Tensor, test: torch.Tensor, word: str):
     with pytest.raises(ValueError, match="expected") as caught:
-        psnr_rgb(reference, test)
+        measured("psnr_rgb", reference, test)
     assert word in str(caught.value)

@@ -8,24 +8,23 @@ from hdr_pictures import BT2020_LUMA, degraded, grey, pattern
 
 from sdr2hdr.colour.transfer import pq_eotf, pq_inverse_eotf
 from sdr2hdr.quality import pairs
-from sdr2hdr.quality.delta_e_itp import delta_e_itp, mean_delta_e_itp
-from sdr2hdr.quality.lab import lab_mse
-from sdr2hdr.quality.mpsnr import mpsnr
-from sdr2hdr.quality.psnr import psnr_luma, psnr_rgb, psnr_ycbcr
+from sdr2hdr.quality.delta_e_itp import delta_e_itp
+from sdr2hdr.quality.lab import lab_squared_error
+from sdr2hdr.quality.mpsnr import multi_exposure_squared_error
+from sdr2hdr.quality.psnr import luma_squared_error, squared_error, ycbcr_squared_error
 from sdr2hdr.quality.regions import highlights, luminance, shadows
 from sdr2hdr.quality.scores import METRICS, score
-from sdr2hdr.quality.ssim import ms_ssim, ssim
+from sdr2hdr.quality.ssim import ms_ssim_from, scale_similarities, ssim_from
 
-SINGLE = {
-    "psnr_rgb": psnr_rgb,
-    "psnr_ycbcr": psnr_ycbcr,
-    "psnr_luma": psnr_luma,
-    "ssim": ssim,
-    "ms_ssim": ms_ssim,
-    "mpsnr": mpsnr,
-    "delta_e_itp": mean_delta_e_itp,
-    "lab_mse": lab_mse,
+ERRORS = {
+    "psnr_rgb": (squared_error, 1.0),
+    "psnr_ycbcr": (ycbcr_squared_error, 1023.0),
+    "psnr_luma": (luma_squared_error, 1023.0),
+    "mpsnr": (multi_exposure_squared_error, 255.0),
+    "delta_e_itp": (delta_e_itp, None),
+    "lab_mse": (lab_squared_error, None),
 }
+"""Error of each pixel, and the peak that its mean is put below."""
 OF_LIGHT = {"mpsnr", "delta_e_itp", "lab_mse"}
 
 
@@ -35,11 +34,16 @@ def test_one_pass_gives_what_each_metric_gives_alone(monkeypatch: pytest.MonkeyP
     test = torch.cat((degraded(pattern(180, 190)), pattern(180, 190).flip(3)))
     scores = score(reference, test)
     assert list(scores) == list(METRICS)
-    for name, measure in SINGLE.items():
+    scales = scale_similarities(reference, test, scales=5)
+    expected = {"ssim": ssim_from(scales[:1]), "ms_ssim": ms_ssim_from(scales)}
+    for name, (error_map, peak) in ERRORS.items():
         pictures = (reference, test)
         if name in OF_LIGHT:
             pictures = (pq_eotf(reference), pq_eotf(test))
-        torch.testing.assert_close(scores[name], measure(*pictures), rtol=1e-9, atol=1e-9)
+        mean = error_map(*pictures).mean((1, 2), dtype=torch.float64)
+        expected[name] = mean if peak is None else 10.0 * torch.log10(peak**2 / mean)
+    for name, values in expected.items():
+        torch.testing.assert_close(scores[name], values, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", list(METRICS))

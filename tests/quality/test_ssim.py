@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from hdr_pictures import as_image, degraded, grey, pattern
+from hdr_pictures import as_image, degraded, grey, measured, pattern
 from skimage.metrics import structural_similarity
 
 from sdr2hdr.quality import ssim as ssim_module
-from sdr2hdr.quality.ssim import MS_SSIM_WEIGHTS, ms_ssim, scale_similarities, ssim
+from sdr2hdr.quality.ssim import MS_SSIM_WEIGHTS, scale_similarities
 
 PYTORCH_MSSIM = {
     (192, 208): (0.8972970393345908, 0.9901524032410033),
@@ -35,7 +35,9 @@ def skimage_ssim(reference: torch.Tensor, test: torch.Tensor) -> float:
 def test_ssim_matches_scikit_image(size: tuple[int, int]):
     reference = pattern(*size)
     test = degraded(reference)
-    assert ssim(reference, test).item() == pytest.approx(skimage_ssim(reference, test), abs=1e-12)
+    assert measured("ssim", reference, test).item() == pytest.approx(
+        skimage_ssim(reference, test), abs=1e-12
+    )
 
 
 def test_float32_pictures_are_measured_in_float64():
@@ -43,7 +45,7 @@ def test_float32_pictures_are_measured_in_float64():
     reference = (0.9 + 1e-4 * pattern(40, 50)).float()
     test = (0.9 + 1e-4 * degraded(pattern(40, 50))).float()
     expected = skimage_ssim(reference.double(), test.double())
-    assert ssim(reference, test).item() == pytest.approx(expected, abs=1e-12)
+    assert measured("ssim", reference, test).item() == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("size", list(PYTORCH_MSSIM))
@@ -51,8 +53,8 @@ def test_both_match_pytorch_msssim(size: tuple[int, int]):
     reference = pattern(*size)
     test = degraded(reference)
     expected_ssim, expected_ms_ssim = PYTORCH_MSSIM[size]
-    assert ssim(reference, test).item() == pytest.approx(expected_ssim, abs=1e-10)
-    assert ms_ssim(reference, test).item() == pytest.approx(expected_ms_ssim, abs=1e-10)
+    assert measured("ssim", reference, test).item() == pytest.approx(expected_ssim, abs=1e-10)
+    assert measured("ms_ssim", reference, test).item() == pytest.approx(expected_ms_ssim, abs=1e-10)
 
 
 def test_a_change_of_brightness_costs_luminance_alone():
@@ -64,7 +66,7 @@ def test_a_change_of_brightness_costs_luminance_alone():
         np.testing.assert_allclose(scale.contrast_structure.numpy(), 1.0, atol=1e-9)
         np.testing.assert_allclose(scale.whole.numpy(), luminance, atol=1e-9)
     expected = luminance ** MS_SSIM_WEIGHTS[-1]
-    assert ms_ssim(grey_field(0.4, 176), grey_field(0.6, 176)).item() == pytest.approx(
+    assert measured("ms_ssim", grey_field(0.4, 176), grey_field(0.6, 176)).item() == pytest.approx(
         expected, abs=1e-9
     )
 
@@ -77,18 +79,18 @@ def test_equal_frames_are_one_and_frames_are_apart():
     reference = pattern(176, 180)
     pair = torch.cat((reference, reference))
     other = torch.cat((reference, degraded(reference)))
-    for measure in (ssim, ms_ssim):
-        scores = measure(pair, other)
+    for name in ("ssim", "ms_ssim"):
+        scores = measured(name, pair, other)
         assert scores[0].item() == pytest.approx(1.0, abs=1e-12)
         assert scores[1].item() == pytest.approx(
-            measure(reference, degraded(reference)).item(), abs=1e-12
+            measured(name, reference, degraded(reference)).item(), abs=1e-12
         )
 
 
 def test_an_inverted_picture_counts_as_nothing():
     """Negative structure has no real power; it must not become a complex number or NaN."""
     reference = pattern(176, 176)
-    score = ms_ssim(reference, 1.0 - reference).item()
+    score = measured("ms_ssim", reference, 1.0 - reference).item()
     assert not math.isnan(score)
     assert 0.0 <= score < 0.5
 
@@ -96,13 +98,13 @@ def test_an_inverted_picture_counts_as_nothing():
 def test_the_number_of_bands_does_not_matter(monkeypatch: pytest.MonkeyPatch):
     reference = pattern(61, 50)
     test = degraded(reference)
-    whole = ssim(reference, test).item()
+    whole = measured("ssim", reference, test).item()
     monkeypatch.setattr(ssim_module, "BAND_SAMPLES", 300)
-    assert ssim(reference, test).item() == pytest.approx(whole, abs=1e-12)
+    assert measured("ssim", reference, test).item() == pytest.approx(whole, abs=1e-12)
 
 
 def test_too_small_pictures_are_refused():
     with pytest.raises(ValueError, match="at least 11 px"):
-        ssim(grey(0.5), grey(0.5))
+        scale_similarities(grey(0.5), grey(0.5), scales=1)
     with pytest.raises(ValueError, match="at least 176 px"):
-        ms_ssim(grey_field(0.5, 175), grey_field(0.5, 175))
+        scale_similarities(grey_field(0.5, 175), grey_field(0.5, 175), scales=5)
