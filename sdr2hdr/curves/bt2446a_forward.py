@@ -19,7 +19,7 @@ from sdr2hdr.colour.ycbcr import LUMA_COEFFICIENTS
 from sdr2hdr.curves.bt2446a import COLOUR_GAIN, PEAK_CD_M2, expand_luma
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY, SDR_WHITE_CD_M2, Matrix
 
-__all__ = ["bt2446a_forward", "bt2446a_undo"]
+__all__ = ["bt2446a_forward", "bt2446a_undo", "compress_luma"]
 
 # Rep. ITU-R BT.2446-1, section 4.1 and Table 2: tone mapping of luma in a perceptual domain, then
 # the colour differences.
@@ -50,7 +50,7 @@ def bt2446a_forward(pq: torch.Tensor) -> torch.Tensor:
     hdr = _hdr_signal(pq)
     k = LUMA_COEFFICIENTS[Matrix.BT2020_NCL]
     luma = weighted_sum(hdr, (k.red, k.green, k.blue))
-    luma_sdr = _compress(luma)
+    luma_sdr = compress_luma(luma, PEAK_CD_M2)
     colour = luma_sdr / (_COLOUR_LOSS * torch.where(luma > 0.0, luma, 1.0))
     differences = colour * (hdr - luma)
     cr = differences[:, 0:1] / k.cr_span
@@ -86,9 +86,9 @@ def _to_bt709(signal: torch.Tensor) -> torch.Tensor:
     return bt1886_inverse_eotf(light.clamp(0.0, 1.0))
 
 
-def _compress(luma: torch.Tensor) -> torch.Tensor:
-    """Tone map gamma 2.4 luma, [0, 1] of 1000 cd/m2 to [0, 1] of SDR white."""
-    rho_hdr = 1.0 + 32.0 * (PEAK_CD_M2 / 10_000.0) ** (1.0 / 2.4)
+def compress_luma(luma: torch.Tensor, peak_cd_m2: float) -> torch.Tensor:
+    """Tone map gamma 2.4 luma, [0, 1] of an HDR peak to [0, 1] of SDR white."""
+    rho_hdr = 1.0 + 32.0 * (peak_cd_m2 / 10_000.0) ** (1.0 / 2.4)
     rho_sdr = 1.0 + 32.0 * (SDR_WHITE_CD_M2 / 10_000.0) ** (1.0 / 2.4)
     perceptual = torch.log1p((rho_hdr - 1.0) * luma) / math.log(rho_hdr)
     a, b, c = _MIDDLE

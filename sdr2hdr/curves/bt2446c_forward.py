@@ -10,7 +10,7 @@ from sdr2hdr.colour.transfer import bt1886_inverse_eotf, pq_eotf
 from sdr2hdr.curves.bt2446c import INFLECTION_CD_M2, K1, K2, K3, K4
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
 
-__all__ = ["bt2446c_forward"]
+__all__ = ["bt2446c_forward", "compress_luminance"]
 
 
 def bt2446c_forward(pq: torch.Tensor) -> torch.Tensor:
@@ -32,13 +32,13 @@ def bt2446c_forward(pq: torch.Tensor) -> torch.Tensor:
     """
     light_cd_m2 = pq_eotf(pq)
     luminance = weighted_sum(light_cd_m2, luminance_coefficients(HDR_DISPLAY.primaries))
-    gain = _compress(luminance) / torch.where(luminance > 0.0, luminance, 1.0)
+    gain = compress_luminance(luminance) / torch.where(luminance > 0.0, luminance, 1.0)
     matrix = rgb_to_rgb_matrix(HDR_DISPLAY.primaries, BT709_DISPLAY.primaries)
     light = apply_matrix(matrix, light_cd_m2 * (gain / 100.0))
     return bt1886_inverse_eotf(light.clamp(0.0, 1.0))
 
 
-def _compress(luminance_cd_m2: torch.Tensor) -> torch.Tensor:
+def compress_luminance(luminance_cd_m2: torch.Tensor) -> torch.Tensor:
     """Turn HDR luminance in cd/m2 into SDR luminance in percent of white."""
     relative = (luminance_cd_m2 / INFLECTION_CD_M2).clamp(min=1.0)
     above = K2 * torch.log(relative - K3) + K4

@@ -7,14 +7,15 @@ an HDR display's light, luminance 1.0 is HDR reference white, 203 cd/m2.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from sdr2hdr.colour.transfer import pq_eotf, pq_inverse_eotf
-from sdr2hdr.signal import REFERENCE_WHITE_CD_M2, SDR_WHITE_CD_M2
+from sdr2hdr.curves.bt2446a_forward import compress_luma
+from sdr2hdr.curves.bt2446c_forward import compress_luminance
+from sdr2hdr.signal import REFERENCE_WHITE_CD_M2
 from sdr2hdr.training.randomness import Interval, log_uniform, uniform
 
 __all__ = [
@@ -50,17 +51,7 @@ def bt2446a(luminance: torch.Tensor, peak_cd_m2: float = 1000.0) -> torch.Tensor
         Rep. ITU-R BT.2446-1, section 4.1 (tone mapping of luma, gamma 2.4).
     """
     hdr_luma = (luminance * (REFERENCE_WHITE_CD_M2 / peak_cd_m2)).clamp(0.0, 1.0) ** (1.0 / 2.4)
-    rho_hdr = 1.0 + 32.0 * (peak_cd_m2 / 10_000.0) ** (1.0 / 2.4)
-    rho_sdr = 1.0 + 32.0 * (SDR_WHITE_CD_M2 / 10_000.0) ** (1.0 / 2.4)
-    perceptual = torch.log1p((rho_hdr - 1.0) * hdr_luma) / math.log(rho_hdr)
-    middle = (-1.1510 * perceptual + 2.7811) * perceptual - 0.6302
-    compressed = torch.where(
-        perceptual <= 0.7399,
-        1.0770 * perceptual,
-        torch.where(perceptual < 0.9909, middle, 0.5 * perceptual + 0.5),
-    )
-    signal = torch.expm1(compressed * math.log(rho_sdr)) / (rho_sdr - 1.0)
-    return signal.clamp(0.0, 1.0) ** 2.4
+    return compress_luma(hdr_luma, peak_cd_m2).clamp(0.0, 1.0) ** 2.4
 
 
 def bt2446c(luminance: torch.Tensor, gain: float = 1.0) -> torch.Tensor:
@@ -71,15 +62,9 @@ def bt2446c(luminance: torch.Tensor, gain: float = 1.0) -> torch.Tensor:
         gain: Exposure before the curve.
 
     Source:
-        Rep. ITU-R BT.2446-1, section 6.1.4: k1 = 0.83802, k3 = 0.74204, inflection at 58.5 %.
+        Rep. ITU-R BT.2446-1, section 6.1.4.
     """
-    k1, k3, inflection_percent = 0.83802, 0.74204, 58.535046646
-    inflection_cd_m2 = inflection_percent / k1
-    k2 = inflection_percent * (1.0 - k3)
-    k4 = inflection_percent - k2 * math.log(1.0 - k3)
-    light_cd_m2 = luminance * (REFERENCE_WHITE_CD_M2 * gain)
-    above = k2 * torch.log((light_cd_m2 / inflection_cd_m2 - k3).clamp(min=1e-6)) + k4
-    percent = torch.where(light_cd_m2 > inflection_cd_m2, above, light_cd_m2 * k1)
+    percent = compress_luminance(luminance * (REFERENCE_WHITE_CD_M2 * gain))
     return (percent / 100.0).clamp(0.0, 1.0)
 
 
