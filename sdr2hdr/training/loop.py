@@ -226,10 +226,10 @@ class _Training:
     def _publish(self, found: Judgement, watched: Judgement | None) -> None:
         """Keep the best weights; real pairs are reported beside but never decide."""
         size = self.job.recipe.validation
-        data = f"{len(found.by_frame_db)} held-out frames of {size.width}x{size.height}"
+        data = f"{found.frames} held-out frames of {size.width}x{size.height}"
         scores = [Score("mean PSNR of PQ R'G'B'", "dB", data, found.mean_db)]
         if watched is not None:
-            data = f"{len(watched.by_frame_db)} real pairs never trained on, reduced"
+            data = f"{watched.frames} real pairs never trained on, reduced"
             scores.append(Score("mean PSNR of PQ R'G'B'", "dB", data, watched.mean_db))
         job, progress = self.job, self.progress
         run = Run(

@@ -87,8 +87,9 @@ class FrameSet:
 
 @dataclass(frozen=True)
 class Judgement:
-    """PSNR of PQ R'G'B', dB, mean over frames; by group too."""
+    """PSNR of PQ R'G'B', dB, mean over so many frames; by group too, and by frames' names."""
 
+    frames: int
     mean_db: float
     by_group_db: dict[str, float]
     by_frame_db: dict[str, float]
@@ -109,6 +110,7 @@ def judge(method: Method, frames: Iterable[Frame], scale: int = 1) -> Judgement:
         frames: At least one.
         scale: By which SDR is enlarged before the method sees it.
     """
+    scores: list[float] = []
     by_frame: dict[str, float] = {}
     groups: dict[str, list[float]] = {}
     for frame in frames:
@@ -117,10 +119,12 @@ def judge(method: Method, frames: Iterable[Frame], scale: int = 1) -> Judgement:
             sdr = bicubic_upscale(sdr, scale).clamp(0.0, 1.0)
         with torch.no_grad():
             score = psnr_db(method(sdr), frame.pair.hdr)
+        # Scenes of two folders may have one name.
+        scores.append(score)
         by_frame[frame.name] = score
         groups.setdefault(frame.group, []).append(score)
-    means = {group: sum(scores) / len(scores) for group, scores in groups.items()}
-    return Judgement(sum(by_frame.values()) / len(by_frame), means, by_frame)
+    means = {group: sum(found) / len(found) for group, found in groups.items()}
+    return Judgement(len(scores), sum(scores) / len(scores), means, by_frame)
 
 
 def make_frame_set(

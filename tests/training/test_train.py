@@ -38,13 +38,14 @@ from sdr2hdr.training.scenes import find_scenes
 from sdr2hdr.training.schedule import Budget, learning_rate
 from sdr2hdr.training.shards import PairPlan, Shards, Window, make_shard
 from sdr2hdr.training.synthesis import (
+    Pair,
     PairFiles,
     RealPairs,
     SyntheticPairs,
     find_pair_files,
     read_pair,
 )
-from sdr2hdr.training.validation import psnr_db
+from sdr2hdr.training.validation import Frame, judge, psnr_db
 from sdr2hdr.training.weight_average import WeightAverage
 
 
@@ -455,6 +456,15 @@ def test_psnr_of_a_known_error():
     target = torch.full((1, 3, 4, 4), 0.5)
     assert psnr_db(target + 0.1, target) == pytest.approx(20.0, abs=1e-4)
     assert psnr_db(target + 9.0, target) == pytest.approx(-20 * np.log10(0.5), abs=1e-4)
+
+
+def test_every_frame_counts_in_the_mean_whatever_its_name():
+    sdr = torch.full((1, 3, 4, 4), 0.5)
+    frames = [Frame("shot", "hable", Pair(sdr, sdr + error)) for error in (0.1, 0.01)]
+    found = judge(lambda picture: picture, frames)
+    assert found.frames == 2
+    assert found.mean_db == pytest.approx(30.0, abs=1e-3)
+    assert found.mean_db == pytest.approx(found.by_group_db["hable"])
 
 
 def test_the_command_refuses_what_makes_no_sense(tmp_path, capsys):
