@@ -96,7 +96,7 @@ class _Training:
             keep_until_step=self.progress.step,
         )
         self.validation_frames = self._validation_frames()
-        self.watch_frames = _watched(job.watch, recipe.validation.watch_px, job.spec.scale)
+        self.watch_frames = _first_frames(job.watch, recipe.validation.watch_px, job.spec.scale)
         self.curves = self._judge_curves()
         groups = self.curves["bt2446a"][0].by_group_db
         self.scores = Table(
@@ -117,10 +117,7 @@ class _Training:
     def _validation_frames(self) -> Iterable[Frame]:
         job, recipe = self.job, self.job.recipe
         if not job.validation:
-            pairs = [(files.sdr.stem, read_pair(files)[0]) for files in job.pairs[-8:]]
-            names = [name for name, _ in pairs]
-            longest_px = recipe.validation.watch_px
-            return frames_of_pairs(names, [pair for _, pair in pairs], longest_px, job.spec.scale)
+            return _first_frames(job.pairs[-8:], recipe.validation.watch_px, job.spec.scale)
         self.tell("Making validation frames.")
         return make_frame_set(job.validation, recipe, job.spec.scale, job.cache, self.stop)
 
@@ -367,7 +364,7 @@ def _fresh_network(job: TrainingJob, device: torch.device) -> Network:
     return network
 
 
-def _watched(files: Sequence[PairFiles], longest_px: int, scale: int) -> list[Frame]:
-    pairs = [(each.sdr.stem, read_pair(each)[0]) for each in files]
-    names = [name for name, _ in pairs]
-    return frames_of_pairs(names, [pair for _, pair in pairs], longest_px, scale)
+def _first_frames(files: Sequence[PairFiles], longest_px: int, scale: int) -> list[Frame]:
+    """The first picture of each pair, at most so large."""
+    pairs = [read_pair(each)[0] for each in files]
+    return frames_of_pairs([each.sdr.stem for each in files], pairs, longest_px, scale)
