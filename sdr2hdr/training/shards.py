@@ -43,6 +43,9 @@ __all__ = ["PairPlan", "Shards", "Window", "make_shard"]
 _NICENESS = 19
 _LOCK_NAME = "lock"
 
+_AHEAD = 3
+"""Shards made beyond the current window."""
+
 
 @dataclass(frozen=True)
 class PairPlan:
@@ -143,7 +146,7 @@ def _shard_folder(folder: Path, index: int) -> Path:
 class Shards:
     """The loop's side: asks for batches, and keeps a process making shards ahead of it."""
 
-    def __init__(self, plan: PairPlan, folder: Path, batch: int, *, ahead: int = 3) -> None:
+    def __init__(self, plan: PairPlan, folder: Path, batch: int) -> None:
         """Prepare a cache folder.
 
         Args:
@@ -151,7 +154,6 @@ class Shards:
             folder: Where shards lie, in a folder for each plan: trainings may share it. Of one
                 plan, each that is at work at the same time has a folder of its own.
             batch: Pairs a step.
-            ahead: Shards made beyond the current window.
 
         Raises:
             InputError: A file of the plan cannot be read.
@@ -160,7 +162,6 @@ class Shards:
         self._folder = folder / plan.fingerprint()
         self._lock: BinaryIO | None = None
         self._batch = batch
-        self._ahead = ahead
         self._maps: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._context = multiprocessing.get_context("spawn")
         self._wanted = self._context.Array("q", [0, 0])
@@ -207,7 +208,7 @@ class Shards:
         return to_floats(sdr), to_floats(hdr)
 
     def _require(self, window: Window, waiting: Callable[[], None] | None) -> None:
-        self._wanted[0], self._wanted[1] = window.first, window.end + self._ahead
+        self._wanted[0], self._wanted[1] = window.first, window.end + _AHEAD
         for index in [index for index in self._maps if index < window.first]:
             del self._maps[index]
             shutil.rmtree(_shard_folder(self._folder, index), ignore_errors=True)

@@ -46,6 +46,9 @@ __all__ = [
 
 _VIDEO_FRAMES = 8
 
+_HELD_BYTES = 3 << 30
+"""Of scenes' pictures kept in memory."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -76,10 +79,9 @@ class PairSource(Protocol):
 class SceneStore:
     """Scenes ready to be looked at; the most recent ones stay in memory."""
 
-    def __init__(self, scenes: Sequence[Scene], bound_bytes: int = 3 << 30) -> None:
-        """Keep up to `bound_bytes` of pictures."""
+    def __init__(self, scenes: Sequence[Scene]) -> None:
+        """Take what is to be looked at; a picture is read when it is first asked for."""
         self.scenes = tuple(scenes)
-        self._bound_bytes = bound_bytes
         self._held: OrderedDict[int, tuple[Light, ...]] = OrderedDict()
         self._held_bytes = 0
 
@@ -101,7 +103,7 @@ class SceneStore:
             raise InputError(f"{scene.path} holds no picture.")
         self._held[index] = pictures
         self._held_bytes += _bytes_of(pictures)
-        while self._held_bytes > self._bound_bytes and len(self._held) > 1:
+        while self._held_bytes > _HELD_BYTES and len(self._held) > 1:
             _, dropped = self._held.popitem(last=False)
             self._held_bytes -= _bytes_of(dropped)
         return pictures
