@@ -17,6 +17,7 @@ from sdr2hdr.training.views import Light
 __all__ = [
     "FRAME_HEIGHT_PX",
     "FRAME_WIDTH_PX",
+    "LADDER_PAIR_PX",
     "LADDER_QPS",
     "ExamFrame",
     "Part",

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from sdr2hdr.colour import to_coded
-from sdr2hdr.colour.channels import apply_matrix, weighted_sum
+from sdr2hdr.colour.channels import weighted_sum
 from sdr2hdr.colour.ictcp import hue_degrees, rgb_to_ictcp
-from sdr2hdr.colour.primaries import luminance_coefficients, rgb_to_rgb_matrix
-from sdr2hdr.colour.transfer import bt1886_eotf, pq_eotf, pq_inverse_eotf
+from sdr2hdr.colour.primaries import luminance_coefficients
+from sdr2hdr.colour.transfer import pq_eotf, pq_inverse_eotf
+from sdr2hdr.curves.display_light import sdr_to_bt2020_linear
 from sdr2hdr.exam.methods import ExamMethod
 from sdr2hdr.exam.patterns import (
     PATCH_PX,
@@ -173,8 +174,7 @@ def _hue_shift_degrees(method: ExamMethod, patches: torch.Tensor) -> float:
     sdr = patches[:, :, half::PATCH_PX, half::PATCH_PX]
     half, side = half * method.scale, PATCH_PX * method.scale
     answer = pq_eotf(method.answer(patches))[:, :, half::side, half::side]
-    matrix = rgb_to_rgb_matrix(Primaries.BT709, Primaries.BT2020)
-    source = apply_matrix(matrix, bt1886_eotf(sdr))
+    source = sdr_to_bt2020_linear(sdr)
     weights = luminance_coefficients(Primaries.BT2020)
     level = weighted_sum(answer, weights)
     source = source * (level / weighted_sum(source, weights).clamp(min=1e-9))

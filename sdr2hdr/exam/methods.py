@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -116,10 +116,7 @@ def _upscaled_network(scale: int, options: EngineOptions) -> list[ExamMethod]:
             continue
         if card is None:
             continue
-        own = EngineOptions(
-            options.backend, options.device, options.precision, folder, options.threads
-        )
-        convert = _answer(_UPSCALED_NETWORK, 1, own)
+        convert = _answer(_UPSCALED_NETWORK, 1, replace(options, weights_dir=folder))
 
         def answer(sdr: torch.Tensor, convert: Answer = convert) -> torch.Tensor:
             return convert(bicubic_upscale(sdr, scale).clamp(0.0, 1.0))

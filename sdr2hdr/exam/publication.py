@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdr2hdr.exam.frames import anchored_frames, pair_frames
+from sdr2hdr.exam.frames import LADDER_PAIR_PX, anchored_frames, pair_frames
 from sdr2hdr.exam.gates import gates, is_released
 from sdr2hdr.exam.methods import exam_methods
 from sdr2hdr.exam.results import ExamResult, MethodResult
@@ -113,10 +113,10 @@ def _cost_db(model: str, whole_dir: Path | None, half_dir: Path, exam: ExamSet) 
     )
     frames = [
         frame
-        for index, frame in enumerate(anchored_frames(exam.scenes, whole.scale, OPERATORS))
+        for index, frame in enumerate(anchored_frames(exam.scenes, whole.scale))
         if index % _STRIDE == 0
     ]
-    frames += pair_frames(exam.pairs, whole.scale, longest_px=512)
+    frames += pair_frames(exam.pairs, whole.scale, longest_px=LADDER_PAIR_PX)
     losses = [
         psnr_db(whole.answer(frame.pair.sdr), frame.pair.hdr)
         - psnr_db(half.answer(frame.pair.sdr), frame.pair.hdr)

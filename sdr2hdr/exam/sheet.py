@@ -16,12 +16,13 @@ import torch
 from sdr2hdr.colour.channels import apply_matrix
 from sdr2hdr.colour.primaries import rgb_to_rgb_matrix
 from sdr2hdr.colour.transfer import bt1886_eotf, pq_eotf, srgb_inverse_eotf
+from sdr2hdr.curves.display_light import sdr_to_bt2020_linear
 from sdr2hdr.errors import OutputError
 from sdr2hdr.exam.frames import FRAME_WIDTH_PX, anchored_frames
 from sdr2hdr.exam.methods import ExamMethod
 from sdr2hdr.exam.sets import ExamSet
 from sdr2hdr.media.reading.still_images import write_png
-from sdr2hdr.signal import REFERENCE_WHITE_CD_M2, Primaries
+from sdr2hdr.signal import REFERENCE_WHITE_CD_M2, SDR_WHITE_CD_M2, Primaries
 from sdr2hdr.training.glyphs import draw_line
 from sdr2hdr.training.grade import bt2020_luminance
 
@@ -103,8 +104,7 @@ def draw_sheet(path: Path, exam: ExamSet, methods: Sequence[ExamMethod]) -> None
         shown = [_bytes(srgb_inverse_eotf(bt1886_eotf(sdr)))]
         shown += [_bytes(for_viewing(each)) for each in light]
         # SDR's own light, with its white at 100 cd/m2 as a reference display has it.
-        matrix = rgb_to_rgb_matrix(Primaries.BT709, Primaries.BT2020)
-        sdr_light = apply_matrix(matrix, bt1886_eotf(sdr)) * 100.0
+        sdr_light = sdr_to_bt2020_linear(sdr) * SDR_WHITE_CD_M2
         rows += [_row(shown), _row([false_colour(each) for each in (sdr_light, *light)])]
     rows.append(_legend(rows[0].shape[1]))
     try:

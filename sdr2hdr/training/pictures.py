@@ -16,8 +16,8 @@ from sdr2hdr.colour.primaries import (
     rgb_to_xyz_matrix,
 )
 from sdr2hdr.colour.transfer import (
+    bt1886_eotf,
     bt1886_inverse_eotf,
-    gamma_eotf,
     pq_eotf,
     srgb_eotf,
 )
@@ -93,7 +93,7 @@ def read_sdr_pictures(path: Path, count: int = 1) -> Iterator[torch.Tensor]:
             pixels = torch.round(pixels * 255.0) / 255.0
         if coded.signal.primaries is not BT709_DISPLAY.primaries:
             matrix = rgb_to_rgb_matrix(coded.signal.primaries, BT709_DISPLAY.primaries)
-            light = apply_matrix(matrix, gamma_eotf(pixels, 2.4)).clamp_(0.0, 1.0)
+            light = apply_matrix(matrix, bt1886_eotf(pixels)).clamp_(0.0, 1.0)
             pixels = bt1886_inverse_eotf(light)
         yield pixels
 
