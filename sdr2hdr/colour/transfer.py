@@ -11,7 +11,6 @@ from sdr2hdr.signal import Transfer
 
 __all__ = [
     "BT1886_GAMMA",
-    "PQ_C1",
     "PQ_C2",
     "PQ_C3",
     "PQ_M1",
@@ -37,7 +36,6 @@ BT1886_GAMMA = 2.4
 # SMPTE ST 2084:2014; Rec. ITU-R BT.2100-2, Table 4
 PQ_M1 = 2610 / 16384
 PQ_M2 = 2523 / 4096 * 128
-PQ_C1 = 3424 / 4096
 PQ_C2 = 2413 / 4096 * 32
 PQ_C3 = 2392 / 4096 * 32
 PQ_PEAK_CD_M2 = 10_000.0

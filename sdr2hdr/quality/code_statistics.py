@@ -62,9 +62,8 @@ class CodeStatistics:
 
     def _count_codes(self, batch: CodedBatch) -> None:
         signal = batch.signal
-        step = 1 << max(signal.bit_depth - 8, 0)
+        step = 1 << (signal.bit_depth - 8)
         top = (1 << signal.bit_depth) - 1
-        reserved = max(step, 1)
         is_limited = signal.colour_range is ColourRange.LIMITED
         is_rgb = signal.matrix is Matrix.RGB
         for plane, is_chroma in ((batch.luma, False), (batch.cb, True), (batch.cr, True)):
@@ -72,6 +71,6 @@ class CodeStatistics:
             self.samples += codes.numel()
             if not is_limited:
                 continue
-            self.forbidden += int(((codes < reserved) | (codes > top - reserved)).sum())
+            self.forbidden += int(((codes < step) | (codes > top - step)).sum())
             highest = (240 if is_chroma and not is_rgb else 235) * step
             self.outside_range += int(((codes < 16 * step) | (codes > highest)).sum())
