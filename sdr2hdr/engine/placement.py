@@ -21,8 +21,9 @@ class Placement:
     """A backend, a device and a precision that are available together.
 
     Attributes:
-        precision: Of the network's convolutions. The last stage, statistics and curves are float32
-            always; what lies between stages is kept in half precision always.
+        precision: Of the network's convolutions, but for those that `prepare_for_torch` leaves out;
+            statistics and curves are float32 always; what lies between stages is kept in half
+            precision always.
         threads: Threads on a CPU.
     """
 
