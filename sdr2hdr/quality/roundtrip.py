@@ -26,7 +26,6 @@ __all__ = [
     "ShotRoundtrips",
     "ShotTally",
     "joined_tallies",
-    "roundtrip",
 ]
 
 IMPERCEPTIBLE_MEAN = 1.0
@@ -159,14 +158,6 @@ class RoundtripMeter:
         histogram = tuple(zip(places, counts, strict=True))
         return RoundtripTally(self._frames, self._sum, self._maximum, histogram)
 
-    def score(self) -> RoundtripScore:
-        """The figures so far.
-
-        Raises:
-            ValueError: Nothing has been measured.
-        """
-        return self.tally().score()
-
 
 @dataclass(frozen=True)
 class ShotTally:
@@ -218,15 +209,6 @@ def joined_tallies(tallies: Iterable[ShotTally]) -> tuple[ShotTally, ...]:
         known = shots.get(part.first_frame)
         shots[part.first_frame] = part.tally if known is None else known + part.tally
     return tuple(ShotTally(first, tally) for first, tally in shots.items())
-
-
-def roundtrip(
-    sdr: RgbBatch, hdr: RgbBatch, down_conversion: Callable[[torch.Tensor], torch.Tensor]
-) -> RoundtripScore:
-    """Measure one batch; see `RoundtripMeter`."""
-    meter = RoundtripMeter(down_conversion)
-    meter.add(sdr, hdr)
-    return meter.score()
 
 
 def _light_cd_m2(sdr: torch.Tensor) -> torch.Tensor:

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from sdr2hdr.colour.transfer import pq_inverse_eotf
-from sdr2hdr.curves import CURVES, load_curve
+from sdr2hdr.curves import CURVES, CurveFunction, load_curve
 from sdr2hdr.curves.down_conversion import DOWN_CONVERSIONS, load_down_conversion, way_back
 from sdr2hdr.errors import ModelError, UsageError
 from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
-from sdr2hdr.quality.roundtrip import RoundtripMeter, roundtrip
+from sdr2hdr.quality.roundtrip import RoundtripMeter, RoundtripScore
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
 
 
@@ -31,6 +31,12 @@ def sdr_colours() -> torch.Tensor:
 def batches(sdr: torch.Tensor, pq: torch.Tensor) -> tuple[RgbBatch, RgbBatch]:
     times = Timeline(Fraction(1, 25), tuple(FrameTime(n, 1) for n in range(sdr.shape[0])))
     return RgbBatch(sdr, BT709_DISPLAY, times), RgbBatch(pq, HDR_DISPLAY, times)
+
+
+def roundtrip(sdr: torch.Tensor, pq: torch.Tensor, back: CurveFunction) -> RoundtripScore:
+    meter = RoundtripMeter(back)
+    meter.add(*batches(sdr, pq))
+    return meter.tally().score()
 
 
 def report_a(light_cd_m2: np.ndarray) -> np.ndarray:
@@ -101,9 +107,9 @@ def test_a_curve_s_way_back_is_imperceptible(curve):
     sdr = sdr_colours()
     pq = load_curve(curve)(sdr)
     pq10 = (pq * 876.0).round() / 876.0
-    score = roundtrip(*batches(sdr, pq), load_down_conversion(way_back(curve)))
+    score = roundtrip(sdr, pq, load_down_conversion(way_back(curve)))
     assert score.maximum < 0.05
-    rounded = roundtrip(*batches(sdr, pq10), load_down_conversion(way_back(curve)))
+    rounded = roundtrip(sdr, pq10, load_down_conversion(way_back(curve)))
     assert rounded.imperceptible
     assert rounded.mean > score.mean
 
@@ -111,7 +117,7 @@ def test_a_curve_s_way_back_is_imperceptible(curve):
 def test_the_report_s_two_directions_of_method_a_are_not_inverses():
     sdr = sdr_colours()
     pq = load_curve("bt2446a")(sdr)
-    score = roundtrip(*batches(sdr, pq), load_down_conversion("bt2446a-report"))
+    score = roundtrip(sdr, pq, load_down_conversion("bt2446a-report"))
     assert 2.0 < score.mean < 5.0
     assert score.maximum < 15.0
     assert not score.imperceptible
@@ -120,7 +126,7 @@ def test_the_report_s_two_directions_of_method_a_are_not_inverses():
 def test_what_a_method_adds_is_reported():
     sdr = sdr_colours()
     pq = load_curve("bt2446a")(sdr)
-    score = roundtrip(*batches(sdr, pq + 0.02), load_down_conversion(way_back("irnet2")))
+    score = roundtrip(sdr, pq + 0.02, load_down_conversion(way_back("irnet2")))
     assert not score.imperceptible
     assert 5.0 < score.mean < score.p99 <= score.maximum
 
@@ -132,7 +138,7 @@ def test_the_meter_adds_up_frames():
     meter = RoundtripMeter(back)
     meter.add(*batches(sdr, pq))
     meter.add(*batches(sdr, pq))
-    once, twice = roundtrip(*batches(sdr, pq), back), meter.score()
+    once, twice = roundtrip(sdr, pq, back), meter.tally().score()
     assert twice.frames == 2
     assert (twice.mean, twice.p99, twice.maximum) == pytest.approx(
         (once.mean, once.p99, once.maximum)
@@ -145,6 +151,6 @@ def test_what_cannot_be_measured_is_refused():
     with pytest.raises(UsageError, match="--verify-roundtrip"):
         meter.add(*batches(sdr, torch.zeros(1, 3, 8, 8)))
     with pytest.raises(ValueError, match="No frame"):
-        meter.score()
+        meter.tally().score()
     with pytest.raises(ModelError, match="down-conversion"):
         load_down_conversion("bt2390")
