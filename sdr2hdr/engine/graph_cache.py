@@ -22,15 +22,16 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 def module_key(module: nn.Module, name: str) -> str:
     """Name what a module's graph depends on, in 64 hexadecimal digits.
 
-    That is its weights, its structure and the source of its class, this package's version, and the
-    versions of what exports.
+    That is its weights, its structure, the files that its class and those of its layers are written
+    in, this package's version, and the versions of what exports.
     """
     key = hashlib.sha256()
     libraries = [f"{library} {version(library)}" for library in ("torch", "onnx", "onnxscript")]
-    source = Path(inspect.getfile(type(module))).read_bytes()
+    sources = {inspect.getfile(type(layer)) for layer in module.modules()}
     for text in (name, repr(module), __version__, *libraries):
         key.update(text.encode() + b"\0")
-    key.update(source)
+    for digest in sorted(hashlib.sha256(Path(file).read_bytes()).digest() for file in sources):
+        key.update(digest)
     for weight_name, weight in sorted(module.state_dict().items()):
         key.update(f"{weight_name} {weight.dtype} {tuple(weight.shape)}\0".encode())
         key.update(weight.detach().cpu().contiguous().numpy().tobytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -168,6 +169,24 @@ def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr("sys.platform", "linux")
     assert cache_folder() == Path.home() / ".cache" / "sdr2hdr"
+
+
+def test_keys_depend_on_the_source_of_layers(tmp_path, monkeypatch):
+    """A graph is exported anew where a layer of another file computes something else."""
+    keys = []
+    for factor in (1, 2):
+        path = tmp_path / f"layer_{factor}.py"
+        path.write_text(
+            "from torch import nn\n\n\nclass Layer(nn.Module):\n"
+            f"    def forward(self, x):\n        return {factor} * x\n"
+        )
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, path.stem, module)
+        spec.loader.exec_module(module)
+        keys.append(module_key(torch.nn.Sequential(module.Layer()), "a"))
+    assert keys[0] != keys[1]
 
 
 def test_keys_are_the_same_for_the_same_module_alone():
