@@ -280,7 +280,7 @@ class Engine:
 
     def _forget(self) -> None:
         """Begin anew with what is kept from frame to frame: maps' memory, and graphs on CUDA."""
-        self._buffers = self._new_buffers()
+        self._buffers = MapBuffers(MAP_DTYPES[self.precision], self._layout)
         self._graphs = graphs_for(self.placement)
         self._programs = [
             (program if self._graphs is None else self._graphs.wrap(program), margin)
@@ -288,15 +288,12 @@ class Engine:
             if program is not None
         ]
 
-    def _new_buffers(self) -> MapBuffers:
-        return MapBuffers(MAP_DTYPES[self.precision], self._layout)
-
     def _measure_maps(self) -> tuple[float, int]:
         """Values of all maps between stages for each px of a frame, and channels of the widest."""
         if self._network is None:
             return 0.0, 3 * self.scale**2
         pixels = torch.full((1, 3, _PROBE_SIDE_PX, _PROBE_SIDE_PX), 0.5, device=self.device)
-        buffers = self._new_buffers()
+        buffers = self._buffers
         with torch.inference_mode():
             run_program(self._network, pixels, self.tile_px, buffers, self._workers)
         return buffers.values / _PROBE_SIDE_PX**2, max(buffers.channels, 3 * self.scale**2)
