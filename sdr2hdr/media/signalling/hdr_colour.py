@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdr2hdr.errors import InputError, Notice
+from sdr2hdr.media.bitstreams.bits import UNSPECIFIED
 from sdr2hdr.media.pixel_formats import Arrangement, PixelLayout
 from sdr2hdr.media.signalling.colour_codes import (
     HLG_CODE,
@@ -39,7 +40,6 @@ __all__ = ["read_hdr_colour"]
 _HDR_PRIMARIES = PRIMARIES | {9: Primaries.BT2020, 12: Primaries.P3_D65}
 _HDR_MATRICES = MATRICES | {9: Matrix.BT2020_NCL}
 
-_UNSPECIFIED = 2
 _UNSAID = UNKNOWN_CODES | {0}
 # FFmpeg's AVColorRange
 _LIMITED = 1
@@ -97,7 +97,7 @@ def read_hdr_colour(
 
 
 def _first_said(codes: Iterable[int]) -> int:
-    return next((code for code in codes if code not in _UNSAID), _UNSPECIFIED)
+    return next((code for code in codes if code not in _UNSAID), UNSPECIFIED)
 
 
 def _check_transfer(
