@@ -199,9 +199,11 @@ class MapBuffers:
         self._free: list[torch.Tensor] = []
 
     def take(self, shape: tuple[int, int, int, int], like: torch.Tensor) -> torch.Tensor:
-        """Give a map of any content, in memory of an earlier one if there is some of its size.
+        """Give a map of any numbers, in memory of an earlier one if there is some of its size.
 
-        Memory of frames of another size is let go.
+        Memory of frames of another size is let go. Fresh memory is filled, as it may hold what is
+        no number: of a margin not all is computed, tiles of a fast width are cut out with some of
+        that, and oneDNN multiplies what lies beside 48 channels with zeros.
 
         Args:
             shape: (N, C, H, W).
@@ -215,7 +217,10 @@ class MapBuffers:
         self.values -= sum(b.numel() for b in self._free if b.shape[2:] != shape[2:])
         self._free = [buffer for buffer in self._free if buffer.shape[2:] == shape[2:]]
         self.values += math.prod(shape)
-        return torch.empty(shape, dtype=dtype, device=like.device, memory_format=self.memory_format)
+        fresh = torch.empty(
+            shape, dtype=dtype, device=like.device, memory_format=self.memory_format
+        )
+        return fresh.zero_()
 
     def give_back(self, buffer: torch.Tensor) -> None:
         """Let a map's memory be used by the next."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -98,3 +100,34 @@ def test_flat_frames_stay_flat_to_their_border(spec, grey, batch):
     distance = (codes - codes[..., codes.shape[2] // 2, codes.shape[3] // 2, None, None]).abs()
     print(f"{spec.name} {grey}: {float(distance.max()):.2f} codes")
     assert distance.max() < 3
+
+
+class _Checked(nn.Module):
+    """A stage that is given numbers alone."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: torch.Tensor, **about: object) -> torch.Tensor:
+        assert all(torch.isfinite(value).all() for value in inputs)
+        return self.module(*inputs, **about)
+
+
+@pytest.fixture
+def fresh_memory_is_no_number():
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("width_px", [30, 31, 32, 33])
+def test_of_a_margin_that_is_not_computed_stages_see_numbers(
+    picture, fresh_memory_is_no_number, width_px
+):
+    """What lies beside a tile is multiplied by 0 at most, and what is no number stays none."""
+    assert torch.empty(1).isnan().all()
+    program = collapse(IRNet(2, 16).eval().requires_grad_(False))
+    checked = tuple(replace(step, module=_Checked(step.module)) for step in program)
+    found = run(checked, picture(23, width_px), 64, reach_px(program))
+    assert found.isfinite().all()
