@@ -105,11 +105,14 @@ def tiles(
             "expected 1 or more, a halo of 0 or more."
         )
     whole = Rectangle(0, 0, height_px + 2 * margin_px, width_px + 2 * margin_px)
+    # What the outermost tiles need is all of the margin that was computed.
+    idle_px = max(margin_px - wanted_px - halo_px, 0)
+    computed = (idle_px, whole.right - idle_px)
     for top, bottom in _cuts(height_px, tile_px, margin_px, wanted_px):
         for left, right in _cuts(width_px, tile_px, margin_px, wanted_px):
             first_row = max(top - halo_px, 0)
             first_column, last_column = _columns(
-                max(left - halo_px, 0), min(right + halo_px, whole.right), whole.right, grid_px
+                max(left - halo_px, 0), min(right + halo_px, whole.right), computed, grid_px
             )
             source = Rectangle(
                 first_row - first_row % grid_px,
@@ -129,14 +132,14 @@ def tiles(
             )
 
 
-def _columns(first: int, last: int, width_px: int, grid_px: int) -> tuple[int, int]:
+def _columns(first: int, last: int, computed: tuple[int, int], grid_px: int) -> tuple[int, int]:
     """What a tile is computed from: these columns and so many more that the width is a fast one.
 
-    They are taken on the right, or where the frame of `width_px` ends on the left.
+    They are taken on the right, or where what was computed ends on the left.
     """
     first -= first % grid_px
-    last = min(last + (first - last) % _FAST_WIDTH_PX, width_px)
-    first = max(first - (first - last) % _FAST_WIDTH_PX, 0)
+    last = min(last + (first - last) % _FAST_WIDTH_PX, computed[1])
+    first = max(first - (first - last) % _FAST_WIDTH_PX, computed[0])
     return first - first % grid_px, last
 
 
@@ -202,8 +205,8 @@ class MapBuffers:
         """Give a map of any numbers, in memory of an earlier one if there is some of its size.
 
         Memory of frames of another size is let go. Fresh memory is filled, as it may hold what is
-        no number: of a margin not all is computed, tiles of a fast width are cut out with some of
-        that, and oneDNN multiplies what lies beside 48 channels with zeros.
+        no number: of a margin not all is computed, tiles on a grid are cut out with some of that,
+        and oneDNN multiplies what lies beside 48 channels with zeros.
 
         Args:
             shape: (N, C, H, W).

@@ -18,6 +18,7 @@ from sdr2hdr.networks.gpgmnet import GPGMNet
 from sdr2hdr.networks.irnet import IRNet
 from sdr2hdr.networks.network import Network
 from sdr2hdr.networks.registry import NETWORKS
+from sdr2hdr.networks.stages import Stage
 from sdr2hdr.options import EngineOptions
 
 BUILT = {
@@ -122,12 +123,16 @@ def fresh_memory_is_no_number():
 
 
 @pytest.mark.parametrize("width_px", [30, 31, 32, 33])
+@pytest.mark.parametrize("make", [lambda: IRNet(2, 16), lambda: GPGMNet(2, 3, 16)])
 def test_of_a_margin_that_is_not_computed_stages_see_numbers(
-    picture, fresh_memory_is_no_number, width_px
+    picture, fresh_memory_is_no_number, make, width_px
 ):
     """What lies beside a tile is multiplied by 0 at most, and what is no number stays none."""
     assert torch.empty(1).isnan().all()
-    program = collapse(IRNet(2, 16).eval().requires_grad_(False))
-    checked = tuple(replace(step, module=_Checked(step.module)) for step in program)
-    found = run(checked, picture(23, width_px), 64, reach_px(program))
+    program = collapse(make().eval().requires_grad_(False))
+    checked = tuple(
+        replace(step, module=_Checked(step.module)) if isinstance(step, Stage) else step
+        for step in program
+    )
+    found = run(checked, picture(23, width_px), 16, reach_px(program))
     assert found.isfinite().all()
