@@ -95,7 +95,7 @@ class EncoderSpec:
     presets: tuple[str, ...] = ()
     default_preset: str = ""
     needs_gpu: bool = False
-    smallest_px: tuple[int, int] = (16, 16)
+    smallest_px: tuple[int, int] = (2, 2)
     profile: str = ""
 
     def quality_of(self, options: EncodeOptions) -> float | None:
@@ -139,6 +139,7 @@ def _specs() -> tuple[EncoderSpec, ...]:
         quality=QualityScale(0, 51, 16, "x265's CRF"),
         presets=_X265_PRESETS,
         default_preset="medium",
+        smallest_px=(16, 16),
     )
     av1 = EncoderSpec(
         name="av1",
@@ -153,7 +154,8 @@ def _specs() -> tuple[EncoderSpec, ...]:
         quality=QualityScale(1, 63, 20, "SVT-AV1's CRF"),
         presets=_SVT_PRESETS,
         default_preset="6",
-        smallest_px=(4, 4),
+        # Of 24 rows or columns and 256 px or more along the other side, SVT-AV1 4 never ends.
+        smallest_px=(32, 32),
     )
     prores = EncoderSpec(
         name="prores-422hq",

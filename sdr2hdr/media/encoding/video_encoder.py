@@ -202,6 +202,9 @@ class VideoEncoder:
 
     def _open(self) -> None:
         """Open the encoder; a parameter that libav only warns about is an error here."""
+        video, least = self._video, self.spec.smallest_px
+        if video.width_px < least[0] or video.height_px < least[1]:
+            raise OutputError(self._cannot_open("the picture is too small."))
         with captured_av_log() as messages:
             try:
                 self._context.open()
