@@ -164,11 +164,11 @@ def test_a_pair_that_cannot_be_used_is_named(size, times_as_large, complaint, tm
 
 def test_a_pixel_format_that_cannot_be_read_is_told_with_its_file(tmp_path):
     files = pair_files(tmp_path, (32, 48), 1)
-    encoder = av.CodecContext.create("png", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = 48, 32, "monob"
-    packets = [*encoder.encode(av.VideoFrame(48, 32, "monob")), *encoder.encode(None)]
+    encoder = av.CodecContext.create("bmp", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 48, 32, "rgb555le"
+    packets = [*encoder.encode(av.VideoFrame(48, 32, "rgb555le")), *encoder.encode(None)]
     files[0].sdr.write_bytes(b"".join(bytes(packet) for packet in packets))
-    with pytest.raises(InputError, match=r"shot\.png decodes to pixel format monob"):
+    with pytest.raises(InputError, match=r"shot\.png decodes to pixel format rgb555le"):
         read_pair(files[0])
 
 
