@@ -73,11 +73,12 @@ def patch_light_levels(path: Path, levels: LightLevels, *, robust: bool = False)
     try:
         with path.open("r+b") as file:
             _check_placeholders(path, file, found.places)
-            for place in () if is_longer else found.places:
-                file.seek(place.offset)
-                file.write(_content(place, max_cll, max_fall))
-            for checksum in () if is_longer else found.checksums:
-                _renew(file, checksum)
+            if not is_longer:
+                for place in found.places:
+                    file.seek(place.offset)
+                    file.write(_content(place, max_cll, max_fall))
+                for checksum in found.checksums:
+                    _renew(file, checksum)
         if is_longer:
             # Windows replaces no file that is open.
             _write_again(path, max_cll, max_fall)

@@ -154,7 +154,7 @@ def _specs() -> tuple[EncoderSpec, ...]:
         quality=QualityScale(1, 63, 20, "SVT-AV1's CRF"),
         presets=_SVT_PRESETS,
         default_preset="6",
-        # Of 24 rows or columns and 256 px or more along the other side, SVT-AV1 4 never ends.
+        # SVT-AV1 4.1 never ends with 16 rows or columns of 128 px or more, nor with 24 of 256.
         smallest_px=(32, 32),
     )
     prores = EncoderSpec(

@@ -22,7 +22,8 @@ from sdr2hdr.media.pixel_formats import PixelLayout, pixel_layout
 from sdr2hdr.media.planes import frame_planes
 from sdr2hdr.media.reading.still_images import read_linear_picture
 from sdr2hdr.media.reading.streams import choose_video
-from sdr2hdr.media.signalling.container_picture import container_picture, demuxer_tags
+from sdr2hdr.media.signalling.colour_facts import ColourTags
+from sdr2hdr.media.signalling.container_picture import container_picture
 from sdr2hdr.media.signalling.hdr_colour import read_hdr_colour
 
 if TYPE_CHECKING:
@@ -95,10 +96,10 @@ def open_hdr(path: Path, *, assume_pq: bool = False) -> Iterator[HdrFrames]:
         stream, _, _ = choose_video(container, None, str(path))
         is_still = container.format.name.endswith("_pipe") or container.format.name == "image2"
         decoder = _Decoder(path, container, stream)
-        # A decoder that finds no colour in its stream wipes the demuxer's out.
+        # Asked before anything is decoded.
         place = list(container.streams.video).index(stream)
         said = container_picture(path, container.format.name, stream, place)
-        containers = (demuxer_tags(stream), said.tags)
+        containers = (ColourTags.of(stream.codec_context), said.tags)
         first = next(decoder.frames, None)
         if first is None:
             raise InputError(f"{path} holds no picture that can be decoded.")

@@ -117,12 +117,7 @@ def look_at_first_frames(
         height_px=first.height,
         pixel_format=first.format.name,
         pts=pts,
-        tags=ColourTags(
-            int(first.color_primaries),
-            int(first.color_trc),
-            int(first.colorspace),
-            int(first.color_range),
-        ),
+        tags=ColourTags.of(first),
         rotation_degrees=turn.rotation_degrees,
         is_mirrored=turn.is_mirrored,
         off_quarter_degrees=turn.off_quarter_degrees,

@@ -18,13 +18,9 @@ from sdr2hdr.media.reading.later_streams import later_streams_notices
 from sdr2hdr.media.reading.spliced_clock import starts_anywhere
 from sdr2hdr.media.reading.streams import choose_video, describe_streams, is_cover_art
 from sdr2hdr.media.reading.timing import has_variable_rate
-from sdr2hdr.media.signalling.colour_facts import PictureFacts
+from sdr2hdr.media.signalling.colour_facts import ColourTags, PictureFacts
 from sdr2hdr.media.signalling.colour_tags import read_colour
-from sdr2hdr.media.signalling.container_picture import (
-    Hidden,
-    container_picture,
-    demuxer_tags,
-)
+from sdr2hdr.media.signalling.container_picture import Hidden, container_picture
 from sdr2hdr.media.source import ChapterInfo, SourceInfo, VideoInfo
 from sdr2hdr.options import ReadOptions
 from sdr2hdr.wording import how_many
@@ -117,7 +113,7 @@ def _video_info(
         ),
         header_colour(codec, context.extradata, packet),
         first.tags,
-        (demuxer_tags(stream), said.tags),
+        (ColourTags.of(context), said.tags),
         options.colour,
     )
     if stream.time_base is None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from sdr2hdr.media.bitstreams.bits import UNSPECIFIED
 from sdr2hdr.media.pixel_formats import PixelLayout
 from sdr2hdr.media.source import Origin
+
+if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
 
 __all__ = ["D10_SIZE_625", "ColourTags", "PictureFacts", "Tag"]
 
@@ -30,6 +35,19 @@ class ColourTags:
     transfer: int = UNSPECIFIED
     matrix: int = UNSPECIFIED
     colour_range: int = 0
+
+    @staticmethod
+    def of(described: VideoFrame | VideoCodecContext) -> ColourTags:
+        """Those of a decoded frame, or of a stream as its demuxer describes it.
+
+        A decoder that finds no colour in its stream wipes the demuxer's out.
+        """
+        return ColourTags(
+            int(described.color_primaries),
+            int(described.color_trc),
+            int(described.colorspace),
+            int(described.color_range),
+        )
 
 
 @dataclass(frozen=True)

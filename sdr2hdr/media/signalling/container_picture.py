@@ -25,7 +25,7 @@ from sdr2hdr.media.signalling.colour_facts import ColourTags
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
-__all__ = ["ContainerPicture", "Hidden", "container_picture", "demuxer_tags"]
+__all__ = ["ContainerPicture", "Hidden", "container_picture"]
 
 SAMPLE_ENTRY_SIZE_AT = 32
 """Where a visual sample entry has width and height (ISO/IEC 14496-12:2022, 12.1.3.2)."""
@@ -65,17 +65,6 @@ class ContainerPicture:
     siting: int | None = None
     has_hdr_metadata: bool = False
     hidden: Hidden = field(default_factory=Hidden)
-
-
-def demuxer_tags(stream: VideoStream) -> ColourTags:
-    """What the demuxer says of a stream; to be asked before the first frame is decoded."""
-    context = stream.codec_context
-    return ColourTags(
-        int(context.color_primaries),
-        int(context.color_trc),
-        int(context.colorspace),
-        int(context.color_range),
-    )
 
 
 def container_picture(

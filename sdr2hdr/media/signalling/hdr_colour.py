@@ -10,6 +10,7 @@ from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.media.bitstreams.bits import UNSPECIFIED
 from sdr2hdr.media.pixel_formats import Arrangement, PixelLayout
 from sdr2hdr.media.signalling.colour_codes import (
+    AV_RANGES,
     HLG_CODE,
     MATRICES,
     NEAREST_SITINGS,
@@ -41,9 +42,7 @@ _HDR_PRIMARIES = PRIMARIES | {9: Primaries.BT2020, 12: Primaries.P3_D65}
 _HDR_MATRICES = MATRICES | {9: Matrix.BT2020_NCL}
 
 _UNSAID = UNKNOWN_CODES | {0}
-# FFmpeg's AVColorRange
-_LIMITED = 1
-_FULL = 2
+_RANGES = {code: colour_range for colour_range, code in AV_RANGES.items()}
 
 
 def read_hdr_colour(
@@ -73,15 +72,7 @@ def read_hdr_colour(
     Raises:
         InputError: The transfer is not PQ, or primaries or matrix are none that can be read.
     """
-    tags = (
-        ColourTags(
-            int(frame.color_primaries),
-            int(frame.color_trc),
-            int(frame.colorspace),
-            int(frame.color_range),
-        ),
-        *containers,
-    )
+    tags = (ColourTags.of(frame), *containers)
     transfer = _first_said(each.transfer for each in tags)
     notices = _check_transfer(path, transfer, layout, is_still, assume_pq)
     signal = CodedSignal(
@@ -157,8 +148,8 @@ def _primaries(path: Path, code: int) -> Primaries:
 
 def _range(tags: Sequence[ColourTags], layout: PixelLayout) -> ColourRange:
     for each in tags:
-        if each.colour_range in (_LIMITED, _FULL):
-            return ColourRange.FULL if each.colour_range == _FULL else ColourRange.LIMITED
+        if each.colour_range in _RANGES:
+            return _RANGES[each.colour_range]
     is_full = layout.is_rgb or layout.is_full_range or layout.arrangement is Arrangement.GREY
     return ColourRange.FULL if is_full else ColourRange.LIMITED
 
