@@ -11,7 +11,7 @@ from sdr2hdr.delivery.target_file import check_target, check_temp_dir
 from sdr2hdr.engine import Engine, load_engine
 from sdr2hdr.errors import Notice, UsageError
 from sdr2hdr.frames import Rectangle
-from sdr2hdr.media.bitstreams.closed_captions import CAPTIONED_CODEC
+from sdr2hdr.media.bitstreams.closed_captions import CAPTIONED_CODECS
 from sdr2hdr.media.copying.stream_plan import StreamPlan, plan_streams
 from sdr2hdr.media.encoding.encoders import choose_encoder, output_signal
 from sdr2hdr.media.encoding.output_video import OutputVideo
@@ -248,11 +248,11 @@ def caption_notices(options: ConvertOptions, target: Path, *, has_captions: bool
     if not has_captions:
         return []
     is_container = target_kind(target) == "container"
-    if is_container and choose_encoder(options.encode, target).codec == CAPTIONED_CODEC:
+    if is_container and choose_encoder(options.encode, target).codec in CAPTIONED_CODECS:
         return []
     text = (
-        "The video carries closed captions (CEA-608, CEA-708), and only HEVC is given them: they "
-        "are dropped."
+        "The video carries closed captions (CEA-608, CEA-708), and only HEVC and AV1 are given "
+        "them: they are dropped."
     )
     return [Notice("warning", text)]
 

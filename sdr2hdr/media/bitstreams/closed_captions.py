@@ -2,7 +2,8 @@
 
 A decoder gives those of each frame beside its picture, from MPEG-2's user data, H.264's SEI or the
 user data of DVDs alike. HEVC has them in a message registered by Rec. ITU-T T.35 (Rec. ITU-T H.265
-(08/2021), D.2.6) with the content of ATSC A/53 Part 4:2009, 6.2.3.
+(08/2021), D.2.6), AV1 in a metadata unit of that (AV1 Bitstream & Decoding Process Specification,
+5.8.2), both with the content of ATSC A/53 Part 4:2009, 6.2.3.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
+from sdr2hdr.media.bitstreams.hdr10_obu import ITUT_T35, metadata_unit, with_metadata_units
 from sdr2hdr.media.bitstreams.hdr10_sei import (
     SeiMessage,
     join_units,
@@ -19,10 +21,10 @@ from sdr2hdr.media.bitstreams.hdr10_sei import (
 )
 from sdr2hdr.media.bitstreams.side_data import frame_side_data
 
-__all__ = ["CAPTIONED_CODEC", "caption_messages", "frame_captions", "with_captions"]
+__all__ = ["CAPTIONED_CODECS", "caption_payloads", "frame_captions", "with_captions"]
 
-CAPTIONED_CODEC = "hevc"
-"""The one coded form that is given captions here."""
+CAPTIONED_CODECS = frozenset({"hevc", "av1"})
+"""The coded forms that are given captions here."""
 
 _REGISTERED_USER_DATA = 4
 _UNITED_STATES, _ATSC = b"\xb5", b"\x00\x31"
@@ -40,8 +42,8 @@ def frame_captions(frame: VideoFrame) -> bytes:
     return next(found, b"")
 
 
-def caption_messages(captions: bytes) -> list[SeiMessage]:
-    """SEI messages for a frame's captions, as many as their number of constructs needs.
+def caption_payloads(captions: bytes) -> list[bytes]:
+    """Messages of T.35 for a frame's captions, as many as their number of constructs needs.
 
     Args:
         captions: As `frame_captions` gives them.
@@ -50,24 +52,25 @@ def caption_messages(captions: bytes) -> list[SeiMessage]:
     parts = [captions[start : start + most] for start in range(0, len(captions), most)]
     head = _UNITED_STATES + _ATSC + _CAPTION_DATA
     return [
-        SeiMessage(
-            _REGISTERED_USER_DATA,
-            head
-            + bytes((_PROCESS_CAPTIONS | len(part) // _CONSTRUCT_BYTES,))
-            + _EMPTY_BYTE
-            + part
-            + _MARKER,
-        )
+        head
+        + bytes((_PROCESS_CAPTIONS | len(part) // _CONSTRUCT_BYTES,))
+        + _EMPTY_BYTE
+        + part
+        + _MARKER
         for part in parts
     ]
 
 
-def with_captions(data: bytes, captions: bytes) -> bytes:
-    """A coded HEVC picture with the captions in front of its first slice.
+def with_captions(codec: str, data: bytes, captions: bytes) -> bytes:
+    """A coded picture with the captions in front of it.
 
     Args:
-        data: NAL units with start codes.
+        codec: "hevc" (with start codes) or "av1".
+        data: A packet of it.
         captions: As `frame_captions` gives them, not empty.
     """
-    units = [sei_unit([message]) for message in caption_messages(captions)]
+    payloads = caption_payloads(captions)
+    if codec == "av1":
+        return with_metadata_units(data, [metadata_unit(ITUT_T35, each) for each in payloads])
+    units = [sei_unit([SeiMessage(_REGISTERED_USER_DATA, each)]) for each in payloads]
     return join_units(with_message_units(split_units(data, 0), units), 0)

@@ -8,7 +8,7 @@ codes a mastering display 6.7.4; the configuration record: AV1 Codec ISO Media F
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sdr2hdr.media.bitstreams.hdr10_sei import HdrSei
@@ -17,15 +17,18 @@ from sdr2hdr.media.mastering import CHROMATICITY_STEP, LUMINANCE_STEP_CD_M2
 
 __all__ = [
     "CONFIGURATION_HEADER_BYTES",
+    "ITUT_T35",
     "METADATA",
     "Obu",
     "av1_light_level_offsets",
+    "metadata_unit",
     "obus_in",
     "with_hdr_obus",
+    "with_metadata_units",
 ]
 
 TEMPORAL_DELIMITER, METADATA = 2, 5
-HDR_CLL, HDR_MDCV = 1, 2
+HDR_CLL, HDR_MDCV, ITUT_T35 = 1, 2, 4
 CONFIGURATION_HEADER_BYTES = 4
 
 _EXTENSION, _HAS_SIZE = 4, 2
@@ -76,16 +79,36 @@ def with_hdr_obus(data: bytes, sei: HdrSei) -> bytes:
     """
     additions = _metadata_units(sei)
     replaced = {kind for kind, _ in additions}
-    parts: list[bytes] = []
+    kept = b"".join(
+        data[unit.start : unit.end]
+        for unit in obus_in(data)
+        if unit.kind != METADATA or _metadata_type(data, unit) not in replaced
+    )
+    return with_metadata_units(kept, [addition for _, addition in additions])
+
+
+def with_metadata_units(data: bytes, units: Sequence[bytes]) -> bytes:
+    """A temporal unit with metadata behind its sequence header, or where that would be.
+
+    Args:
+        data: A packet, or the units of a configuration record.
+        units: As `metadata_unit` makes them.
+
+    Raises:
+        ValueError: The units of the data cannot be read.
+    """
     place = 0
     for unit in obus_in(data):
-        if unit.kind == METADATA and _metadata_type(data, unit) in replaced:
-            continue
-        parts.append(data[unit.start : unit.end])
-        if unit.kind == SEQUENCE_HEADER or (unit.kind == TEMPORAL_DELIMITER and len(parts) == 1):
-            place = len(parts)
-    parts[place:place] = [addition for _, addition in additions]
-    return b"".join(parts)
+        if unit.kind == SEQUENCE_HEADER or (unit.kind == TEMPORAL_DELIMITER and not unit.start):
+            place = unit.end
+    return data[:place] + b"".join(units) + data[place:]
+
+
+def metadata_unit(kind: int, payload: bytes) -> bytes:
+    """A metadata unit of fewer than 126 bytes of payload."""
+    # The trailing bits end in a byte of their own.
+    content = bytes((kind,)) + payload + b"\x80"
+    return bytes((METADATA << 3 | _HAS_SIZE, len(content))) + content
 
 
 def av1_light_level_offsets(data: bytes, start: int = 0) -> list[int]:
@@ -105,16 +128,10 @@ def av1_light_level_offsets(data: bytes, start: int = 0) -> list[int]:
 def _metadata_units(sei: HdrSei) -> list[tuple[int, bytes]]:
     units: list[tuple[int, bytes]] = []
     if sei.light is not None:
-        units.append((HDR_CLL, _unit(HDR_CLL, sei.light)))
+        units.append((HDR_CLL, metadata_unit(HDR_CLL, sei.light)))
     if sei.mastering is not None:
-        units.append((HDR_MDCV, _unit(HDR_MDCV, _mastering_payload(sei.mastering))))
+        units.append((HDR_MDCV, metadata_unit(HDR_MDCV, _mastering_payload(sei.mastering))))
     return units
-
-
-def _unit(kind: int, payload: bytes) -> bytes:
-    # The trailing bits end in a byte of their own.
-    content = bytes((kind,)) + payload + b"\x80"
-    return bytes((METADATA << 3 | _HAS_SIZE, len(content))) + content
 
 
 def _mastering_payload(mdcv: bytes) -> bytes:

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from sdr2hdr.cores import available_cores
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.media.av_log import captured_av_log
-from sdr2hdr.media.bitstreams.closed_captions import CAPTIONED_CODEC, with_captions
+from sdr2hdr.media.bitstreams.closed_captions import CAPTIONED_CODECS, with_captions
 from sdr2hdr.media.containers.packets import with_data
 from sdr2hdr.media.encoding.encoders import EncoderSpec
 from sdr2hdr.media.encoding.output_video import OutputVideo
@@ -104,8 +104,8 @@ class VideoEncoder:
         Args:
             planes: Y', Cb, Cr, each (H, W) of uint16, any device.
             pts: In ticks of the encoder's time base.
-            captions: Closed captions for the frame, as `frame_captions` gives them; HEVC takes
-                them along, other forms leave them out.
+            captions: Closed captions for the frame, as `frame_captions` gives them; HEVC and AV1
+                take them along, other forms leave them out.
 
         Returns:
             The packets that are ready, often none: encoders look ahead. Their decoding times are
@@ -123,7 +123,7 @@ class VideoEncoder:
         frame.color_trc = TRANSFER_CODES[signal.transfer]
         frame.colorspace = int(signal.matrix)
         frame.color_range = AV_RANGES[signal.colour_range]
-        if captions and self.spec.codec == CAPTIONED_CODEC:
+        if captions and self.spec.codec in CAPTIONED_CODECS:
             self._captions[pts] = captions
         return self._encode(frame)
 
@@ -153,7 +153,9 @@ class VideoEncoder:
 
     def _captioned(self, packet: Packet) -> Packet:
         captions = b"" if packet.pts is None else self._captions.pop(packet.pts, b"")
-        return with_data(packet, with_captions(bytes(packet), captions)) if captions else packet
+        if not captions:
+            return packet
+        return with_data(packet, with_captions(self.spec.codec, bytes(packet), captions))
 
     @contextmanager
     def _surroundings(self) -> Iterator[None]:
