@@ -11,7 +11,7 @@ from sdr2hdr.delivery.target_file import check_target, check_temp_dir
 from sdr2hdr.engine import Engine, load_engine
 from sdr2hdr.errors import Notice, UsageError
 from sdr2hdr.frames import Rectangle
-from sdr2hdr.media.bitstreams.closed_captions import CAPTIONED_CODECS
+from sdr2hdr.media.bitstreams.user_data import USER_DATA_CODECS
 from sdr2hdr.media.copying.stream_plan import StreamPlan, plan_streams
 from sdr2hdr.media.encoding.encoders import choose_encoder, output_signal
 from sdr2hdr.media.encoding.output_video import OutputVideo
@@ -26,7 +26,7 @@ from sdr2hdr.options import ConvertOptions, Look
 from sdr2hdr.overlap import StageClock
 from sdr2hdr.signal import HDR10_SIGNAL, CodedSignal
 
-__all__ = ["Conversion", "caption_notices", "even", "letterbox_correction", "prepare"]
+__all__ = ["Conversion", "even", "letterbox_correction", "prepare", "user_data_notices"]
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,12 @@ def prepare(
             *engine.notices,
             *geometry_notices(info, active_picture, kind),
             *pictures_only_notices(info, options, target),
-            *caption_notices(options, target, has_captions=info.video.has_captions),
+            *user_data_notices(
+                options,
+                target,
+                has_captions=info.video.has_captions,
+                has_active_format=info.video.has_active_format,
+            ),
             *look_notices(options, engine, kind),
         ),
     )
@@ -243,16 +248,24 @@ def pictures_only_notices(info: SourceInfo, options: ConvertOptions, target: Pat
     return notices
 
 
-def caption_notices(options: ConvertOptions, target: Path, *, has_captions: bool) -> list[Notice]:
-    """Say where closed captions inside the source's pictures are lost."""
-    if not has_captions:
+def user_data_notices(
+    options: ConvertOptions,
+    target: Path,
+    *,
+    has_captions: bool = False,
+    has_active_format: bool = False,
+) -> list[Notice]:
+    """Say where what lies inside the source's pictures beside the picture is lost."""
+    found = ["closed captions (CEA-608, CEA-708)"] * has_captions
+    found += ["an active format description (AFD)"] * has_active_format
+    if not found:
         return []
     is_container = target_kind(target) == "container"
-    if is_container and choose_encoder(options.encode, target).codec in CAPTIONED_CODECS:
+    if is_container and choose_encoder(options.encode, target).codec in USER_DATA_CODECS:
         return []
     text = (
-        "The video carries closed captions (CEA-608, CEA-708), and only HEVC and AV1 are given "
-        "them: they are dropped."
+        f"The video carries {' and '.join(found)}, and only HEVC and AV1 are given that: it is "
+        "dropped."
     )
     return [Notice("warning", text)]
 

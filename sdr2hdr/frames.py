@@ -37,27 +37,27 @@ class Timeline:
     """The times of the frames of one batch, in presentation order, and what goes with them.
 
     Attributes:
-        captions: The closed captions of every frame, b"" where it has none; empty if none has any.
+        user_data: What `frame_user_data` gives of every frame; empty if none has any.
     """
 
     time_base: Fraction
     frames: tuple[FrameTime, ...]
-    captions: tuple[bytes, ...] = ()
+    user_data: tuple[tuple[bytes, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.captions and len(self.captions) != len(self.frames):
-            raise ValueError(f"Captions of {len(self.captions)} frames for {len(self.frames)}.")
+        if self.user_data and len(self.user_data) != len(self.frames):
+            raise ValueError(f"User data of {len(self.user_data)} frames for {len(self.frames)}.")
 
     def __len__(self) -> int:
         return len(self.frames)
 
-    def captions_of(self, number: int) -> bytes:
-        """The closed captions of a frame, counted from 0; b"" if it has none."""
-        return self.captions[number] if self.captions else b""
+    def user_data_of(self, number: int) -> tuple[bytes, ...]:
+        """The user data of a frame, counted from 0; none if it has none."""
+        return self.user_data[number] if self.user_data else ()
 
     def part(self, start: int, stop: int) -> Timeline:
         """The frames from one to before another, counted from 0."""
-        return replace(self, frames=self.frames[start:stop], captions=self.captions[start:stop])
+        return replace(self, frames=self.frames[start:stop], user_data=self.user_data[start:stop])
 
 
 class PresentationTimes(Sequence[Fraction]):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sdr2hdr.conversion import Conversion, caption_notices, prepare
+from sdr2hdr.conversion import Conversion, prepare, user_data_notices
 from sdr2hdr.delivery.light_log import LightLog
 from sdr2hdr.errors import Notice
 from sdr2hdr.frame_stages import FrameSpan, overlapped
@@ -192,7 +192,7 @@ def convert_range(
             conversion.on_clocks(results.clocks)
     # Captions that begin late were not there to be told of before the work.
     begins_late = reader.has_captions and not conversion.source.video.has_captions
-    late = caption_notices(options, conversion.target, has_captions=begins_late)
+    late = user_data_notices(options, conversion.target, has_captions=begins_late)
     return RangeSummary(
         first_frame=span.first_frame,
         times=tuple(times),

@@ -53,6 +53,8 @@ def video_summary(video: VideoInfo) -> str:
         parts.append(f"interlaced, {video.field_order} field first")
     if video.has_captions:
         parts.append("closed captions")
+    if video.has_active_format:
+        parts.append("active format description")
     if video.frame_count is not None:
         parts.append(how_many(video.frame_count, "frame"))
     return ", ".join(parts)
@@ -94,6 +96,7 @@ def source_content(info: SourceInfo) -> dict[str, object]:
             "is_mirrored": video.is_mirrored,
             "field_order": video.field_order,
             "has_captions": video.has_captions,
+            "has_active_format": video.has_active_format,
             "time_base": str(video.time_base),
             "average_rate": None if rate is None else str(rate),
             "variable_rate": video.variable_rate,

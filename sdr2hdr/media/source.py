@@ -86,6 +86,7 @@ class VideoInfo:
         frame_count: From the container's index or header, None if it does not say.
         start_pts: Of the first frame, in `time_base` ticks, None if unknown.
         has_captions: Whether closed captions came with one of the first pictures.
+        has_active_format: Whether an active format description (AFD) did.
     """
 
     index: int
@@ -107,6 +108,7 @@ class VideoInfo:
     duration_seconds: float | None
     colour: ColourReading
     has_captions: bool = False
+    has_active_format: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Write MPEG-2 with closed captions in its user data (ATSC A/53 Part 4): no encoder here does."""
+"""Write MPEG-2 with captions and AFD in its user data (ATSC A/53 Part 4): no encoder here does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from av.packet import Packet
 from av.sidedata.sidedata import Type
 
 _FIRST_SLICE = b"\0\0\1\1"
-_USER_DATA = b"\0\0\1\xb2GA94\x03"
+_CAPTIONS = b"\0\0\1\xb2GA94\x03"
+_ACTIVE_FORMAT = b"\0\0\1\xb2DTG1\x41"
 _B_FRAMES = 2
 
 
@@ -28,6 +29,7 @@ def write_captioned(
     interlaced: bool = False,
     every: int = 1,
     first: int = 0,
+    active_format: int | None = None,
 ) -> Path:
     """Write 64x48 px at 25 frames a second, with B-frames and a tone.
 
@@ -38,6 +40,7 @@ def write_captioned(
         interlaced: Whether the frames are flagged as woven, top field first.
         every: Frames whose number this does not divide have no captions.
         first: Nor have those before this one.
+        active_format: The AFD of all frames; without any if None.
     """
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg2video", 25)
@@ -52,11 +55,11 @@ def write_captioned(
             packets += video.encode(woven(frame) if interlaced else frame)
         for packet in [*packets, *video.encode(None)]:
             number = round(packet.pts * packet.time_base * 25)
-            container.mux(
-                captioned(packet, captions_of(number, constructs))
-                if number % every == 0 and number >= first
-                else packet
-            )
+            if number % every == 0 and number >= first:
+                packet = captioned(packet, captions_of(number, constructs))
+            if active_format is not None:
+                packet = with_user_data(packet, _ACTIVE_FORMAT + bytes((0xF0 | active_format,)))
+            container.mux(packet)
     return path
 
 
@@ -72,8 +75,12 @@ def woven(frame: av.VideoFrame) -> av.VideoFrame:
 
 def captioned(packet: Packet, captions: bytes) -> Packet:
     head = bytes((0xC0 | len(captions) // 3, 0xFF))
+    return with_user_data(packet, _CAPTIONS + head + captions + b"\xff")
+
+
+def with_user_data(packet: Packet, user_data: bytes) -> Packet:
     data, place = bytes(packet), bytes(packet).index(_FIRST_SLICE)
-    new = Packet(data[:place] + _USER_DATA + head + captions + b"\xff" + data[place:])
+    new = Packet(data[:place] + user_data + data[place:])
     new.pts, new.dts, new.time_base = packet.pts, packet.dts, packet.time_base
     new.duration, new.is_keyframe, new.stream = packet.duration, packet.is_keyframe, packet.stream
     return new
@@ -81,6 +88,11 @@ def captioned(packet: Packet, captions: bytes) -> Packet:
 
 def decoded_captions(path: Path) -> list[bytes]:
     """The captions of each frame of a file, in presentation order; b"" where it has none."""
+    return decoded_side_data(path, Type.A53_CC)
+
+
+def decoded_side_data(path: Path, kind: Type) -> list[bytes]:
+    """What came of one kind with each frame of a file, b"" where nothing has."""
     with av.open(str(path)) as container:
-        found = [frame.side_data.get(Type.A53_CC) for frame in container.decode(video=0)]
+        found = [frame.side_data.get(kind) for frame in container.decode(video=0)]
     return [b"" if data is None else bytes(data) for data in found]

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from sdr2hdr.cores import available_cores
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.media.av_log import captured_av_log
-from sdr2hdr.media.bitstreams.closed_captions import CAPTIONED_CODECS, with_captions
+from sdr2hdr.media.bitstreams.user_data import USER_DATA_CODECS, with_user_data
 from sdr2hdr.media.containers.packets import with_data
 from sdr2hdr.media.encoding.encoders import EncoderSpec
 from sdr2hdr.media.encoding.output_video import OutputVideo
@@ -80,7 +80,7 @@ class VideoEncoder:
         self._video = video
         self._options = options
         self._time_base = time_base
-        self._captions: dict[int, bytes] = {}
+        self._user_data: dict[int, tuple[bytes, ...]] = {}
         self._context = self._described_context()
         with self._surroundings():
             self._open()
@@ -97,15 +97,15 @@ class VideoEncoder:
         self,
         planes: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
         pts: int,
-        captions: bytes = b"",
+        user_data: tuple[bytes, ...] = (),
     ) -> list[Packet]:
         """Encode one frame.
 
         Args:
             planes: Y', Cb, Cr, each (H, W) of uint16, any device.
             pts: In ticks of the encoder's time base.
-            captions: Closed captions for the frame, as `frame_captions` gives them; HEVC and AV1
-                take them along, other forms leave them out.
+            user_data: What belongs to the frame, as `frame_user_data` gives it; HEVC and AV1 take
+                it along, other forms leave it out.
 
         Returns:
             The packets that are ready, often none: encoders look ahead. Their decoding times are
@@ -123,8 +123,8 @@ class VideoEncoder:
         frame.color_trc = TRANSFER_CODES[signal.transfer]
         frame.colorspace = int(signal.matrix)
         frame.color_range = AV_RANGES[signal.colour_range]
-        if captions and self.spec.codec in CAPTIONED_CODECS:
-            self._captions[pts] = captions
+        if user_data and self.spec.codec in USER_DATA_CODECS:
+            self._user_data[pts] = user_data
         return self._encode(frame)
 
     def flush(self) -> list[Packet]:
@@ -151,11 +151,11 @@ class VideoEncoder:
         """The packet with what the encoder itself leaves out."""
         return packet
 
-    def _captioned(self, packet: Packet) -> Packet:
-        captions = b"" if packet.pts is None else self._captions.pop(packet.pts, b"")
-        if not captions:
+    def _with_user_data(self, packet: Packet) -> Packet:
+        user_data = () if packet.pts is None else self._user_data.pop(packet.pts, ())
+        if not user_data:
             return packet
-        return with_data(packet, with_captions(self.spec.codec, bytes(packet), captions))
+        return with_data(packet, with_user_data(self.spec.codec, bytes(packet), user_data))
 
     @contextmanager
     def _surroundings(self) -> Iterator[None]:
@@ -198,7 +198,7 @@ class VideoEncoder:
     def _encode(self, frame: VideoFrame | None) -> list[Packet]:
         try:
             packets = self._context.encode(frame)
-            return [self._captioned(self._amended(packet)) for packet in packets]
+            return [self._with_user_data(self._amended(packet)) for packet in packets]
         except av.error.FFmpegError as error:
             raise OutputError(f"{self.spec.libav_encoder} failed: {error}.") from error
 

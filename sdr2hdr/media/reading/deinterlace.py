@@ -41,13 +41,13 @@ class TimedFrame:
     """A decoded frame with its final time, in ticks of the time base of where it comes from.
 
     Attributes:
-        captions: As `frame_captions` gives them.
+        user_data: As `frame_user_data` gives it.
     """
 
     frame: VideoFrame
     pts: int
     duration: int
-    captions: bytes = b""
+    user_data: tuple[bytes, ...] = ()
 
 
 def is_woven(video: VideoInfo) -> bool:
@@ -105,16 +105,16 @@ def deinterlaced(
         if mode == "frame":
             yield replace(given.pop(half_ticks // 2), frame=frame)
             continue
-        captions = b""
+        user_data: tuple[bytes, ...] = ()
         if half_ticks % 2 == 0 and half_ticks // 2 in given:
             woven = given.pop(half_ticks // 2)
-            end, captions = 2 * (woven.pts + woven.duration), woven.captions
+            end, user_data = 2 * (woven.pts + woven.duration), woven.user_data
         if waiting is not None:
             # The filter knows no second time for the fields of a stream of one frame.
             if half_ticks <= waiting.pts:
                 half_ticks = max(waiting.pts + 1, (waiting.pts + end) // 2)
             yield replace(waiting, duration=half_ticks - waiting.pts)
-        waiting = TimedFrame(frame, half_ticks, 0, captions)
+        waiting = TimedFrame(frame, half_ticks, 0, user_data)
     if waiting is not None:
         yield replace(waiting, duration=max(1, end - waiting.pts))
 

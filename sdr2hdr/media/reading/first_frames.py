@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import av.error
 from av.sidedata.sidedata import Type
 
-from sdr2hdr.media.bitstreams.closed_captions import frame_captions
 from sdr2hdr.media.bitstreams.side_data import frame_side_data
+from sdr2hdr.media.bitstreams.user_data import frame_user_data, has_active_format, has_captions
 from sdr2hdr.media.opening import demuxed
 from sdr2hdr.media.signalling.colour_facts import ColourTags
 
@@ -54,6 +54,7 @@ class FirstFrames:
             error: they lean on pictures that the file does not have.
         interlaced_count: How many of the frames are flagged as interlaced.
         has_captions: Whether closed captions came with a frame.
+        has_active_format: Whether an active format description came with a frame.
         has_alpha_beside: Whether an alpha channel came beside a coded picture, which decoders of
             VP8 and VP9 leave there (WebM Container Guidelines, "Alpha Channel").
     """
@@ -70,6 +71,7 @@ class FirstFrames:
     interlaced_count: int
     has_hdr_metadata: bool
     has_captions: bool
+    has_active_format: bool
     has_alpha_beside: bool
     earlier: tuple[int, ...]
 
@@ -84,7 +86,8 @@ def look_at_first_frames(
     """
     first: VideoFrame | None = None
     count = interlaced = 0
-    has_hdr = has_captions = has_alpha = False
+    has_hdr = has_alpha = False
+    user_data: list[bytes] = []
     header = b""
     taken: list[int] = []
     for packets, packet in enumerate(_packets(container, stream), start=1):
@@ -103,7 +106,7 @@ def look_at_first_frames(
             count += 1
             interlaced += frame.interlaced_frame
             has_hdr = has_hdr or any(data.type in HDR_METADATA for data in frame_side_data(frame))
-            has_captions = has_captions or bool(frame_captions(frame))
+            user_data += frame_user_data(frame)
         if count >= FRAMES_LOOKED_AT or (packets >= MOST_PACKETS and not count):
             break
     if first is None:
@@ -123,7 +126,8 @@ def look_at_first_frames(
         off_quarter_degrees=turn.off_quarter_degrees,
         interlaced_count=interlaced,
         has_hdr_metadata=has_hdr,
-        has_captions=has_captions,
+        has_captions=has_captions(user_data),
+        has_active_format=has_active_format(user_data),
         has_alpha_beside=has_alpha and codec in ("vp8", "vp9"),
         earlier=tuple(sorted(time for time in taken if pts is not None and time < pts)),
     )

@@ -132,6 +132,7 @@ def _video_info(
         is_mirrored=first.is_mirrored,
         field_order=_field_order(codec, context.field_order, first),
         has_captions=first.has_captions,
+        has_active_format=first.has_active_format,
         time_base=stream.time_base,
         average_rate=rate,
         variable_rate=has_variable_rate(path, stream),

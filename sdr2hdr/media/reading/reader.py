@@ -12,7 +12,7 @@ import torch
 
 from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
-from sdr2hdr.media.bitstreams.closed_captions import frame_captions
+from sdr2hdr.media.bitstreams.user_data import frame_user_data, has_captions
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import Planes, frame_planes
 from sdr2hdr.media.reading.damage import Damage, DamageCounter
@@ -157,27 +157,27 @@ class VideoReader:
         """
         planes: list[Planes] = []
         times: list[FrameTime] = []
-        captions: list[bytes] = []
+        user_data: list[tuple[bytes, ...]] = []
         wanted = self._frames
         given = self._from_beginning() if wanted is None else self._from_near_by(wanted)
         for timed in given:
             read = frame_planes(timed.frame, self._layout)
             planes.append(read if self._debander is None else self._debander.debanded(read))
             times.append(FrameTime(timed.pts, timed.duration))
-            captions.append(timed.captions)
-            self._has_captions = self._has_captions or bool(timed.captions)
+            user_data.append(timed.user_data)
+            self._has_captions = self._has_captions or has_captions(timed.user_data)
             if len(planes) >= self._options.batch_frames:
-                yield self._batch(planes, times, self.signal, captions)
-                planes, times, captions = [], [], []
+                yield self._batch(planes, times, self.signal, user_data)
+                planes, times, user_data = [], [], []
         if planes:
-            yield self._batch(planes, times, self.signal, captions)
+            yield self._batch(planes, times, self.signal, user_data)
 
     def _batch(
         self,
         planes: list[Planes],
         times: list[FrameTime],
         signal: CodedSignal,
-        captions: Sequence[bytes] = (),
+        user_data: Sequence[tuple[bytes, ...]] = (),
     ) -> CodedBatch:
         return CodedBatch(
             luma=_stacked([plane.luma for plane in planes]),
@@ -185,7 +185,7 @@ class VideoReader:
             cr=_stacked([plane.cr for plane in planes]),
             signal=signal,
             timeline=Timeline(
-                self._time_base, tuple(times), tuple(captions) if any(captions) else ()
+                self._time_base, tuple(times), tuple(user_data) if any(user_data) else ()
             ),
         )
 
@@ -273,7 +273,7 @@ class VideoReader:
                 # A frame is seen until the next one, whatever the container says: it rounds, and
                 # in MP4 durations come in decoding order.
                 yield replace(waiting, duration=pts - waiting.pts)
-            waiting = TimedFrame(frame, pts, said, frame_captions(frame))
+            waiting = TimedFrame(frame, pts, said, frame_user_data(frame))
             if end is not None and pts >= end:
                 # The deinterlacer wants one frame more than the range has; nobody wants two.
                 break

@@ -142,7 +142,7 @@ class SegmentWriter(FileWriter):
         for number, time in enumerate(timeline.frames):
             self._show(time)
             planes = (batch.luma[number], batch.cb[number], batch.cr[number])
-            self._mux(self._encoder.encode(planes, time.pts, timeline.captions_of(number)))
+            self._mux(self._encoder.encode(planes, time.pts, timeline.user_data_of(number)))
 
     def finish(self) -> SegmentSummary:
         """Encode what is left and close the file.

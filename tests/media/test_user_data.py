@@ -1,14 +1,20 @@
-"""Closed captions inside the pictures: each stays with its frame, or its loss is said."""
+"""Closed captions and AFD inside the pictures: each stays with its frame, or its loss is said."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from captioned_clips import captions_of, decoded_captions, write_captioned
+from av.sidedata.sidedata import Type
+from captioned_clips import (
+    captions_of,
+    decoded_captions,
+    decoded_side_data,
+    write_captioned,
+)
 
 import sdr2hdr
-from sdr2hdr.media.bitstreams.closed_captions import caption_payloads
+from sdr2hdr.media.bitstreams.user_data import caption_payloads
 from sdr2hdr.options import ConvertOptions, EncodeOptions, ReadOptions, TimeRange
 from sdr2hdr.pipeline import prepare
 
@@ -36,6 +42,23 @@ def test_every_frame_keeps_its_captions(tmp_path: Path, suffix: str, codec, pres
     assert decoded_captions(source) == wanted
     encode = EncodeOptions(codec=codec, preset=preset)
     assert converted(source, tmp_path / f"out{suffix}", encode=encode) == wanted
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_every_frame_keeps_its_active_format_beside_its_captions(tmp_path: Path, every: int):
+    source = write_captioned(tmp_path / "in.ts", FRAMES, every=every, active_format=10)
+    wanted = decoded_captions(source)
+    assert decoded_side_data(source, Type.AFD) == [bytes((10,))] * FRAMES
+    assert converted(source, tmp_path / "out.mkv") == wanted
+    assert decoded_side_data(tmp_path / "out.mkv", Type.AFD) == [bytes((10,))] * FRAMES
+
+
+def test_the_loss_of_an_active_format_is_said(tmp_path: Path):
+    source = write_captioned(tmp_path / "in.ts", FRAMES, first=FRAMES, active_format=8)
+    options = ConvertOptions(model="bt2408", encode=EncodeOptions(codec="prores-422hq"))
+    notices = prepare(source, tmp_path / "out.mov", options).notices
+    said = [notice for notice in notices if "carries an active format description" in notice.text]
+    assert [notice.severity for notice in said] == ["warning"]
 
 
 def test_frames_without_captions_have_none(tmp_path: Path):
