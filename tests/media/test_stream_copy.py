@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -22,6 +23,7 @@ from rich_sources import (
 )
 
 import sdr2hdr
+from sdr2hdr.media.copying.sound_length import sound_seconds
 from sdr2hdr.media.copying.subtitles import mov_text_is_empty
 from sdr2hdr.options import TimeRange
 
@@ -304,6 +306,41 @@ def test_plain_sound_from_matroska_lasts_to_its_last_sample(tmp_path: Path, suff
     with av.open(str(target)) as container:
         assert container.streams.audio[0].duration == 1.6 * 48000
     assert float(packets_of(target, "audio")[0][0]) == pytest.approx(1 / 3, abs=0.0006)
+
+
+@pytest.mark.parametrize("codec", ["libopus", "libmp3lame"])
+def test_what_nobody_is_to_hear_at_the_end_does_not_lengthen_sound_in_mp4(tmp_path: Path, codec):
+    source = make_source(tmp_path / "in.mkv", Source(audio=(codec,), audio_seconds=1.61))
+    target = tmp_path / "out.mp4"
+    convert_grey(source, target)
+    with av.open(str(source)) as container:
+        heard = sum(frame.samples for frame in container.decode(audio=0))
+    with av.open(str(target)) as container:
+        # Matroska rounds where sound begins to a millisecond, 48 samples.
+        assert container.streams.audio[0].duration == pytest.approx(heard, abs=48)
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_a_packet_of_opus_lasts_as_long_as_it_is_heard(tmp_path: Path, is_counted: bool):
+    """Some writers of Matroska count what is thrown away at the end, others do not."""
+    source = make_source(tmp_path / "in.mkv", Source(audio=("libopus",), audio_seconds=1.61))
+    with av.open(str(source)) as container:
+        context = container.streams.audio[0].codec_context
+        last = [packet for packet in container.demux(audio=0) if packet.size][-1]
+        unheard = int.from_bytes(bytes(last.get_sidedata("skip_samples"))[4:8], "little")
+        assert 0 < unheard < 960
+        heard = Fraction(960 - unheard, 48000)
+        last.duration = 20 if is_counted else round(heard * 1000)
+        assert sound_seconds(last, context) == heard
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_frames_from_matroska_begin_where_those_before_them_end(tmp_path: Path, suffix: str):
+    source = make_source(tmp_path / "in.mkv", Source())
+    target = tmp_path / f"out{suffix}"
+    convert_grey(source, target)
+    times = [start * 48000 for start, _, _ in packets_of(target, "audio")]
+    assert {later - earlier for earlier, later in pairwise(times)} == {1024}
 
 
 @pytest.mark.parametrize(("name", "expected"), [("out.mov", "fra"), ("out.mp4", "fre")])
