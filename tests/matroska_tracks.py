@@ -1,8 +1,9 @@
-"""Matroska read and made without the package: elements by their IDs, and languages of tracks."""
+"""Matroska read and made without the package: elements by their IDs, languages, chapters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -51,6 +52,36 @@ def with_full_languages(source: Path, target: Path, languages: Sequence[tuple[st
         )
         data = data.replace(bytes((0x22, 0xB5, 0x9C, 0x80 | len(mark))) + mark.encode(), both)
     target.write_bytes(data)
+    return target
+
+
+def with_chapters_inside(source: Path, target: Path, names: Sequence[str], inside: int) -> Path:
+    """A Matroska copy with a chapter of several names, which has so many others inside it."""
+    room = 100 * "x"
+    chapter = {"id": 1, "start": 0, "end": 1, "time_base": Fraction(1), "metadata": {"title": room}}
+    options = {"write_crc32": "0"}
+    with av.open(str(source)) as old, av.open(str(target), "w", container_options=options) as new:
+        streams = {s.index: new.add_stream_from_template(s, opaque=True) for s in old.streams}
+        new.set_chapters([chapter])
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+
+    def element(identifier: int, content: bytes) -> bytes:
+        return bytes((identifier, 0x80 | len(content))) + content
+
+    display, atom, void = 0x80, 0xB6, 0xEC
+    before = element(display, element(0x85, room.encode()) + b"\x43\x7c\x83und")
+    after = b"".join(element(display, element(0x85, name.encode())) for name in names)
+    after += b"".join(
+        element(atom, b"\x73\xc4" + bytes((0x81, 2 + n)) + element(0x91, b"\0"))
+        for n in range(inside)
+    )
+    data = target.read_bytes()
+    assert data.count(before) == 1
+    after += element(void, bytes(len(before) - len(after) - 2))
+    target.write_bytes(data.replace(before, after))
     return target
 
 

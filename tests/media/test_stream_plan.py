@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import pytest
+from matroska_tracks import with_chapters_inside
 from rich_sources import FAST, Source, make_source
 
 from sdr2hdr.errors import OutputError
@@ -265,3 +266,25 @@ def test_what_quicktime_has_no_place_for_is_known(suffix: str, lost: tuple[str, 
 )
 def test_timecode_of_frames_that_were_fields(said: str, factor: int, expected: str):
     assert counted_faster(said, factor) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "inside", "expected"),
+    [
+        (("One",), 0, None),
+        (("One", "Eins"), 0, "1 further name of chapters."),
+        (("One",), 2, "2 chapters inside others."),
+        (("One", "Eins", "Un"), 1, "1 chapter inside others and 2 further names of chapters."),
+    ],
+)
+def test_chapters_that_libavformat_does_not_read_are_named(
+    tmp_path: Path, names: tuple[str, ...], inside: int, expected: str | None
+):
+    plain = make_source(tmp_path / "plain.mkv", Source(audio=()))
+    path = with_chapters_inside(plain, tmp_path / "in.mkv", names, inside)
+    with av.open(str(path)) as container:
+        assert [c["metadata"]["title"] for c in container.chapters()] == [names[-1]]
+    notices = plan(path, tmp_path / "out.mkv").notices
+    head = "Dropped, because libavformat does not read them: "
+    said = [each.text.removeprefix(head) for each in notices if each.text.startswith(head)]
+    assert said == ([] if expected is None else [expected])

@@ -14,6 +14,8 @@ from av.stream import Discard, Stream
 
 from sdr2hdr.errors import Notice, OutputError
 from sdr2hdr.media.containers.container_trial import sample_packets
+from sdr2hdr.media.containers.format_names import is_matroska
+from sdr2hdr.media.containers.matroska_chapters import unread_chapters
 from sdr2hdr.media.copying.dispositions import dispositions_without_a_place
 from sdr2hdr.media.copying.metadata import tags_without_a_place
 from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, way_out
@@ -25,6 +27,7 @@ from sdr2hdr.media.encoding.encoders import choose_encoder
 from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.source import SourceInfo, StreamInfo
 from sdr2hdr.options import EncodeOptions, TimeRange
+from sdr2hdr.wording import how_many
 
 __all__ = ["CONTAINERS", "PlannedStream", "StreamPlan", "plan_streams"]
 
@@ -154,6 +157,7 @@ def plan_streams(
             if decision.problem:
                 problems.append(f"{entry.label}: {decision.problem}")
         others = _holding_all(facts, streams.values(), container_format) if problems else []
+        chapters = _chapter_notices(info.path, source)
     planned, lossy = _without_lossy_subtitles(info, planned, container_format)
     if lossy and not problems:
         others = [".mov" if container_format == "matroska" else ".mkv"]
@@ -170,7 +174,7 @@ def plan_streams(
         else tags_without_a_place(info.metadata, container_format)
     )
     keeps_cover = any(item.action == "copy" and item.source.is_cover_art for item in planned)
-    notices = _notices(planned, lossy, container_format)
+    notices = [*_notices(planned, lossy, container_format), *chapters]
     if unplaced and keeps_cover:
         notices.append(
             Notice(
@@ -287,6 +291,17 @@ def _notices(planned: list[PlannedStream], lossy: list[str], container_format: s
             )
             notices.append(Notice("warning", text))
     return notices
+
+
+def _chapter_notices(path: Path, source: InputContainer) -> list[Notice]:
+    """Say which chapters, and which of their names, are not copied."""
+    if not source.chapters() or not is_matroska(source.format.name):
+        return []
+    inside, names = unread_chapters(path)
+    lost = [f"{how_many(inside, 'chapter')} inside others"] * bool(inside)
+    lost += [f"{how_many(names, 'further name')} of chapters"] * bool(names)
+    text = f"Dropped, because libavformat does not read them: {' and '.join(lost)}."
+    return [Notice("warning", text)] if lost else []
 
 
 def _priming(packets: list[Packet], start_seconds: Fraction) -> Fraction:
