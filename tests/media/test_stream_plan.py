@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 import pytest
-from matroska_tracks import with_chapters_inside
+from matroska_tracks import with_chapters_inside, with_full_languages
 from rich_sources import FAST, Source, make_source
 
 from sdr2hdr.errors import OutputError
@@ -288,3 +288,14 @@ def test_chapters_that_libavformat_does_not_read_are_named(
     head = "Dropped, because libavformat does not read them: "
     said = [each.text.removeprefix(head) for each in notices if each.text.startswith(head)]
     assert said == ([] if expected is None else [expected])
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_a_language_that_loses_its_region_is_named(tmp_path: Path, suffix: str):
+    plain = make_source(tmp_path / "plain.mkv", Source(audio=("aac", "aac")))
+    said = [("eng", "en"), ("por", "pt-BR"), ("jpn", "ja")]
+    path = with_full_languages(plain, tmp_path / "in.mkv", said)
+    notices = plan(path, f"out{suffix}").notices
+    told = [each for each in notices if "'pt-BR' that is 'por'" in each.text]
+    assert list(notices) == told
+    assert len(told) == (suffix != ".mkv")

@@ -16,6 +16,7 @@ from sdr2hdr.errors import Notice, OutputError
 from sdr2hdr.media.containers.container_trial import sample_packets
 from sdr2hdr.media.containers.format_names import is_matroska
 from sdr2hdr.media.containers.matroska_chapters import unread_chapters
+from sdr2hdr.media.containers.matroska_languages import full_languages
 from sdr2hdr.media.copying.dispositions import dispositions_without_a_place
 from sdr2hdr.media.copying.metadata import tags_without_a_place
 from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, way_out
@@ -158,6 +159,7 @@ def plan_streams(
                 problems.append(f"{entry.label}: {decision.problem}")
         others = _holding_all(facts, streams.values(), container_format) if problems else []
         chapters = _chapter_notices(info.path, source)
+        full = {} if container_format == "matroska" else full_languages(info.path, source)
     planned, lossy = _without_lossy_subtitles(info, planned, container_format)
     if lossy and not problems:
         others = [".mov" if container_format == "matroska" else ".mkv"]
@@ -174,7 +176,11 @@ def plan_streams(
         else tags_without_a_place(info.metadata, container_format)
     )
     keeps_cover = any(item.action == "copy" and item.source.is_cover_art for item in planned)
-    notices = [*_notices(planned, lossy, container_format), *chapters]
+    notices = [
+        *_notices(planned, lossy, container_format),
+        *_language_notices(planned, full, container_format),
+        *chapters,
+    ]
     if unplaced and keeps_cover:
         notices.append(
             Notice(
@@ -291,6 +297,22 @@ def _notices(planned: list[PlannedStream], lossy: list[str], container_format: s
             )
             notices.append(Notice("warning", text))
     return notices
+
+
+def _language_notices(
+    planned: list[PlannedStream], full: Mapping[int, str], container_format: str
+) -> list[Notice]:
+    """Say which languages lose their region or script: the code of three letters has neither."""
+    return [
+        Notice(
+            "warning",
+            f"Stream {item.source.label}: {CONTAINER_NAMES[container_format]} is written with a "
+            f"code of three letters for its language: of {full[item.source.index]!r} that is "
+            f"{item.source.language or 'und'!r}.",
+        )
+        for item in planned
+        if item.action not in ("drop", "attach") and "-" in full.get(item.source.index, "")
+    ]
 
 
 def _chapter_notices(path: Path, source: InputContainer) -> list[Notice]:
