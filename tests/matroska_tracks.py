@@ -1,4 +1,4 @@
-"""Matroska read and made without the package: elements by their IDs, languages, chapters."""
+"""Matroska read and made without the package: elements by their IDs, languages, flags, chapters."""
 
 from __future__ import annotations
 
@@ -95,3 +95,9 @@ def track_languages(path: Path) -> list[tuple[str, str]]:
         tag = rest[4 : 4 + (rest[3] & 0x7F)].decode() if rest[:3] == b"\x22\xb5\x9d" else ""
         found.append((code, tag))
     return found
+
+
+def enabled_tracks(path: Path) -> list[bool]:
+    """Whether each track of a Matroska file is to be played, read independently of the package."""
+    tracks = find_ebml(path.read_bytes(), 0x18538067, 0x1654AE6B)
+    return [b"\xb9\x82\0\0" not in part for part in tracks.split(b"\x73\xc5")[1:]]

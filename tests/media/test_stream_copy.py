@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 import pytest
-from matroska_tracks import find_ebml, track_languages, with_full_languages
+from matroska_tracks import enabled_tracks, find_ebml, track_languages, with_full_languages
 from rich_sources import (
     FAST,
     FONT,
@@ -23,6 +23,7 @@ from rich_sources import (
 )
 
 import sdr2hdr
+from sdr2hdr.media.containers.matroska_enabled import write_disabled_tracks
 from sdr2hdr.media.copying.sound_length import sound_seconds
 from sdr2hdr.media.copying.subtitles import mov_text_is_empty
 from sdr2hdr.options import TimeRange
@@ -370,6 +371,15 @@ def test_full_language_tags_stay_in_matroska(tmp_path: Path):
     assert codes == ["eng", "chi", None, "por"]
     tracks = find_ebml(target.read_bytes(), 0x18538067, 0x1654AE6B)
     assert tracks[:2] == b"\xbf\x84" and tracks[2:6] == zlib.crc32(tracks[6:]).to_bytes(4, "little")
+
+
+def test_tracks_that_are_not_to_be_played_stay_so(tmp_path: Path):
+    recipe = Source(audio=("aac", "ac3", "flac"), attachments=True)
+    source = make_source(tmp_path / "in.mkv", recipe)
+    write_disabled_tracks(source, {2})
+    assert enabled_tracks(source) == [True, True, False, True]
+    convert_grey(source, tmp_path / "out.mkv")
+    assert enabled_tracks(tmp_path / "out.mkv") == [True, True, False, True]
 
 
 def test_what_cannot_be_a_language_tag_is_left_out(tmp_path: Path):

@@ -15,24 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdr2hdr.media.containers import matroska_elements as matroska
-from sdr2hdr.media.containers.ebml import Element, element_bytes, elements_in, uint_in
+from sdr2hdr.media.containers.ebml import Element, element_bytes, elements_in
 from sdr2hdr.media.containers.format_names import is_matroska
-from sdr2hdr.media.containers.matroska_tracks import rewrite_tracks, track_entries
+from sdr2hdr.media.containers.matroska_tracks import rewrite_tracks, stream_entries
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
 __all__ = ["full_languages", "language_with_room", "write_full_languages"]
 
-_TYPES = frozenset(
-    {
-        matroska.VIDEO_TRACK,
-        matroska.AUDIO_TRACK,
-        matroska.SUBTITLE_TRACK,
-        matroska.METADATA_TRACK,
-    }
-)
-"""What libavformat makes a stream of."""
 _UNSAID = "eng"
 """What a track without `Language` is in (RFC 9559, 5.1.4.1.19)."""
 _UNKNOWN = "und"
@@ -83,9 +74,7 @@ def write_full_languages(path: Path) -> None:
 
 def _languages(data: mmap.mmap) -> Iterator[tuple[str, str]]:
     """Code and tag of each track, "" for no tag."""
-    for entry in track_entries(data):
-        if uint_in(data, entry, matroska.TRACK_TYPE, 0) not in _TYPES:
-            continue
+    for entry in stream_entries(data):
         said = {
             child.identifier: data[child.content : child.end].rstrip(b"\0").decode("latin-1")
             for child in elements_in(data, entry.content, entry.end)

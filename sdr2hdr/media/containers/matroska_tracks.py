@@ -17,7 +17,16 @@ from sdr2hdr.media.containers.ebml import (
     uint_in,
 )
 
-__all__ = ["is_video", "rewrite_tracks", "track_entries", "video_track"]
+__all__ = ["is_video", "rewrite_tracks", "stream_entries", "track_entries", "video_track"]
+
+_TYPES_OF_STREAMS = frozenset(
+    {
+        matroska.VIDEO_TRACK,
+        matroska.AUDIO_TRACK,
+        matroska.SUBTITLE_TRACK,
+        matroska.METADATA_TRACK,
+    }
+)
 
 _HEAD_BYTES = 16_000_000
 """Enough for what libavformat writes before the end of the tracks; attachments come behind them."""
@@ -39,6 +48,19 @@ def track_entries(data: bytes | mmap) -> list[Element]:
         if element.identifier == matroska.TRACKS:
             return list(elements_named(data, element, matroska.TRACK_ENTRY))
     raise ValueError("There are no Tracks before the first Cluster.")
+
+
+def stream_entries(data: bytes | mmap) -> list[Element]:
+    """The tracks of a file that libavformat makes streams of, in their order.
+
+    Raises:
+        ValueError: As `track_entries`.
+    """
+    return [
+        entry
+        for entry in track_entries(data)
+        if uint_in(data, entry, matroska.TRACK_TYPE, 0) in _TYPES_OF_STREAMS
+    ]
 
 
 def is_video(data: bytes | mmap, entry: Element) -> bool:

@@ -5,15 +5,16 @@ The same whether its video was converted (`merge_writer`) or copied (`hdr10_remu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from pathlib import Path
 
 from sdr2hdr.media.containers.chapter_reference import name_chapter_track
 from sdr2hdr.media.containers.matroska_display import write_display_size
+from sdr2hdr.media.containers.matroska_enabled import write_disabled_tracks
 from sdr2hdr.media.containers.matroska_languages import write_full_languages
 from sdr2hdr.media.copying.stream_copy import StreamCopier
-from sdr2hdr.media.copying.stream_decision import COPIED_ACTIONS
+from sdr2hdr.media.copying.stream_decision import COPIED_ACTIONS, TRACK_ACTIONS
 from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan
 
 __all__ = ["complete_description", "muxer_options", "streams_left_empty"]
@@ -59,13 +60,16 @@ def streams_left_empty(plan: StreamPlan, counts: Mapping[int, int]) -> tuple[Pla
     )
 
 
-def complete_description(path: Path, plan: StreamPlan, sample_aspect_ratio: Fraction) -> None:
+def complete_description(
+    path: Path, plan: StreamPlan, sample_aspect_ratio: Fraction, disabled: Collection[int]
+) -> None:
     """Put into a file that libavformat has just finished what it leaves out.
 
     Args:
         path: The file.
         plan: Of the file.
         sample_aspect_ratio: Width to height of a pixel.
+        disabled: Indices of streams of the source that are not to be played.
 
     Raises:
         OSError: The file cannot be written.
@@ -77,3 +81,10 @@ def complete_description(path: Path, plan: StreamPlan, sample_aspect_ratio: Frac
     write_full_languages(path)
     if sample_aspect_ratio != 1:
         write_display_size(path, sample_aspect_ratio)
+    if disabled:
+        tracks = [
+            each.source.index
+            for each in plan.streams
+            if each.action in TRACK_ACTIONS and each.source.kind != "attachment"
+        ]
+        write_disabled_tracks(path, {tracks.index(each) for each in disabled if each in tracks})

@@ -24,6 +24,8 @@ from sdr2hdr.media.containers.container_trial import (
     codec_name,
     is_attached_picture,
 )
+from sdr2hdr.media.containers.format_names import is_matroska
+from sdr2hdr.media.containers.matroska_enabled import disabled_tracks
 from sdr2hdr.media.containers.matroska_languages import full_languages, language_with_room
 from sdr2hdr.media.containers.packets import with_data
 from sdr2hdr.media.copying.display_sets import PGS_CODEC, whole_display_sets
@@ -61,6 +63,7 @@ class StreamCopier:
         plan: What becomes of its streams.
 
     Attributes:
+        disabled: Indices of streams of the source that are not to be played.
         counts: Packets written, by stream index of the source.
         undecodable: Packets of sound that could not be made plain and are left out.
         damaged_cues: Subtitles converted as far as they could be read.
@@ -76,6 +79,8 @@ class StreamCopier:
         self._resources = ExitStack()
         self._source = self._resources.enter_context(open_input(path))
         self._full_languages = full_languages(path, self._source)
+        reads_matroska = is_matroska(self._source.format.name)
+        self.disabled = disabled_tracks(path) if reads_matroska else frozenset()
         self._targets: dict[int, tuple[OutputContainer, Stream]] = {}
         self._converting: set[int] = set()
         self._unwrapping: dict[int, int] = {}

@@ -21,7 +21,7 @@ from sdr2hdr.media.copying.linear_pcm import plain_pcm
 from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, refusal_text
 from sdr2hdr.media.reading.later_streams import stream_under_way
 
-__all__ = ["COPIED_ACTIONS", "Decision", "StreamAction", "StreamFacts"]
+__all__ = ["COPIED_ACTIONS", "TRACK_ACTIONS", "Decision", "StreamAction", "StreamFacts"]
 
 StreamAction = Literal[
     "convert",
@@ -37,6 +37,9 @@ StreamAction = Literal[
 
 COPIED_ACTIONS = frozenset({"copy", "convert-audio", "convert-subtitle", "attach"})
 """Those that leave a stream of the target beside the video."""
+
+TRACK_ACTIONS = COPIED_ACTIONS - {"attach"} | {"convert"}
+"""Those that leave a track of it, if the stream is no attachment."""
 
 _SUBTITLE_CONVERSIONS: Mapping[tuple[str, str], str] = {
     ("mov_text", "matroska"): "subrip",

@@ -127,7 +127,7 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
         with writing_errors_told(path):
             copier.finish()
             output.close()
-            complete_description(path, plan, info.video.sample_aspect_ratio)
+            complete_description(path, plan, info.video.sample_aspect_ratio, copier.disabled)
         if copier.damage is not None:
             raise InputError(f"{copier.damage}; expected a whole file.")
         if unread := unread_seconds(info.path, float(end_pts * info.video.time_base)):

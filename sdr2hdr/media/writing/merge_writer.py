@@ -121,7 +121,9 @@ class MergeWriter(FileWriter):
         with writing_errors_told(self._path):
             self._copier.finish()
             self._output.close()
-            complete_description(self._path, self._plan, self._video.sample_aspect_ratio)
+            complete_description(
+                self._path, self._plan, self._video.sample_aspect_ratio, self._copier.disabled
+            )
         self._finished = True
         self._resources.close()
         return WrittenSummary(
