@@ -14,7 +14,8 @@ from captioned_clips import (
 )
 
 import sdr2hdr
-from sdr2hdr.media.bitstreams.user_data import caption_payloads
+from sdr2hdr.media.bitstreams.hdr10_obu import ITUT_T35, metadata_unit
+from sdr2hdr.media.bitstreams.user_data import caption_payloads, with_user_data
 from sdr2hdr.options import ConvertOptions, EncodeOptions, ReadOptions, TimeRange
 from sdr2hdr.pipeline import prepare
 
@@ -42,6 +43,16 @@ def test_every_frame_keeps_its_captions(tmp_path: Path, suffix: str, codec, pres
     assert decoded_captions(source) == wanted
     encode = EncodeOptions(codec=codec, preset=preset)
     assert converted(source, tmp_path / f"out{suffix}", encode=encode) == wanted
+
+
+def test_captions_lie_before_the_frame_that_is_shown():
+    """Packets of AV1 begin with frames that are shown later; older decoders give those the text."""
+    delimiter, hidden, shown = b"\x12\x00", b"\x32\x01\x10", b"\x32\x01\x20"
+    caption = caption_payloads(captions_of(0))[0]
+    data = with_user_data("av1", delimiter + hidden + shown, [caption])
+    head = delimiter + hidden
+    assert data.startswith(head) and data.endswith(shown)
+    assert data[len(head) : -len(shown)] == metadata_unit(ITUT_T35, caption)
 
 
 @pytest.mark.parametrize("every", [1, 2])

@@ -23,11 +23,11 @@ __all__ = [
     "av1_light_level_offsets",
     "metadata_unit",
     "obus_in",
+    "with_frame_metadata",
     "with_hdr_obus",
-    "with_metadata_units",
 ]
 
-TEMPORAL_DELIMITER, METADATA = 2, 5
+TEMPORAL_DELIMITER, FRAME_HEADER, METADATA, FRAME = 2, 3, 5, 6
 HDR_CLL, HDR_MDCV, ITUT_T35 = 1, 2, 4
 CONFIGURATION_HEADER_BYTES = 4
 
@@ -84,24 +84,27 @@ def with_hdr_obus(data: bytes, sei: HdrSei) -> bytes:
         for unit in obus_in(data)
         if unit.kind != METADATA or _metadata_type(data, unit) not in replaced
     )
-    return with_metadata_units(kept, [addition for _, addition in additions])
+    place = 0
+    for unit in obus_in(kept):
+        if unit.kind == SEQUENCE_HEADER or (unit.kind == TEMPORAL_DELIMITER and not unit.start):
+            place = unit.end
+    return _inserted(kept, place, [addition for _, addition in additions])
 
 
-def with_metadata_units(data: bytes, units: Sequence[bytes]) -> bytes:
-    """A temporal unit with metadata behind its sequence header, or where that would be.
+def with_frame_metadata(data: bytes, units: Sequence[bytes]) -> bytes:
+    """A temporal unit with metadata in front of its last frame, the one that is shown.
+
+    Those before it are hidden, and some decoders give metadata to the next frame of any kind.
 
     Args:
-        data: A packet, or the units of a configuration record.
+        data: A packet.
         units: As `metadata_unit` makes them.
 
     Raises:
         ValueError: The units of the data cannot be read.
     """
-    place = 0
-    for unit in obus_in(data):
-        if unit.kind == SEQUENCE_HEADER or (unit.kind == TEMPORAL_DELIMITER and not unit.start):
-            place = unit.end
-    return data[:place] + b"".join(units) + data[place:]
+    places = [unit.start for unit in obus_in(data) if unit.kind in (FRAME_HEADER, FRAME)]
+    return _inserted(data, places[-1] if places else 0, units)
 
 
 def metadata_unit(kind: int, payload: bytes) -> bytes:
@@ -123,6 +126,10 @@ def av1_light_level_offsets(data: bytes, start: int = 0) -> list[int]:
         for unit in obus_in(data, start)
         if unit.kind == METADATA and _metadata_type(data, unit) == HDR_CLL
     ]
+
+
+def _inserted(data: bytes, place: int, units: Sequence[bytes]) -> bytes:
+    return data[:place] + b"".join(units) + data[place:]
 
 
 def _metadata_units(sei: HdrSei) -> list[tuple[int, bytes]]:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
-from sdr2hdr.media.bitstreams.hdr10_obu import ITUT_T35, metadata_unit, with_metadata_units
+from sdr2hdr.media.bitstreams.hdr10_obu import ITUT_T35, metadata_unit, with_frame_metadata
 from sdr2hdr.media.bitstreams.hdr10_sei import (
     SeiMessage,
     join_units,
@@ -99,6 +99,6 @@ def with_user_data(codec: str, data: bytes, user_data: Sequence[bytes]) -> bytes
         user_data: As `frame_user_data` gives it.
     """
     if codec == "av1":
-        return with_metadata_units(data, [metadata_unit(ITUT_T35, each) for each in user_data])
+        return with_frame_metadata(data, [metadata_unit(ITUT_T35, each) for each in user_data])
     units = [sei_unit([SeiMessage(_REGISTERED_USER_DATA, each)]) for each in user_data]
     return join_units(with_message_units(split_units(data, 0), units), 0)
