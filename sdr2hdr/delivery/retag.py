@@ -23,6 +23,7 @@ from sdr2hdr.media.hdr10.hdr_facts import CODECS_THAT_SAY_LEVELS
 from sdr2hdr.media.hdr10.hdr_source import HdrSource, probe_hdr
 from sdr2hdr.media.mastering import MasteringDisplay
 from sdr2hdr.media.reading.letterbox import detect_active_picture
+from sdr2hdr.media.signalling.colour_decision import SITING_WORDS
 from sdr2hdr.options import EncodeOptions, TimeRange
 from sdr2hdr.quality.light_levels import LightLevels
 from sdr2hdr.signal import Primaries, Subsampling
@@ -180,8 +181,8 @@ def _notices(
         notices.append(
             Notice(
                 "notice",
-                "The stream does not say where its chroma lies; it is taken as left, the codec's "
-                "default, and stays unsaid.",
+                "The stream does not say where its chroma lies, which stays so; it is taken as "
+                f"{SITING_WORDS[signal.siting]}, as the container says or else the codec's rule.",
             )
         )
     if active_picture is not None:

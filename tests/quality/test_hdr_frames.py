@@ -71,6 +71,20 @@ def test_chroma_siting_comes_from_the_stream(
     assert [int(frame.luma[0, 5, 5]) for frame in frames] == [300, 400]
 
 
+@pytest.mark.parametrize(
+    ("location", "siting"), [("topleft", ChromaSiting.TOP_LEFT), ("center", ChromaSiting.CENTRE)]
+)
+def test_chroma_siting_that_only_the_container_says_is_taken(
+    tmp_path: Path, location: str, siting: ChromaSiting
+):
+    path = write_video(
+        tmp_path / "clip.mkv",
+        [flat_planes(300)],
+        codec_options=(("chroma_sample_location", location),),
+    )
+    assert only_frame(path).signal.siting is siting
+
+
 def tagged_by_the_container(folder: Path, tags: tuple[int, int, int]) -> Path:
     """H.265 whose header is silent about colour, in Matroska that is not."""
     silent = write_video(

@@ -114,7 +114,7 @@ def open_hdr(path: Path, *, assume_pq: bool = False) -> Iterator[HdrFrames]:
                 first,
                 containers,
                 layout,
-                siting_code=decoder.siting_code,
+                siting_codes=(decoder.siting_code, said.siting),
                 is_still=is_still,
                 assume_pq=assume_pq,
             )

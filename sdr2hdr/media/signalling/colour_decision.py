@@ -22,7 +22,7 @@ from sdr2hdr.media.source import Origin
 from sdr2hdr.options import ColourOverrides
 from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Subsampling, Transfer
 
-__all__ = ["ColourDecision"]
+__all__ = ["SITING_WORDS", "ColourDecision"]
 
 DEFAULT_SITINGS = {
     "av1": ChromaSiting.LEFT,

@@ -51,7 +51,7 @@ def read_hdr_colour(
     containers: Sequence[ColourTags],
     layout: PixelLayout,
     *,
-    siting_code: int | None,
+    siting_codes: Sequence[int | None],
     is_still: bool,
     assume_pq: bool,
 ) -> tuple[CodedSignal, tuple[Notice, ...]]:
@@ -65,7 +65,8 @@ def read_hdr_colour(
         frame: The first frame.
         containers: Tags of the stream as the demuxer gives them, and as the file holds them.
         layout: Of the frame's pixel format.
-        siting_code: H.273 chroma sample location type from the stream's header, None if unsaid.
+        siting_codes: H.273 chroma sample location type from the stream's header, then from the
+            container; None where unsaid.
         is_still: Whether the file is a still picture.
         assume_pq: Take any file without a transfer tag as PQ.
 
@@ -80,7 +81,7 @@ def read_hdr_colour(
         colour_range=_range(tags, layout),
         primaries=_primaries(path, _first_said(each.primaries for each in tags)),
         transfer=Transfer.PQ,
-        siting=_siting(siting_code, layout),
+        siting=_siting(siting_codes, layout),
         subsampling=layout.subsampling,
         bit_depth=layout.bit_depth,
     )
@@ -154,8 +155,12 @@ def _range(tags: Sequence[ColourTags], layout: PixelLayout) -> ColourRange:
     return ColourRange.FULL if is_full else ColourRange.LIMITED
 
 
-def _siting(code: int | None, layout: PixelLayout) -> ChromaSiting:
-    """What the stream says; else left, the rule of H.264, H.265, AV1 and VP9 where none is sent."""
-    if code is None or layout.subsampling is not Subsampling.YUV420:
+def _siting(codes: Sequence[int | None], layout: PixelLayout) -> ChromaSiting:
+    """The first that says it; else left, the rule of H.264, H.265, AV1 and VP9 where none is sent.
+
+    Other formats than 4:2:0 have none to say.
+    """
+    if layout.subsampling is not Subsampling.YUV420:
         return ChromaSiting.LEFT
-    return NEAREST_SITINGS.get(code, ChromaSiting.LEFT)
+    said = next((code for code in codes if code is not None), None)
+    return ChromaSiting.LEFT if said is None else NEAREST_SITINGS.get(said, ChromaSiting.LEFT)
