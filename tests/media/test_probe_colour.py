@@ -295,6 +295,15 @@ def test_full_range_by_pixel_format():
     assert reading(pixel_format="gbrp").signal.colour_range is ColourRange.FULL
 
 
+@pytest.mark.parametrize(
+    ("codec", "colour_range"),
+    [("tiff", ColourRange.FULL), ("rawvideo", ColourRange.FULL), ("h264", ColourRange.LIMITED)],
+)
+def test_range_of_untagged_grey(codec, colour_range):
+    found = reading(codec=codec, tags=replace(SDR, colour_range=0), pixel_format="gray")
+    assert found.signal.colour_range is colour_range
+
+
 def test_rgb_pixels_need_no_matrix_tag():
     found = reading(tags=replace(SDR, matrix=2), pixel_format="gbrp10le", codec="ffv1")
     assert found.signal.matrix is Matrix.RGB

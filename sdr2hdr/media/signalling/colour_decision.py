@@ -130,7 +130,10 @@ class ColourDecision:
         return TRANSFERS[tag.code]
 
     def colour_range(self, sources: Iterable[tuple[Origin, ColourTags]]) -> ColourRange:
-        """Range by option, tag, pixel format or codec, else limited."""
+        """Range by option, tag, pixel format or codec, else limited, but full for grey.
+
+        Stills of grey (TIFF, JPEG 2000, PGM) and cameras' raw grey cannot say it, and are full.
+        """
         layout = self._facts.layout
         if self._overrides.colour_range is not None:
             self.origins["colour_range"] = "option"
@@ -144,7 +147,8 @@ class ColourDecision:
             return ColourRange.FULL
         known = self._facts.codec in LIMITED_UNLESS_SAID
         self.origins["colour_range"] = "codec default" if known else "guess"
-        return ColourRange.LIMITED
+        is_full = layout.arrangement is Arrangement.GREY and not known
+        return ColourRange.FULL if is_full else ColourRange.LIMITED
 
     def siting(self, header: HeaderColour | None) -> ChromaSiting:
         """Chroma siting by option, header, container or codec, else left."""
