@@ -24,14 +24,14 @@ from source_clips import (
     write_clip,
 )
 
-from sdr2hdr.errors import InputError
+from sdr2hdr.errors import AlreadyHdrError, InputError
 from sdr2hdr.frames import CodedBatch, FrameTime
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import frame_planes
 from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.media.reading.reader import VideoReader
-from sdr2hdr.options import ReadOptions, TimeRange
-from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Subsampling
+from sdr2hdr.options import ColourOverrides, ReadOptions, TimeRange
+from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Subsampling, Transfer
 
 H264 = Clip(codec="libx264", options={"qp": "10", "g": "8", "bf": "2"}, pts=tuple(range(40)))
 IRREGULAR = (0, 40, 100, 101, 300, 340, 400, 401, 402, 900, 1000, 1111)
@@ -426,6 +426,27 @@ def test_change_of_size_is_an_error_that_says_where(tmp_path):
     assert [time.pts for time in times(read(path, in_seconds(None, 0.4)))] == [
         time.pts for time in times(read(tmp_path / "0.ts"))
     ]
+
+
+@pytest.mark.parametrize(
+    ("transfer", "name"), [(16, r"PQ \(SMPTE ST 2084\)"), (18, r"HLG \(ARIB STD-B67\)")]
+)
+def test_a_video_that_becomes_hdr_is_refused_with_where_it_does(tmp_path, transfer, name):
+    # A recording that goes from one programme to the next: one shape, and another VUI.
+    sdr = Clip("libx264", options={"bf": "0"}, pts=range(10))
+    hdr = replace(sdr, tags=(9, transfer, 9), pts=range(10, 20))
+    path = tmp_path / "a.ts"
+    parts = [write_clip(tmp_path / f"{clip.tags[1]}.ts", clip) for clip in (sdr, hdr)]
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(AlreadyHdrError, match=rf"becomes {name} at 0\.400 s; .*--transfer.*--end"):
+        read(path)
+    # What the message advises.
+    assert len(times(read(path, in_seconds(None, 0.4)))) == 10
+    options = ReadOptions(colour=ColourOverrides(transfer=Transfer.BT1886))
+    with VideoReader(probe(path, options), options) as reader:
+        assert len(times(list(reader))) == 20
+        (notice,) = reader.notices
+    assert "colour tags change at 0.400 s" in notice.text
 
 
 def test_frames_are_copies(tmp_path):
