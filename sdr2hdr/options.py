@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, get_args
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from sdr2hdr.errors import UsageError
 from sdr2hdr.signal import ChromaSiting, ColourRange, Matrix, Primaries, Transfer
@@ -46,6 +47,9 @@ class ColourOverrides:
     transfer: Transfer | None = None
     siting: ChromaSiting | None = None
 
+    def __post_init__(self) -> None:
+        _check_types(self)
+
 
 @dataclass(frozen=True)
 class TimeRange:
@@ -59,6 +63,7 @@ class TimeRange:
     end_seconds: float | None = None
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if self.start_seconds is not None and self.start_seconds < 0:
             raise UsageError(f"Start is {self.start_seconds} s; expected 0 or more (--start).")
         start = self.start_seconds or 0.0
@@ -85,7 +90,8 @@ class ReadOptions:
         batch_frames: Frames per batch.
 
     Raises:
-        UsageError: A video stream below 0, or no such way to deinterlace.
+        UsageError: A video stream below 0, fewer than one thread or frame, or no such way to
+            deinterlace.
     """
 
     video_stream: int | None = None
@@ -98,10 +104,14 @@ class ReadOptions:
     batch_frames: int = 1
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if self.video_stream is not None and self.video_stream < 0:
             raise UsageError(
                 f"The video stream is {self.video_stream}; expected 0 or more (--video-stream)."
             )
+        _check_threads(self.threads)
+        if self.batch_frames < 1:
+            raise UsageError(f"A batch has {self.batch_frames} frames; expected 1 or more.")
         _check_name("The way to deinterlace", self.deinterlace, DeinterlaceMode, "--deinterlace")
 
 
@@ -117,6 +127,9 @@ class EncodeOptions:
         mastering: The display to name: one of ours by name, or values as x265 takes them.
         threads: Encoder threads; None lets the encoder choose.
         drop_unsupported: Drop, with a warning, streams that the container cannot hold.
+
+    Raises:
+        UsageError: Fewer than one thread.
     """
 
     codec: str | None = None
@@ -126,6 +139,10 @@ class EncodeOptions:
     mastering: str = "p3-d65-1000"
     threads: int | None = None
     drop_unsupported: bool = False
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        _check_threads(self.threads)
 
 
 @dataclass(frozen=True)
@@ -139,7 +156,7 @@ class EngineOptions:
         max_memory_bytes: Upper bound for the engine's own buffers; None takes what is free.
 
     Raises:
-        UsageError: There is no such backend or precision.
+        UsageError: There is no such backend or precision, or fewer than one thread.
     """
 
     backend: BackendName = "auto"
@@ -150,6 +167,8 @@ class EngineOptions:
     max_memory_bytes: int | None = None
 
     def __post_init__(self) -> None:
+        _check_types(self)
+        _check_threads(self.threads)
         _check_name("The backend", self.backend, BackendName, "--backend")
         _check_name("The precision", self.precision, PrecisionName, "--precision")
 
@@ -176,6 +195,7 @@ class Look:
     limit_gamut: Literal["p3-d65"] | None = None
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _check_range("Peak", self.peak_cd_m2, _PEAK_RANGE_CD_M2, "cd/m2", "--peak")
         if self.reference_white_cd_m2 is not None:
             _check_range(
@@ -241,6 +261,7 @@ class ConvertOptions:
     max_flicker: float | None = None
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _check_name("Super-white", self.super_white, SuperWhite, "--super-white")
         if self.max_flicker is not None and not self.max_flicker > 0:
             raise UsageError(
@@ -276,6 +297,7 @@ class JobOptions:
     workers: int | None = None
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if self.cluster is not None and self.workers is not None:
             raise UsageError(
                 "Both a cluster and local workers were asked for; expected --cluster or --workers."
@@ -284,8 +306,29 @@ class JobOptions:
             raise UsageError(f"{self.workers} workers were asked for; expected 1 or more.")
 
 
+def _check_types(options: Any) -> None:
+    """Hold what types say: a script is not always checked by a tool that reads them."""
+    hints = get_type_hints(type(options))
+    for each in fields(options):
+        value, hint = getattr(options, each.name), hints[each.name]
+        kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        if not any(_is_of(value, kind) for kind in kinds):
+            raise UsageError(f"{each.name} is {value!r}; expected {each.type}.")
+
+
+def _is_of(value: object, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        # Names have messages of their own.
+        return True
+    return isinstance(value, (int, float) if kind is float else get_origin(kind) or kind)
+
+
+def _check_threads(threads: int | None) -> None:
+    if threads is not None and threads < 1:
+        raise UsageError(f"{threads} threads were asked for; expected 1 or more (--threads).")
+
+
 def _check_name(what: str, name: str, names: object, option: str) -> None:
-    """Hold what a type says: a script is not always checked by a tool that reads types."""
     known = get_args(names)
     if name not in known:
         raise UsageError(f"{what} is {name!r}; expected one of {', '.join(known)} ({option}).")

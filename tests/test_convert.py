@@ -17,7 +17,13 @@ from clips import FLOWER, ClipRecipe, Tags, make_clip, read_planes
 
 import sdr2hdr
 from sdr2hdr.errors import InputError, UsageError
-from sdr2hdr.options import EncodeOptions, EngineOptions, ReadOptions, TimeRange
+from sdr2hdr.options import (
+    ColourOverrides,
+    EncodeOptions,
+    EngineOptions,
+    ReadOptions,
+    TimeRange,
+)
 
 LOSSLESS = EncodeOptions(preset="ultrafast", encoder_params="lossless=1")
 FAST = EncodeOptions(preset="ultrafast", quality=30)
@@ -276,6 +282,22 @@ def test_names_may_be_text(tmp_path: Path):
         (lambda: ReadOptions(video_stream=-1), "--video-stream"),
         (lambda: EngineOptions(backend="tensorrt"), "--backend"),
         (lambda: EngineOptions(precision="int8"), "--precision"),
+        (lambda: EngineOptions(threads=0), "0 threads .*--threads"),
+        (lambda: EncodeOptions(threads=-1), "-1 threads .*--threads"),
+        (lambda: ReadOptions(threads=-1), "-1 threads .*--threads"),
+        (lambda: ReadOptions(batch_frames=0), "0 frames; expected 1 or more"),
+        (lambda: sdr2hdr.ConvertOptions("bt2446a", scale=2.0), "scale is 2.0; expected int"),
+        (
+            lambda: sdr2hdr.ConvertOptions("bt2446a", temp_dir="/tmp"),
+            r"temp_dir is '/tmp'; expected Path \| None",
+        ),
+        (lambda: EncodeOptions(quality="16"), r"quality is '16'; expected float \| None"),
+        (lambda: TimeRange("1:30"), r"start_seconds is '1:30'; expected float \| None"),
+        (
+            lambda: ColourOverrides(transfer="bt1886"),
+            r"transfer is 'bt1886'; expected Transfer \| None",
+        ),
+        (lambda: ReadOptions(time_range=(0, 1)), r"time_range is \(0, 1\); expected TimeRange"),
     ],
 )
 def test_a_script_is_told_of_options_that_there_are_not(make: Callable[[], object], option: str):
