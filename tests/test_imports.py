@@ -21,7 +21,8 @@ BELOW = {
     "media": BASE,
     "curves": BASE | {"colour"},
     "networks": BASE | {"colour"},
-    "engine": BASE | {"networks", "curves", "colour"},
+    "methods": BASE | {"networks", "curves"},
+    "engine": BASE | {"methods", "networks", "curves", "colour"},
     "quality": BASE | {"colour"},
     "delivery": BASE | {"media", "quality"},
     "output": BASE | {"delivery", "media", "quality", "colour"},
@@ -39,8 +40,8 @@ BELOW["jobs"] = (
     | {"pipeline", "conversion", "range_summary", "output"}
     | {"delivery", "media", "quality", "engine"}
 )
-BELOW["bench"] = BELOW["jobs"] | {"jobs", "networks", "curves", "overlap"}
-BELOW["exam"] = BELOW["training"] | {"training", "engine"}
+BELOW["bench"] = BELOW["jobs"] | {"jobs", "methods", "networks", "curves", "overlap"}
+BELOW["exam"] = BELOW["training"] | {"training", "methods", "engine"}
 BELOW["cli"] = BASE | set(BELOW)
 BELOW["__main__"] = {"cli"}
 BELOW |= dict.fromkeys(BASE, BASE)

@@ -15,6 +15,7 @@ from sdr2hdr.bench.machine import processor_features, processor_name
 from sdr2hdr.bench.request import MethodRequest
 from sdr2hdr.curves import curve_names
 from sdr2hdr.errors import FrameMemoryError, Notice, UsageError
+from sdr2hdr.methods import check_is_method
 from sdr2hdr.networks.registry import NETWORKS, NetworkSpec, is_network, resolve, resolve_exactly
 from sdr2hdr.networks.weights import find_card
 
@@ -91,6 +92,7 @@ def method_request(request: MethodRequest) -> MethodRequest:
         ModelError: There is no such method, it lacks the scale, or a family of networks has
             several scales.
     """
+    check_is_method(request.model)
     if request.model in curve_names():
         return request
     scale = request.scale

@@ -26,9 +26,10 @@ from sdr2hdr.engine.vector_chain import vectors_in_chain
 from sdr2hdr.errors import FrameMemoryError, ModelError, Notice, UsageError
 from sdr2hdr.frames import RgbBatch
 from sdr2hdr.heap import keep_large_blocks
+from sdr2hdr.methods import check_is_method
 from sdr2hdr.networks.card import Form
 from sdr2hdr.networks.collapse import collapse
-from sdr2hdr.networks.registry import NETWORKS, is_network, resolve
+from sdr2hdr.networks.registry import resolve
 from sdr2hdr.networks.stages import Program
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.options import EngineOptions
@@ -329,10 +330,8 @@ def load_engine(
         WeightsError: Its weights are missing or corrupted.
         BackendUnavailableError: The backend, device or precision asked for is not available.
     """
+    check_is_method(model)
     is_curve = model in curve_names()
-    if not is_curve and not is_network(model):
-        known = ", ".join((*curve_names(), *(spec.name for spec in NETWORKS)))
-        raise ModelError(f'There is no model "{model}"; expected one of {known} (--model).')
     placement = resolve_placement(options)
     keep_large_blocks()
     if options.threads is not None:

@@ -15,9 +15,10 @@ from sdr2hdr.engine.curve_program import EnlargedCurve
 from sdr2hdr.engine.engine import margin_px
 from sdr2hdr.engine.onnx_graph import module_to_onnx
 from sdr2hdr.engine.whole_program import WholeProgram
-from sdr2hdr.errors import ModelError, OutputError, Sdr2HdrError
+from sdr2hdr.errors import OutputError, Sdr2HdrError
+from sdr2hdr.methods import check_is_method
 from sdr2hdr.networks.card import Form, ModelCard
-from sdr2hdr.networks.registry import NETWORKS, is_network, resolve_exactly
+from sdr2hdr.networks.registry import resolve_exactly
 from sdr2hdr.networks.weights import load_network
 from sdr2hdr.version import __version__
 from sdr2hdr.whole_file import check_can_be_a_file, check_is_new, write_whole
@@ -98,12 +99,10 @@ class _WholeMethod(nn.Module):
 
 def _method(model: str, weights_dir: Path | None) -> tuple[nn.Module, dict[str, str]]:
     """The method as a module, and what its metadata says."""
+    check_is_method(model, "MODEL")
     if model in curve_names():
         metadata = {"source": CURVES[model].source, **_metadata(model, 1, "MIT")}
         return _WholeMethod(None, EnlargedCurve(load_curve(model), 1)).eval(), metadata
-    if not is_network(model):
-        known = ", ".join((*curve_names(), *(spec.name for spec in NETWORKS)))
-        raise ModelError(f'There is no model "{model}"; expected one of {known}.')
     network, card = load_network(resolve_exactly(model).name, weights_dir)
     curve = None
     if card.form is not Form.DIRECT:

@@ -13,6 +13,7 @@ from sdr2hdr.curves import curve_names
 from sdr2hdr.engine import load_engine
 from sdr2hdr.errors import ModelError, WeightsError
 from sdr2hdr.frames import STILL_TIMELINE, RgbBatch
+from sdr2hdr.methods import check_is_method
 from sdr2hdr.networks.gpgmnet import bicubic_upscale
 from sdr2hdr.networks.registry import NETWORKS, resolve_exactly
 from sdr2hdr.networks.weights import WEIGHTS_VARIABLE, find_card, weights_folder
@@ -71,6 +72,8 @@ def exam_methods(
         backend="torch", device=device, precision="fp32", weights_dir=weights_dir, threads=threads
     )
     if models:
+        for name in models:
+            check_is_method(name)
         asked = [resolve_exactly(name) for name in models if name not in curve_names()]
     else:
         asked = [spec for spec in NETWORKS if find_card(spec.name, weights_dir) is not None]

@@ -231,3 +231,10 @@ def test_wrong_usage(arguments: list[str], said: str):
     done = run_bench("--model", "irnet1", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_an_unknown_method_is_told_of_curves_too():
+    done = run_bench("--model", "nope", "--size", "16x16")
+    assert done.returncode == 6
+    assert 'no model "nope"; expected one of bt2408' in done.stderr
+    assert "gpgmnet-x4 (--model)" in done.stderr

@@ -100,7 +100,7 @@ def test_overwriting_replaces_the_file(tmp_path, picture):
 
 
 def test_unknown_models_and_missing_weights_are_refused(tmp_path):
-    with pytest.raises(ModelError, match="irnet9"):
+    with pytest.raises(ModelError, match=r'"irnet9"; expected one of bt2408,.* \(MODEL\)'):
         export_onnx("irnet9", tmp_path / "a.onnx")
     with pytest.raises(WeightsError):
         export_onnx("irnet2", tmp_path / "a.onnx", tmp_path)

@@ -95,7 +95,7 @@ def no_exam(*arguments: object) -> NoReturn:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--model", "irnet9"], 6, 'Unknown network "irnet9"'),
+        (["--model", "irnet9"], 6, 'no model "irnet9"; expected one of bt2408'),
         (["--set", "nowhere"], 3, "of the exam set cannot be read"),
         (["--title", "Best"], 2, "give --publish"),
         (["--model", "bt2408", "--publish", "out"], 2, "no network to publish"),
