@@ -91,7 +91,9 @@ class Console:
 
     def error(self, error: Sdr2HdrError, source: Path | None = None) -> None:
         """An error in one sentence, whatever the verbosity."""
-        name = "" if source is None else f"{source}: "
+        # Many a text begins with the name.
+        is_named = source is None or str(error).startswith(f"{source} ")
+        name = "" if is_named else f"{source}: "
         self.record(f"error: {name}{error}")
         print(f"error: {name}{error}", file=sys.stderr)
         if self.json:

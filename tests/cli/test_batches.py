@@ -22,6 +22,7 @@ def test_batch_goes_on_after_a_failure(
     code, _, err = call(capfd, "convert", bad, clip, "--out-dir", folder, *QUICK)
     assert code == 8
     assert "1 succeeded, 1 failed." in err
+    assert err.count(str(bad)) == 1
     assert [path.name for path in folder.iterdir()] == ["clip_hdr.mp4"]
 
 
