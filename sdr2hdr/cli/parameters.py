@@ -117,9 +117,11 @@ class SecondsType(click.ParamType):
         if isinstance(value, float):
             return value
         match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", value.strip())
-        if match is None:
-            self.fail(f"{value!r} is not a time; expected seconds or [H:]MM:SS[.fff].", param, ctx)
-        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        parts = [float(part) for part in match.groups() if part] if match else []
+        if not parts or any(part >= 60 for part in parts[1:]):
+            expected = "seconds or [H:]MM:SS[.fff], with less than 60 behind a colon"
+            self.fail(f"{value!r} is not a time; expected {expected}.", param, ctx)
+        hours, minutes, seconds = (0.0, 0.0, *parts)[-3:]
         return hours * 3600 + minutes * 60 + seconds
 
 

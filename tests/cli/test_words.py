@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from clips import FLOWER
 from commands import QUICK, call
 
 from sdr2hdr.cli.console import Console
+from sdr2hdr.cli.parameters import SecondsType
 from sdr2hdr.pipeline import Progress
 
 
@@ -73,6 +76,18 @@ def test_one_path_is_a_usage_error(clip: Path, capfd: pytest.CaptureFixture[str]
     code, _, err = call(capfd, "convert", clip)
     assert code == 2
     assert "--out-dir" in err
+
+
+def test_times_are_read_as_they_are_written():
+    times = {"90": 90, "1:30": 90, "90:00": 5400, "0:01:30.5": 90.5, "100:00:00": 360_000}
+    assert {text: SecondsType().convert(text, None, None) for text in times} == times
+
+
+@pytest.mark.parametrize("text", ["1:90", "1:60.0", "0:75:10", "1:2:3:4", "-1", "nan", ":30"])
+def test_a_time_that_is_none_is_refused(text: str):
+    """1:90 was taken for 150 s."""
+    with pytest.raises(click.BadParameter, match=re.escape(f"'{text}' is not a time")):
+        SecondsType().convert(text, None, None)
 
 
 @pytest.mark.parametrize(
