@@ -47,10 +47,18 @@ class TileWorkers:
             started.wait()
 
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="tile")
-        # The barrier makes each thread take exactly one of these calls.
-        list(self._executor.map(start, range(threads)))
-        # torch keeps the number for each thread, and the last one set for threads yet to come.
-        torch.set_num_threads(own)
+        try:
+            # The barrier makes each thread take exactly one of these calls.
+            list(self._executor.map(start, range(threads)))
+        except BaseException:
+            # A signal, or no thread to be had: else those that have come would wait for the others
+            # for ever, and the program's end for them.
+            started.abort()
+            self._executor.shutdown(wait=False)
+            raise
+        finally:
+            # torch keeps the number for each thread, and the last one set for threads yet to come.
+            torch.set_num_threads(own)
 
     def map(self, compute: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
         """Call `compute` on every item, without gradients; results in the order of the items."""
