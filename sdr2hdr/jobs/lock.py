@@ -82,7 +82,9 @@ def _locked(path: Path, target: Path, *, shared: bool) -> TextIO:
         try:
             file = _opened(path, os.O_CREAT)
         except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
+            raise OutputError(
+                f"{path} cannot be written: {error.strerror}; name another output."
+            ) from error
         try:
             if not _take(file, shared=shared):
                 if time.monotonic() > patience_ends:

@@ -101,6 +101,15 @@ def test_names_that_no_file_system_takes(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_only_the_output_itself_fits_is_refused_with_what_to_do(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """The lock's name is longer, and it was told alone."""
+    code, _, err = call(capfd, "convert", clip, tmp_path / f"{'a' * 245}.mkv")
+    assert code == 5
+    assert "too long; name another output" in err
+
+
 @pytest.mark.parametrize("output", ["out.mkv", "out_%04d.png", "-"])
 def test_a_part_without_a_frame_is_an_input_error(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], output: str
