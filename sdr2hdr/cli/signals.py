@@ -34,7 +34,8 @@ SIGNAL_BASE = 128
 """A shell's exit code for a signal is this and the signal's number."""
 
 _AGAIN_SECONDS = 0.01
-"""Until a signal that could not be raised is sent again: the work behind an import may be short."""
+"""Until a signal that could not be raised is sent again, and from one look at whether an import has
+ended to the next: the work behind it may be short."""
 
 _HANGUP = getattr(signal, "SIGHUP", None)
 """The terminal was closed; Windows has no such signal."""
@@ -75,8 +76,8 @@ class SignalRaiser:
     An exception is not felt wherever it is raised. In a weak reference's callback, of which an
     import has one for each module, Python drops it; so does a library with a bare `except`. And
     where torch's own code calls Python as it is imported, an exception aborts the process. So
-    nothing is raised in an import, and a signal whose exception is gone while the program goes on
-    is sent again.
+    nothing is raised in an import; and a signal is sent again once that has ended, or if its
+    exception is gone while the program goes on.
     """
 
     def __init__(self) -> None:
@@ -117,15 +118,21 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 def _send_again(number: int) -> None:
-    """Send a signal to the main thread a little later; callable wherever Python runs."""
+    """Send a signal to the main thread a little later, and not in an import.
+
+    Callable wherever Python runs.
+    """
 
     def send() -> None:
+        main = threading.main_thread().ident or 0
         time.sleep(_AGAIN_SECONDS)
+        while _is_importing(sys._current_frames().get(main)):
+            time.sleep(_AGAIN_SECONDS)
         if sys.platform == "win32":
             _thread.interrupt_main(number)
         else:
             # A real one, which ends what the thread may wait for.
-            signal.pthread_kill(threading.main_thread().ident or 0, number)
+            signal.pthread_kill(main, number)
 
     # `threading` has locks, which whatever was interrupted may hold. At the program's end there are
     # no new threads.
