@@ -289,6 +289,20 @@ def test_siting_from_the_header(code, siting):
     assert bool(found.notices) == (code == 3)
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (3, "top-left, half a column of luma away"),
+        (4, "left, half a row of luma away"),
+        (5, "centre, half a row of luma away"),
+    ],
+)
+def test_a_siting_that_is_not_kept_is_told_with_how_far_it_is_away(code, words):
+    found = reading(tags=SDR, header=HeaderColour(1, 1, 1, False, code))
+    (notice,) = found.notices
+    assert f"type {code} is read as the nearest of types 0 to 2, {words};" in notice.text
+
+
 def test_full_range_by_pixel_format():
     found = reading(tags=replace(SDR, colour_range=0), pixel_format="yuvj420p")
     assert found.signal.colour_range is ColourRange.FULL

@@ -65,7 +65,8 @@ NEAREST_SITINGS = {
     4: ChromaSiting.LEFT,
     5: ChromaSiting.CENTRE,
 }
-"""Of H.273's chroma sample location types; 3 to 5 are half a row away from the one taken."""
+"""Of H.273's chroma sample location types (Figure 10): 3, top, lies half a column of luma away from
+the one taken; 4, bottom left, and 5, bottom, half a row."""
 
 AV_RANGES = {ColourRange.LIMITED: 1, ColourRange.FULL: 2}
 """libavutil's AVColorRange."""

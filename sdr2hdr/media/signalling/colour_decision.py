@@ -171,9 +171,11 @@ class ColourDecision:
             said, origin = self._facts.siting, "container"
         if said is not None and said in NEAREST_SITINGS:
             if said > 2:
+                step = "column" if said == 3 else "row"
                 self._warn(
                     f"Chroma sample location type {said} is read as the nearest of types 0 to 2, "
-                    f"{NEAREST_SITINGS[said].name.lower()}, half a row away; --siting changes this."
+                    f"{SITING_WORDS[NEAREST_SITINGS[said]]}, half a {step} of luma away; --siting "
+                    "changes this."
                 )
             self.origins["siting"] = origin
             return NEAREST_SITINGS[said]
