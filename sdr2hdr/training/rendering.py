@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from sdr2hdr.colour.channels import apply_matrix
+from sdr2hdr.colour.channels import apply_matrix, weighted_sum
 from sdr2hdr.colour.primaries import luminance_coefficients, rgb_to_rgb_matrix
 from sdr2hdr.colour.transfer import bt1886_eotf, bt1886_inverse_eotf, pq_inverse_eotf
 from sdr2hdr.signal import Primaries
@@ -157,8 +157,7 @@ def _into_gamut(
 
 
 def _bt709_luminance(light: torch.Tensor) -> torch.Tensor:
-    red, green, blue = luminance_coefficients(Primaries.BT709)
-    return light[:, 0:1] * red + light[:, 1:2] * green + light[:, 2:3] * blue
+    return weighted_sum(light, luminance_coefficients(Primaries.BT709))
 
 
 def _follow(
