@@ -61,8 +61,9 @@ class PacketClock:
         duration = (packet.duration or 0) * packet.time_base
         if lasts is not None:
             end = self._ends.get(packet.stream.index, pts)
-            # Less than a tick of the source's clock is its rounding, which Matroska may keep.
-            is_rounded = not self._is_matroska and abs(pts - end) < packet.time_base
+            # A tick of the source's clock, half of either time, is its rounding, which Matroska may
+            # keep.
+            is_rounded = not self._is_matroska and abs(pts - end) <= packet.time_base
             if packet.pts is None or is_rounded:
                 pts = dts = end
             self._ends[packet.stream.index], duration = pts + lasts, lasts
