@@ -85,6 +85,35 @@ def with_chapters_inside(source: Path, target: Path, names: Sequence[str], insid
     return target
 
 
+def with_tracks_behind_clusters(source: Path, target: Path) -> Path:
+    """A copy whose tracks lie at its end, where mkvpropedit puts what grows; without checksums."""
+
+    def void(size_bytes: int) -> bytes:
+        return b"\xec\x01" + (size_bytes - 9).to_bytes(7, "big") + bytes(size_bytes - 9)
+
+    data = source.read_bytes()
+    identifier = b"\x16\x54\xae\x6b"
+    segment = data.index(b"\x18\x53\x80\x67") + 12
+    behind_seek_head = segment + len(find_ebml(data, 0x18538067, 0x114D9B74))
+    seek = b"\x53\xab\x84" + identifier + b"\x53\xac\x88" + (len(data) - segment).to_bytes(8, "big")
+    seek_head = (
+        b"\x11\x4d\x9b\x74"
+        + bytes((0x83 + len(seek),))
+        + b"\x4d\xbb"
+        + bytes((0x80 + len(seek),))
+        + seek
+    )
+    info = data.index(b"\x15\x49\xa9\x66", behind_seek_head)
+    content = find_ebml(data, 0x18538067, 0x1654AE6B)
+    end = data.index(content) + len(content)
+    start = data.rindex(identifier, 0, end - len(content))
+    size = b"\x01" + (len(data) + end - start - segment).to_bytes(7, "big")
+    head = data[: segment - 8] + size + seek_head
+    head += void(info - len(head)) + data[info:start] + void(end - start)
+    target.write_bytes(head + data[end:] + data[start:end])
+    return target
+
+
 def track_languages(path: Path) -> list[tuple[str, str]]:
     """Codes and tags of a Matroska file's tracks, read independently of the package."""
     tracks = find_ebml(path.read_bytes(), 0x18538067, 0x1654AE6B)

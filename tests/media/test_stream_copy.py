@@ -9,7 +9,13 @@ from pathlib import Path
 
 import av
 import pytest
-from matroska_tracks import enabled_tracks, find_ebml, track_languages, with_full_languages
+from matroska_tracks import (
+    enabled_tracks,
+    find_ebml,
+    track_languages,
+    with_full_languages,
+    with_tracks_behind_clusters,
+)
 from rich_sources import (
     FAST,
     FONT,
@@ -26,6 +32,7 @@ import sdr2hdr
 from sdr2hdr.media.containers.matroska_enabled import write_disabled_tracks
 from sdr2hdr.media.copying.sound_length import sound_seconds
 from sdr2hdr.media.copying.subtitles import mov_text_is_empty
+from sdr2hdr.media.hdr10.container_facts import read_container_facts
 from sdr2hdr.options import TimeRange
 
 HALF_MILLISECOND = Fraction(1, 2000)
@@ -386,6 +393,20 @@ def test_tracks_that_are_not_to_be_played_stay_so(tmp_path: Path):
     assert enabled_tracks(source) == [True, True, False, True]
     convert_grey(source, tmp_path / "out.mkv")
     assert enabled_tracks(tmp_path / "out.mkv") == [True, True, False, True]
+
+
+def test_tracks_behind_the_clusters_are_read(tmp_path: Path):
+    """mkvpropedit puts them there; their languages and flags were lost, and `check` saw damage."""
+    plain = make_source(tmp_path / "plain.mkv", Source(audio=("aac", "aac")))
+    said = [("eng", "en-GB"), ("por", "pt-BR"), ("por", "pt-PT")]
+    full = with_full_languages(plain, tmp_path / "full.mkv", said)
+    write_disabled_tracks(full, {2})
+    source = with_tracks_behind_clusters(full, tmp_path / "in.mkv")
+    assert not read_container_facts(source, "matroska", 0).fault
+    target = tmp_path / "out.mkv"
+    convert_grey(source, target)
+    assert track_languages(target) == said
+    assert enabled_tracks(target) == [True, True, False]
 
 
 def test_what_cannot_be_a_language_tag_is_left_out(tmp_path: Path):

@@ -33,21 +33,16 @@ _HEAD_BYTES = 16_000_000
 
 
 def track_entries(data: bytes | mmap) -> list[Element]:
-    """The tracks of a file, in their order.
+    """The tracks of a file, in their order; editors put what has grown behind the clusters.
 
     Args:
-        data: The file, or its beginning.
+        data: The file.
 
     Raises:
-        ValueError: They are not described before the first cluster, or there is no such file.
+        ValueError: They are not described, or there is no such file.
     """
-    (segment,) = find_element(data, matroska.SEGMENT)
-    for element in elements_in(data, segment.content, segment.end):
-        if element.identifier == matroska.CLUSTER:
-            break
-        if element.identifier == matroska.TRACKS:
-            return list(elements_named(data, element, matroska.TRACK_ENTRY))
-    raise ValueError("There are no Tracks before the first Cluster.")
+    *_, tracks = find_element(data, matroska.SEGMENT, matroska.TRACKS)
+    return list(elements_named(data, tracks, matroska.TRACK_ENTRY))
 
 
 def stream_entries(data: bytes | mmap) -> list[Element]:
