@@ -1,4 +1,4 @@
-"""Matroska read and made without the package: elements by their IDs, languages, flags, chapters."""
+"""Matroska read and made without the package: IDs, languages, flags, chapters, siting."""
 
 from __future__ import annotations
 
@@ -112,6 +112,18 @@ def with_tracks_behind_clusters(source: Path, target: Path) -> Path:
     head += void(info - len(head)) + data[info:start] + void(end - start)
     target.write_bytes(head + data[end:] + data[start:end])
     return target
+
+
+def add_siting(path: Path, across: int, down: int) -> None:
+    """Turn elements of Matroska's Colour that decide nothing here into chroma siting.
+
+    Both are two-byte IDs of one-byte values: Range 0x55B9 and TransferCharacteristics 0x55BA.
+    """
+    data = bytearray(path.read_bytes())
+    for old, new, value in ((b"\x55\xb9", b"\x55\xb7", across), (b"\x55\xba", b"\x55\xb8", down)):
+        place = data.index(old + b"\x81")
+        data[place : place + 4] = new + b"\x81" + bytes([value])
+    path.write_bytes(data)
 
 
 def track_languages(path: Path) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from matroska_tracks import track_languages, with_full_languages
+from matroska_tracks import add_siting, track_languages, with_full_languages
 from pq_clips import (
     PQ_BT2020,
     PqClip,
@@ -217,6 +217,18 @@ def test_prores_is_said_in_the_container_and_frame_header(tmp_path: Path):
     assert [data[25:] for _, _, data in after] == [data[25:] for _, _, data in before]
     assert {data[22:25] for _, _, data in after} == {bytes(PQ_BT2020)}
     assert b"clli" + struct.pack(">2H", *(stored(pq_light(509)),) * 2) in target.read_bytes()
+
+
+@pytest.mark.parametrize("codec", ["libx265", "libsvtav1"])
+def test_where_only_matroska_says_that_chroma_lies_it_still_does(tmp_path: Path, codec: str):
+    """HEVC became left, its own rule, and AV1 unsaid."""
+    clip = PqClip(codec=codec, tags=PQ_BT2020)
+    source = make_pq(tmp_path / "in.mkv", clip, flat_frames(clip, [509] * 4))
+    add_siting(source, 1, 1)
+    found = probe_hdr(source)
+    assert found.header is not None and found.header.siting is None
+    target = retagged(source, tmp_path / "out.mkv")
+    assert read_container_facts(target, "matroska", 0).facts.siting == 2
 
 
 @pytest.mark.parametrize("siting", ["topleft", "left", "unspecified"])

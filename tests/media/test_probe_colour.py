@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import pytest
 from av.bitstream import BitStreamFilterContext
+from matroska_tracks import add_siting
 from source_clips import UNTAGGED, Clip, write_clip
 
 from sdr2hdr.errors import AlreadyHdrError, InputError, UsageError
@@ -385,15 +385,3 @@ class TestFiles:
         colour = probe(path, ReadOptions()).video.colour
         assert colour.signal.siting is ChromaSiting(type_)
         assert colour.origins["siting"] == "container"
-
-
-def add_siting(path: Path, across: int, down: int) -> None:
-    """Turn elements of Matroska's Colour that decide nothing here into chroma siting.
-
-    Both are two-byte IDs of one-byte values: Range 0x55B9 and TransferCharacteristics 0x55BA.
-    """
-    data = bytearray(path.read_bytes())
-    for old, new, value in ((b"\x55\xb9", b"\x55\xb7", across), (b"\x55\xba", b"\x55\xb8", down)):
-        place = data.index(old + b"\x81")
-        data[place : place + 4] = new + b"\x81" + bytes([value])
-    path.write_bytes(data)

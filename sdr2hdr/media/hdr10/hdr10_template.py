@@ -87,11 +87,10 @@ def described_stream(stream: VideoStream, sei: HdrSei, path: Path) -> Iterator[V
 
 
 def _shell(stream: VideoStream) -> str:
-    codec = codec_name(stream)
-    if codec == "prores" and is_matroska(stream.container.format.name):
-        # Matroska says where the chroma of ProRes lies, for which MOV has no place.
+    if is_matroska(stream.container.format.name):
+        # It says where chroma lies, for which MP4 and MOV have no place.
         return "matroska"
-    return _SHELLS.get(codec, "mov")
+    return _SHELLS.get(codec_name(stream), "mov")
 
 
 def _with_boxes(header: bytes, sei: HdrSei) -> bytes:
