@@ -252,8 +252,8 @@ def user_data_notices(
     options: ConvertOptions,
     target: Path,
     *,
-    has_captions: bool = False,
-    has_active_format: bool = False,
+    has_captions: bool,
+    has_active_format: bool,
 ) -> list[Notice]:
     """Say where what lies inside the source's pictures beside the picture is lost."""
     found = ["closed captions (CEA-608, CEA-708)"] * has_captions

@@ -190,9 +190,14 @@ def convert_range(
                 on_frames(len(times))
         if conversion.on_clocks is not None:
             conversion.on_clocks(results.clocks)
-    # Captions that begin late were not there to be told of before the work.
-    begins_late = reader.has_captions and not conversion.source.video.has_captions
-    late = user_data_notices(options, conversion.target, has_captions=begins_late)
+    # What begins late was not there to be told of before the work.
+    video = conversion.source.video
+    late = user_data_notices(
+        options,
+        conversion.target,
+        has_captions=reader.has_captions and not video.has_captions,
+        has_active_format=reader.has_active_format and not video.has_active_format,
+    )
     return RangeSummary(
         first_frame=span.first_frame,
         times=tuple(times),

@@ -30,6 +30,7 @@ def write_captioned(
     every: int = 1,
     first: int = 0,
     active_format: int | None = None,
+    first_active: int = 0,
 ) -> Path:
     """Write 64x48 px at 25 frames a second, with B-frames and a tone.
 
@@ -40,7 +41,8 @@ def write_captioned(
         interlaced: Whether the frames are flagged as woven, top field first.
         every: Frames whose number this does not divide have no captions.
         first: Nor have those before this one.
-        active_format: The AFD of all frames; without any if None.
+        active_format: The AFD of the frames; without any if None.
+        first_active: Frames before this one have no AFD.
     """
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg2video", 25)
@@ -57,7 +59,7 @@ def write_captioned(
             number = round(packet.pts * packet.time_base * 25)
             if number % every == 0 and number >= first:
                 packet = captioned(packet, captions_of(number, constructs))
-            if active_format is not None:
+            if active_format is not None and number >= first_active:
                 packet = with_user_data(packet, _ACTIVE_FORMAT + bytes((0xF0 | active_format,)))
             container.mux(packet)
     return path

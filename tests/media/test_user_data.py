@@ -104,14 +104,20 @@ def test_more_than_a_message_holds_are_several():
     assert first[10:-1] + second[10:-1] == captions
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("closed captions", {"first": 12}), ("AFD", {"active_format": 8, "first_active": 12})],
+)
 @pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "hevc"), (".mov", "prores-422hq")])
-def test_the_loss_of_captions_that_begin_late_is_said_once(tmp_path: Path, suffix, codec):
-    source = write_captioned(tmp_path / "in.ts", 20, first=12)
+def test_the_loss_of_what_begins_late_is_said_once(
+    tmp_path: Path, suffix, codec, name: str, start: dict[str, int]
+):
+    source = write_captioned(tmp_path / "in.ts", 20, **{"first": 20, **start})
     options = ConvertOptions(model="bt2408", encode=EncodeOptions(codec=codec))
     target = tmp_path / f"out{suffix}"
     before = prepare(source, target, options).notices
     after = sdr2hdr.convert(source, target, options).notices
-    told = [notice for notice in (*before, *after) if "closed captions" in notice.text]
+    told = [notice for notice in (*before, *after) if name in notice.text]
     assert [notice.severity for notice in told] == ["warning"] * (codec != "hevc")
 
 

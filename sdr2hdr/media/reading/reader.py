@@ -12,7 +12,7 @@ import torch
 
 from sdr2hdr.errors import InputError, Notice
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
-from sdr2hdr.media.bitstreams.user_data import frame_user_data, has_captions
+from sdr2hdr.media.bitstreams.user_data import frame_user_data, has_active_format, has_captions
 from sdr2hdr.media.pixel_formats import pixel_layout
 from sdr2hdr.media.planes import Planes, frame_planes
 from sdr2hdr.media.reading.damage import Damage, DamageCounter
@@ -90,7 +90,7 @@ class VideoReader:
         )
         self._repair: TimestampRepair | None = None
         self._decoder: Decoder | None = None
-        self._has_captions = False
+        self._has_captions = self._has_active_format = False
 
     def __enter__(self) -> Self:
         """Open the file.
@@ -141,6 +141,11 @@ class VideoReader:
         return self._has_captions
 
     @property
+    def has_active_format(self) -> bool:
+        """Whether an active format description came with frames read so far."""
+        return self._has_active_format
+
+    @property
     def notices(self) -> tuple[Notice, ...]:
         """What the user should know after reading beside `damage`: repaired times, changed tags."""
         notices = [] if self._repair is None else list(self._repair.notices())
@@ -166,6 +171,8 @@ class VideoReader:
             times.append(FrameTime(timed.pts, timed.duration))
             user_data.append(timed.user_data)
             self._has_captions = self._has_captions or has_captions(timed.user_data)
+            said = has_active_format(timed.user_data)
+            self._has_active_format = self._has_active_format or said
             if len(planes) >= self._options.batch_frames:
                 yield self._batch(planes, times, self.signal, user_data)
                 planes, times, user_data = [], [], []
