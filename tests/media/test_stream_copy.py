@@ -395,6 +395,19 @@ def test_tracks_that_are_not_to_be_played_stay_so(tmp_path: Path):
     assert enabled_tracks(tmp_path / "out.mkv") == [True, True, False, True]
 
 
+def test_a_video_of_other_pixels_than_square_that_is_not_to_be_played_stays_so(tmp_path: Path):
+    """Both are written into what libavformat leaves free, and the size took all of it."""
+    recipe = Source(sample_aspect_ratio=Fraction(16, 15))
+    source = make_source(tmp_path / "in.mkv", recipe)
+    write_disabled_tracks(source, {0})
+    assert enabled_tracks(source) == [False, True]
+    target = tmp_path / "out.mkv"
+    convert_grey(source, target)
+    assert enabled_tracks(target) == [False, True]
+    with av.open(str(target)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == recipe.sample_aspect_ratio
+
+
 def test_tracks_behind_the_clusters_are_read(tmp_path: Path):
     """mkvpropedit puts them there; their languages and flags were lost, and `check` saw damage."""
     plain = make_source(tmp_path / "plain.mkv", Source(audio=("aac", "aac")))

@@ -79,8 +79,6 @@ def complete_description(
             name_chapter_track(path)
         return
     write_full_languages(path)
-    if sample_aspect_ratio != 1:
-        write_display_size(path, sample_aspect_ratio)
     if disabled:
         tracks = [
             each.source.index
@@ -88,3 +86,6 @@ def complete_description(
             if each.action in TRACK_ACTIONS and each.source.kind != "attachment"
         ]
         write_disabled_tracks(path, {tracks.index(each) for each in disabled if each in tracks})
+    if sample_aspect_ratio != 1:
+        # Last: it takes all the room that there is, some of which the flag needs.
+        write_display_size(path, sample_aspect_ratio)
