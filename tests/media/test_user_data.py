@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 from av.sidedata.sidedata import Type
 from captioned_clips import (
@@ -62,6 +63,17 @@ def test_every_frame_keeps_its_active_format_beside_its_captions(tmp_path: Path,
     assert decoded_side_data(source, Type.AFD) == [bytes((10,))] * FRAMES
     assert converted(source, tmp_path / "out.mkv") == wanted
     assert decoded_side_data(tmp_path / "out.mkv", Type.AFD) == [bytes((10,))] * FRAMES
+
+
+def test_every_frame_of_av1_has_its_active_format(tmp_path: Path):
+    """libavcodec reads captions out of AV1, and no AFD."""
+    source = write_captioned(tmp_path / "in.ts", FRAMES, first=FRAMES, active_format=10)
+    options = ConvertOptions(model="bt2408", encode=EncodeOptions(codec="av1", preset="10"))
+    sdr2hdr.convert(source, tmp_path / "out.mkv", options)
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    unit = metadata_unit(ITUT_T35, b"\xb5\0\x31DTG1\x41\xfa")
+    assert [packet.count(unit) for packet in packets] == [1] * FRAMES
 
 
 def test_the_loss_of_an_active_format_is_said(tmp_path: Path):
