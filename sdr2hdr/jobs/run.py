@@ -46,7 +46,7 @@ from sdr2hdr.jobs.settings import (
     is_smaller_tiled,
     with_tile,
 )
-from sdr2hdr.jobs.source_identity import identify
+from sdr2hdr.jobs.source_identity import SourceWatch, identify
 from sdr2hdr.jobs.space import check_room
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
@@ -126,6 +126,11 @@ def convert(
 def _convert_in_one_go(run: JobRun) -> ConversionSummary:
     """Make pictures or a pipe; the source is looked through before where shots or bars matter."""
     conversion, listener = run.conversion, run.listener
+    watch = SourceWatch(conversion.source.path)
+
+    def on_progress(progress: Progress) -> None:
+        watch.check()
+        listener.progress(progress)
 
     def on_whole(summary: ConversionSummary, folder: Path, log: Path | None) -> None:
         source = identify(conversion.source.path, None)
@@ -135,12 +140,12 @@ def _convert_in_one_go(run: JobRun) -> ConversionSummary:
     remembers = options.temporal and conversion.engine.preroll_frames > 0
     by_shot = remembers or options.verify_roundtrip or options.max_flicker is not None
     if not by_shot and conversion.active_picture is None:
-        return convert_directly(conversion, listener.progress, on_whole=on_whole)
+        return convert_directly(conversion, on_progress, on_whole=on_whole)
     plan = look_through(conversion, listener.progress)
     _tell_of_letterbox(run, plan)
     conversion = replace(conversion, active_picture=plan.active_picture)
     span = FrameSpan(shots=tuple(shot.first_frame for shot in plan.shots))
-    return convert_directly(conversion, listener.progress, span, on_whole)
+    return convert_directly(conversion, on_progress, span, on_whole)
 
 
 def _convert_file(run: JobRun, job: JobOptions, given: Plan | None) -> ConversionSummary:

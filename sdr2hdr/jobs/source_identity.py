@@ -92,8 +92,8 @@ class SourceWatch:
         if self._state() != self._before:
             raise SourceChangedError(
                 f"{self._path} was written to or replaced while it was read; expected it to stay "
-                "as it was. What was made of it meanwhile is dropped; the same command looks "
-                "whether the file is still the one that was planned."
+                "as it was. What was made of it meanwhile does not count; the same command looks "
+                "at the file anew."
             )
 
     def _state(self) -> tuple[int, int]:

@@ -31,10 +31,11 @@ from sdr2hdr.errors import (
     LockedError,
     OutputError,
     PartialFailureError,
+    SourceChangedError,
     StoppedError,
 )
 from sdr2hdr.jobs import run, segment_loop, stopping
-from sdr2hdr.jobs.listener import SegmentNews
+from sdr2hdr.jobs.listener import JobListener, SegmentNews
 from sdr2hdr.jobs.lock import lock_path, output_lock
 from sdr2hdr.jobs.segment_loop import ATTEMPTS
 from sdr2hdr.jobs.space import other_disk
@@ -351,6 +352,23 @@ def test_two_runs_on_one_output_exclude_each_other(source: Path, tmp_path: Path,
     run.convert(prepare(source, target, OPTIONS))
     written = ["out.mkv"] if name == "out.mkv" else [name % (n + 1) for n in range(FRAMES)]
     assert sorted(path.name for path in tmp_path.iterdir()) == written
+
+
+@pytest.mark.parametrize("name", ["shot_%03d.png", "-"])
+def test_a_source_that_changes_under_pictures_or_a_pipe_is_refused(
+    source: Path, tmp_path: Path, name: str
+):
+    """They are made in one go: nothing after them would look at the file again."""
+    film, target = tmp_path / source.name, tmp_path / name if name != "-" else Path(name)
+    film.write_bytes(source.read_bytes())
+
+    class Writer(JobListener):
+        def progress(self, progress: Progress) -> None:
+            os.utime(film, ns=(0, 10**18))
+
+    with pytest.raises(SourceChangedError, match="written to or replaced"):
+        run.convert(prepare(film, target, OPTIONS), listener=Writer())
+    assert list(tmp_path.iterdir()) == [film]
 
 
 def test_shared_locks_go_together_and_keep_others_out(tmp_path: Path):
