@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
@@ -236,13 +237,12 @@ def read_plan(path: Path) -> Plan:
 
 def _time_base(given: JsonObject) -> Fraction:
     text = given.take("time_base", str)
-    try:
-        time_base = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        time_base = Fraction(0)
-    if time_base <= 0:
+    # As it is written. `Fraction` takes exponents too, and reckons on 1e999999999 for ever.
+    match = re.fullmatch(r"([0-9]{1,19})(?:/([0-9]{1,19}))?", text)
+    counter, divisor = (int(match[1]), int(match[2] or 1)) if match else (0, 1)
+    if counter == 0 or divisor == 0:
         raise given.fault(f'"time_base" is {text!r}; expected a fraction of a second above 0.')
-    return time_base
+    return Fraction(counter, divisor)
 
 
 def _source(given: JsonObject) -> SourceIdentity:

@@ -60,6 +60,7 @@ def test_key_says_all_but_the_place(tmp_path: Path):
         ({"pinned": {"model": "bt2408"}}, "edited"),
         ({"extra": 1}, '"extra" that nobody knows'),
         ({"time_base": "1/0"}, "fraction"),
+        ({"time_base": "1e9"}, "fraction"),
         ({"frame_pts": [0, 42, 83, 125, 167, 208.5]}, r'"frame_pts"\[5\] is 208.5'),
         ({"frame_pts": [0, 42, 83, 125, 167, 167]}, "do not increase"),
         ({"frame_pts": [0, 42, 83, 125, 167]}, "hold 6 frames of 5"),
