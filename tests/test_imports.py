@@ -46,7 +46,8 @@ BELOW["cli"] = BASE | set(BELOW)
 BELOW["__main__"] = {"cli"}
 BELOW |= dict.fromkeys(BASE, BASE)
 
-MEDIA_BASE = {"av_log", "mastering", "opening", "pixel_formats", "planes", "source", "targets"}
+MEDIA_BASE = {"av_log", "mapped_file", "mastering", "opening", "pixel_formats", "planes"}
+MEDIA_BASE |= {"source", "targets"}
 BELOW_IN_MEDIA = {
     "containers": MEDIA_BASE,
     "bitstreams": MEDIA_BASE,

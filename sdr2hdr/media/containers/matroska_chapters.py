@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.ebml import Element, elements_named, find_element
+from sdr2hdr.media.mapped_file import mapped
 
 __all__ = ["unread_chapters"]
 
@@ -22,7 +23,7 @@ def unread_chapters(path: Path) -> tuple[int, int]:
     Args:
         path: A Matroska file.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(path) as data:
         try:
             *_, chapters = find_element(data, matroska.SEGMENT, matroska.CHAPTERS)
             read = [

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Collection
 from itertools import count
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.ebml import Element, element_bytes, elements_in, uint_in
 from sdr2hdr.media.containers.matroska_tracks import rewrite_tracks, stream_entries
+from sdr2hdr.media.mapped_file import mapped
 
 __all__ = ["disabled_tracks", "write_disabled_tracks"]
 
@@ -23,7 +23,7 @@ def disabled_tracks(path: Path) -> frozenset[int]:
     Args:
         path: A Matroska file.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(path) as data:
         try:
             return frozenset(
                 place

@@ -18,6 +18,7 @@ from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.ebml import Element, element_bytes, elements_in
 from sdr2hdr.media.containers.format_names import is_matroska
 from sdr2hdr.media.containers.matroska_tracks import rewrite_tracks, stream_entries
+from sdr2hdr.media.mapped_file import mapped
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -43,7 +44,7 @@ def full_languages(path: Path, container: InputContainer) -> dict[int, str]:
     """
     if not is_matroska(container.format.name):
         return {}
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(path) as data:
         try:
             tracks = list(_languages(data))
         except (ValueError, IndexError):

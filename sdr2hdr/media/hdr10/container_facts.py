@@ -19,6 +19,7 @@ from sdr2hdr.media.containers.isobmff import Box, boxes_of_sample_entry, sample_
 from sdr2hdr.media.containers.matroska_tracks import video_track
 from sdr2hdr.media.hdr10.hdr_facts import HdrFacts, StoredMastering
 from sdr2hdr.media.hdr10.stream_facts import mastering_from_st2086
+from sdr2hdr.media.mapped_file import mapped
 
 __all__ = ["ContainerFacts", "read_container_facts"]
 
@@ -50,7 +51,7 @@ def read_container_facts(path: Path, container: str, track_id: int) -> Container
     form = "mp4" if is_mp4(container) else "matroska" if is_matroska(container) else ""
     if not form:
         return ContainerFacts()
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(path) as data:
         cut = cut_short(path)
         fault = f"cut short: {cut}" if cut else ""
         try:

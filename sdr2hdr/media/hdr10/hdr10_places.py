@@ -27,6 +27,7 @@ from sdr2hdr.media.containers.format_names import is_matroska
 from sdr2hdr.media.containers.isobmff import boxes_of_sample_entry, sample_entries, track_box
 from sdr2hdr.media.containers.matroska_tracks import video_track
 from sdr2hdr.media.hdr10.hdr_facts import CODECS_THAT_SAY_LEVELS
+from sdr2hdr.media.mapped_file import mapped
 from sdr2hdr.media.opening import demuxed, open_input
 from sdr2hdr.media.reading.streams import choose_video
 
@@ -91,11 +92,7 @@ def find_level_places(path: Path) -> LevelPlaces:
         InputError: The file cannot be read.
         ValueError: Its structure is not as its format demands.
     """
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        open_input(path) as container,
-    ):
+    with mapped(path) as data, open_input(path) as container:
         stream, _, _ = choose_video(container, None, str(path))
         codec = codec_name(stream)
         in_matroska = is_matroska(container.format.name)

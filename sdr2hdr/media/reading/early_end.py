@@ -6,7 +6,6 @@ or nothing does.
 
 from __future__ import annotations
 
-import mmap
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import av.error
 from sdr2hdr.media.containers import matroska_elements as matroska
 from sdr2hdr.media.containers.ebml import CRC_32, VOID, ebml_body, elements_in
 from sdr2hdr.media.containers.format_names import is_matroska
+from sdr2hdr.media.mapped_file import mapped
 from sdr2hdr.media.opening import demuxed, open_input
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _read_on(container: InputContainer, seconds: float) -> tuple[float, int | No
 
 def _is_last(path: Path, position_bytes: int) -> bool:
     """Whether a block lies in the last cluster of a file that is sound from there to its end."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(path) as data:
         try:
             segment = next(e for e in elements_in(data) if e.identifier == matroska.SEGMENT)
             place = segment.content

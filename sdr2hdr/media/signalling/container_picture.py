@@ -20,6 +20,7 @@ from sdr2hdr.media.containers.ebml import Element, elements_named, uint_in
 from sdr2hdr.media.containers.format_names import is_matroska, is_mp4
 from sdr2hdr.media.containers.isobmff import boxes_of_sample_entry, sample_entries, track_box
 from sdr2hdr.media.containers.matroska_tracks import is_video, track_entries
+from sdr2hdr.media.mapped_file import mapped
 from sdr2hdr.media.signalling.colour_facts import ColourTags
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def container_picture(
         Nothing but unknowns for other formats, and where the description cannot be read.
     """
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with mapped(path) as data:
             if is_mp4(container):
                 return _from_sample_entry(data, stream.id)
             if is_matroska(container):
