@@ -17,7 +17,7 @@ def check_is_method(name: str, option: str = "--model") -> None:
         option: What gave it.
 
     Raises:
-        ModelError: It is.
+        ModelError: There is no method of that name.
     """
     if name in curve_names() or is_network(name):
         return
