@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -25,5 +25,9 @@ Type._missing_ = classmethod(_kind_without_a_name)  # pyright: ignore[reportAttr
 
 
 def frame_side_data(frame: VideoFrame) -> Iterator:
-    """The side data of a frame, of kinds that PyAV does not know too."""
-    yield from frame.side_data
+    """The side data of a frame, of kinds that PyAV does not know too.
+
+    `frame.side_data` would make a ring of the frame and its side data, and keep the picture until
+    Python looks for rings: dozens of them.
+    """
+    yield from SideDataContainer(frame)  # pyright: ignore[reportCallIssue]  (its stub has no `__init__`)

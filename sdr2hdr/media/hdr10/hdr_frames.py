@@ -100,7 +100,8 @@ def open_hdr(path: Path, *, assume_pq: bool = False) -> Iterator[HdrFrames]:
         place = list(container.streams.video).index(stream)
         said = container_picture(path, container.format.name, stream, place)
         containers = (ColourTags.of(stream.codec_context), said.tags)
-        first = next(decoder.frames, None)
+        decoded = decoder.frames()
+        first = next(decoded, None)
         if first is None:
             raise InputError(f"{path} holds no picture that can be decoded.")
         frames: Iterator[CodedBatch] | Iterator[LinearLight]
@@ -120,7 +121,7 @@ def open_hdr(path: Path, *, assume_pq: bool = False) -> Iterator[HdrFrames]:
             )
             frames = (
                 coded_batch(frame, layout, signal, stream.time_base)
-                for frame in chain((first,), decoder.frames)
+                for frame in chain((first,), decoded)
             )
         yield HdrFrames(
             path=path,
@@ -148,9 +149,16 @@ class _Decoder:
         stream.thread_type = "AUTO"
         self._codec = stream.codec_context.codec.canonical_name
         self.siting_code: int | None = None
-        self.frames = self._checked()
 
-    def _checked(self) -> Iterator[VideoFrame]:
+    def frames(self) -> Iterator[VideoFrame]:
+        """Decode what is left, in presentation order.
+
+        The decoder's threads end with the last name of what is returned; a name in here would make
+        a ring, which Python takes apart some time, perhaps in a fork that has none of the threads.
+
+        Raises:
+            InputError: The frames change in size or format, or are damaged.
+        """
         shape: tuple[int, int, str] | None = None
         number = 0
         try:
