@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdr2hdr.delivery.light_log import check_log_place
-from sdr2hdr.delivery.target_file import check_target, check_temp_dir
+from sdr2hdr.delivery.target_file import check_folder, check_target
 from sdr2hdr.engine import Engine, load_engine
 from sdr2hdr.errors import Notice, UsageError
 from sdr2hdr.frames import Rectangle
@@ -110,7 +110,7 @@ def prepare(
     if kind != "pipe":
         check_target(source, target, overwrite=options.overwrite)
     if kind == "container" and options.temp_dir is not None:
-        check_temp_dir(options.temp_dir)
+        check_folder(options.temp_dir, "--temp-dir")
     if options.light_log is not None:
         check_log_place(options.light_log, (source, target))
     if options.verify_roundtrip and options.scale != 1:

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 from sdr2hdr.errors import OutputError
+from sdr2hdr.path_kinds import exists, is_file, is_folder
 
 __all__ = [
     "UNFINISHED_SUFFIX",
@@ -113,16 +114,16 @@ def check_is_new(target: Path, *, overwrite: bool) -> None:
 
 def is_taken(target: Path) -> bool:
     """Whether something has a name; a link counts, whether or not what it names is there now."""
-    return target.exists() or target.is_symlink()
+    return exists(target) or target.is_symlink()
 
 
 def _why_no_file(target: Path) -> str:
     """What keeps a file from having a name; "" if nothing does."""
     folder = target.parent
     try:
-        if not folder.is_dir():
+        if not is_folder(folder):
             return f"the folder {folder} does not exist"
-        if target.is_dir():
+        if is_folder(target):
             return "it is a folder"
         if _is_no_file(target):
             return "it is a device or a pipe, which no file replaces"
@@ -140,4 +141,4 @@ def _is_no_file(target: Path) -> bool:
     """
     if target.is_symlink() and Path("/proc") in target.readlink().parents:
         return True
-    return target.exists() and not target.is_file() and not target.is_dir()
+    return exists(target) and not is_file(target) and not is_folder(target)

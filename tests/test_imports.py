@@ -14,7 +14,7 @@ import sdr2hdr
 PACKAGE = Path(sdr2hdr.__file__).parent
 
 BASE = {"signal", "frames", "options", "errors", "cores", "heap", "version", "whole_file"}
-BASE |= {"strict_json", "wording", "interrupts"}
+BASE |= {"path_kinds", "strict_json", "wording", "interrupts"}
 BELOW = {
     "overlap": BASE,
     "colour": BASE,

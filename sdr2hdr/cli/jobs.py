@@ -22,10 +22,12 @@ from sdr2hdr.cli.job_options import parse_job
 from sdr2hdr.cli.parameters import check_open_log
 from sdr2hdr.cli.planned_jobs import convert_planned_segments, open_plan
 from sdr2hdr.cli.signals import stop_on_signals
-from sdr2hdr.errors import OutputError, PartialFailureError, Sdr2HdrError, StoppedError
+from sdr2hdr.delivery.target_file import check_folder
+from sdr2hdr.errors import PartialFailureError, Sdr2HdrError, StoppedError
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.media.encoding.encoders import DEFAULT_CODEC, ENCODERS
 from sdr2hdr.options import ConvertOptions, JobOptions
+from sdr2hdr.path_kinds import exists
 from sdr2hdr.wording import how_many
 
 __all__ = ["run_jobs"]
@@ -101,10 +103,8 @@ def run_jobs(console: Console, given: dict[str, Any], options: ConvertOptions) -
         OutputError: The folder of a batch is not there.
         Sdr2HdrError: The error of a single input, or `PartialFailureError` for a batch.
     """
-    if given["out_dir"] is not None and not given["out_dir"].is_dir():
-        raise OutputError(
-            f"There is no folder {given['out_dir']}; create it, or name another with --out-dir."
-        )
+    if given["out_dir"] is not None:
+        check_folder(given["out_dir"], "--out-dir")
     jobs = plan_jobs(
         *(given[name] for name in ("paths", "out_dir", "container", "codec")), json=console.json
     )
@@ -169,7 +169,7 @@ def without_existing(
     wanted = []
     for job in jobs:
         try:
-            is_there = job.target.exists()
+            is_there = exists(job.target)
         except OSError:
             # A name that no file can have: what is wrong with it is told where it is used.
             is_there = False

@@ -9,8 +9,8 @@ from pathlib import Path
 from sdr2hdr.delivery.file_light import measure_file
 from sdr2hdr.delivery.light_log import LightLog, check_log_is_new, check_log_place
 from sdr2hdr.delivery.target_file import (
+    check_folder,
     check_target,
-    check_temp_dir,
     publish,
     unfinished_file,
 )
@@ -102,7 +102,7 @@ def retag(
     options = options or RetagOptions()
     check_target(source, target, overwrite=options.overwrite)
     if options.temp_dir is not None:
-        check_temp_dir(options.temp_dir)
+        check_folder(options.temp_dir, "--temp-dir")
     if options.light_log is not None:
         check_log_place(options.light_log, (source, target))
         check_log_is_new(options.light_log, overwrite=options.overwrite)

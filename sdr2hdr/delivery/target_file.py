@@ -12,12 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdr2hdr.errors import OutputError
+from sdr2hdr.path_kinds import is_folder
 from sdr2hdr.whole_file import check_can_be_a_file, check_is_new, is_taken, sync_folder
 
 __all__ = [
     "abandoned_files",
+    "check_folder",
     "check_target",
-    "check_temp_dir",
     "is_same_file",
     "publish",
     "unfinished_file",
@@ -44,20 +45,24 @@ def check_target(source: Path, target: Path, *, overwrite: bool) -> None:
     check_is_new(target, overwrite=overwrite)
 
 
-def check_temp_dir(folder: Path) -> None:
-    """Refuse a folder for unfinished files that is not there.
+def check_folder(folder: Path, option: str) -> None:
+    """Refuse a folder to write into that is not there.
+
+    Args:
+        folder: As given.
+        option: With which it was given.
 
     Raises:
         OutputError: It is not, or its name is none that the file system takes.
     """
     try:
-        if folder.is_dir():
+        if is_folder(folder):
             return
     except OSError as error:
         raise OutputError(
-            f"{folder} cannot be a folder: {error.strerror}; --temp-dir names another."
+            f"{folder} cannot be a folder: {error.strerror}; {option} names another."
         ) from error
-    raise OutputError(f"The folder {folder} does not exist; create it or change --temp-dir.")
+    raise OutputError(f"The folder {folder} does not exist; create it or change {option}.")
 
 
 def is_same_file(first: Path, second: Path) -> bool:

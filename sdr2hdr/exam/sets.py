@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdr2hdr.errors import InputError
+from sdr2hdr.path_kinds import is_file
 from sdr2hdr.training.scenes import Referral, Scene
 from sdr2hdr.training.synthesis import PairFiles
 
@@ -89,7 +90,7 @@ def read_exam_set(folder: Path) -> ExamSet:
     """
     path = folder / LIST_NAME
     try:
-        if not path.is_file():
+        if not is_file(path):
             path = _FULL_LIST
         text = path.read_bytes()
         content = tomllib.loads(text.decode())

@@ -16,6 +16,7 @@ from sdr2hdr.jobs.lock import LOCK_SUFFIX, is_stale, lock_path, output_lock
 from sdr2hdr.jobs.published import is_half_named
 from sdr2hdr.jobs.work_folder import WORK_FOLDER_SUFFIX, WorkFolder
 from sdr2hdr.media.writing.sequence_names import unfinished_sequences
+from sdr2hdr.path_kinds import is_folder
 
 __all__ = ["Leftover", "find_leftovers", "remove_leftover", "remove_pictures_of"]
 
@@ -67,13 +68,13 @@ def find_leftovers(place: Path, temp_dir: Path | None = None) -> list[Leftover]:
 
 
 def _found_at(place: Path, temp_dir: Path | None) -> list[Leftover]:
-    if place.is_dir() and not place.name.endswith(WORK_FOLDER_SUFFIX):
+    if is_folder(place) and not place.name.endswith(WORK_FOLDER_SUFFIX):
         partials = [*_partial_files(place), *_partial_sequences(place)]
         return [*_work_folders(place), *partials, *_locks(place)]
-    if place.is_dir():
+    if is_folder(place):
         found = _leftover(place)
         return [] if found is None else [replace(found, is_named=True)]
-    if not place.parent.is_dir():
+    if not is_folder(place.parent):
         raise InputError(f"{place} does not exist; expected an output or a folder.")
     folders = {WorkFolder.of(place, lies_in).path for lies_in in (None, temp_dir)}
     found = [leftover for path in sorted(folders) if (leftover := _leftover(path)) is not None]

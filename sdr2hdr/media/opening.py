@@ -14,6 +14,7 @@ from av.codec.context import Flags
 
 from sdr2hdr.errors import InputError
 from sdr2hdr.media.targets import names_sequence
+from sdr2hdr.path_kinds import exists, is_file, is_folder
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -83,7 +84,7 @@ def _opened(path: Path, from_byte: int) -> InputContainer:
 
 def _check_file(path: Path) -> None:
     try:
-        if not path.exists():
+        if not exists(path):
             _refuse_what_is_no_file(path)
             if names_sequence(path):
                 raise InputError(
@@ -91,9 +92,9 @@ def _check_file(path: Path) -> None:
                     "file. Make one of it without loss first, such as FFV1 in Matroska."
                 )
             raise InputError(f"{path} does not exist; expected a video file.")
-        if path.is_dir():
+        if is_folder(path):
             raise InputError(f"{path} is a folder; expected a video file.")
-        if not path.is_file():
+        if not is_file(path):
             raise InputError(f"{path} is not a regular file; expected a video file.")
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty; expected a video file.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sdr2hdr.errors import WeightsError
 from sdr2hdr.networks.card import ModelCard, read_card
 from sdr2hdr.networks.registry import build, resolve_exactly
+from sdr2hdr.path_kinds import is_folder
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +55,7 @@ def weights_folder(weights_dir: Path | None = None) -> Path:
         if not folder.is_dir() and (source_tree / "pyproject.toml").is_file():
             folder = source_tree / "weights"
     try:
-        found = "does not exist" if not folder.is_dir() else ""
+        found = "does not exist" if not is_folder(folder) else ""
     except OSError as error:
         # A name that is too long for its file system, for one.
         found = f"cannot be read: {error.strerror}"

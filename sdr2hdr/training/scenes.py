@@ -14,6 +14,7 @@ from zlib import crc32
 
 from sdr2hdr.errors import InputError
 from sdr2hdr.media.reading.still_images import LINEAR_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from sdr2hdr.path_kinds import is_file
 
 __all__ = [
     "ALWAYS_EXCLUDED",
@@ -104,7 +105,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     try:
-        if not path.is_file():
+        if not is_file(path):
             path = _PACKAGE_MANIFEST
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -58,7 +58,7 @@ def test_a_missing_folder_of_a_batch_is_said_once(
     code, _, err = call(capfd, "convert", clip, tmp_path / "b.mp4", "--out-dir", folder, *QUICK)
     assert code == 5
     assert err.splitlines() == [
-        f"error: There is no folder {folder}; create it, or name another with --out-dir."
+        f"error: The folder {folder} does not exist; create it or change --out-dir."
     ]
 
 

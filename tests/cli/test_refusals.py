@@ -78,6 +78,7 @@ LONG = "n" * 300
 @pytest.mark.parametrize(
     ("arguments", "expected_code"),
     [
+        (["convert", "--out-dir", LONG, "one.mp4", "two.mp4"], 5),
         (["clean", LONG], 3),
         (["clean", f"{LONG}/out.mkv"], 3),
         (["clean", "--temp-dir", LONG], 3),
