@@ -253,6 +253,31 @@ def test_letterbox_bars_stay_exactly_black(tmp_path: Path):
         assert planes[0][48].max() > 500
 
 
+def test_bars_of_an_upscaled_picture_grow_with_it(tmp_path: Path):
+    """Inside them is to the bit what the picture gives without bars."""
+    picture = np.random.default_rng(6).integers(40, 230, (56, 112)).astype(np.uint8)
+    neutral = np.full((28, 56), 128, np.uint8)
+    alone = [picture, neutral, neutral]
+    boxed = [
+        np.pad(plane, [(20 // step,), (8 // step,)], constant_values=black)
+        for plane, black, step in zip(alone, (16, 128, 128), (1, 2, 2), strict=True)
+    ]
+    options = sdr2hdr.ConvertOptions("bt2446a", scale=2, encode=LOSSLESS)
+
+    def upscaled(name: str, planes: list[np.ndarray]) -> list[np.ndarray]:
+        height_px, width_px = planes[0].shape
+        recipe = ClipRecipe(width_px=width_px, height_px=height_px)
+        source = make_clip(tmp_path / f"{name}.mkv", recipe, planes)
+        target = tmp_path / f"{name}_hdr.mkv"
+        sdr2hdr.convert(source, target, options)
+        return read_planes(target)[0][-1]
+
+    found, inside = upscaled("boxed", boxed), upscaled("alone", alone)
+    for plane, part, black, step in zip(found, inside, (64, 512, 512), (1, 2, 2), strict=True):
+        expected = np.pad(part, [(40 // step,), (16 // step,)], constant_values=black)
+        np.testing.assert_array_equal(plane, expected)
+
+
 def test_bars_do_not_hide_codes_above_white(tmp_path: Path):
     """A thousandth of the samples is worth a warning: of the picture, not of the frame."""
     luma = np.full((96, 128), 16, np.uint8)
