@@ -65,6 +65,8 @@ def report_a(light_cd_m2: np.ndarray) -> np.ndarray:
 def test_method_a_is_the_report_s(colour_science):
     generator = np.random.default_rng(4)
     light = 1000.0 * generator.uniform(0.001, 1.0, (200, 1)) * generator.uniform(0.4, 1.0, (200, 3))
+    # The topmost of the report's three pieces begins at 941 cd/m2 of grey.
+    light = np.concatenate((light, np.linspace(930.0, 1000.0, 8)[:, None].repeat(3, axis=1)))
     spaces = colour_science.RGB_COLOURSPACES
     matrix = colour_science.matrix_RGB_to_RGB(spaces["ITU-R BT.2020"], spaces["ITU-R BT.709"])
     expected = ((report_a(light).clip(0.0) ** 2.4) @ matrix.T).clip(0.0, 1.0) ** (1 / 2.4)
