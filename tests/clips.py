@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -69,13 +69,18 @@ class ClipRecipe:
     audio_codec: str = "aac"
 
 
-def make_clip(path: Path, recipe: ClipRecipe, planes: Sequence[np.ndarray] | None = None) -> Path:
+def make_clip(
+    path: Path,
+    recipe: ClipRecipe,
+    planes: Sequence[np.ndarray] | Callable[[int], Sequence[np.ndarray]] | None = None,
+) -> Path:
     """Write a clip.
 
     Args:
         path: Its suffix says the container.
         recipe: See `ClipRecipe`.
-        planes: The planes of every frame (a still picture); None makes a moving gradient.
+        planes: The planes of every frame (a still picture), or what gives those of the frame of a
+            number; None makes a moving gradient.
     """
     with av.open(str(path), "w") as container:
         video = container.add_stream(recipe.codec, rate=Fraction(25))
@@ -93,9 +98,10 @@ def make_clip(path: Path, recipe: ClipRecipe, planes: Sequence[np.ndarray] | Non
             audio = container.add_stream(recipe.audio_codec, rate=48000)
         for number, pts in enumerate(recipe.pts):
             frame = blank_frame(recipe)
+            shown = planes(number) if callable(planes) else planes
             for index, plane in enumerate(frame.planes):
                 shape = (plane.height, plane.width)
-                fill_plane(plane, planes[index] if planes else gradient(shape, number, index))
+                fill_plane(plane, shown[index] if shown else gradient(shape, number, index))
             frame.pts, frame.time_base = pts, recipe.time_base
             container.mux(video.encode(frame))
         container.mux(video.encode(None))

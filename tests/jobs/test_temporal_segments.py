@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import read_planes
+from clips import ClipRecipe, make_clip, read_planes
 from lively_weights import write_lively_weights
 from long_clips import make_source
 
@@ -64,6 +64,55 @@ def test_segments_in_the_middle_of_a_shot_are_as_in_a_whole_run(
     cold = pictures(source, tmp_path / "cold.mkv", lively, longest_frames=16, preroll=False)
     assert 16 in differ(cold, whole)
     assert not any(number < 16 for number in differ(cold, whole))
+
+
+def make_two_shots(path: Path, first_frame: int = 0) -> Path:
+    """Grain over a dark picture in frames 0 to 19, over a bright one in 20 to 39.
+
+    In either the 14th frame is a code brighter.
+    """
+
+    def planes(number: int) -> list[np.ndarray]:
+        frame = first_frame + number
+        still = np.linspace(30, 90, 64) if frame < 20 else np.linspace(200, 120, 64)
+        grain = np.random.default_rng(frame).normal(frame % 20 == 13, 0.3, (48, 64))
+        return [(still + grain).astype(np.uint8), *2 * [np.full((24, 32), 128, np.uint8)]]
+
+    return make_clip(path, ClipRecipe(pts=range(40 - first_frame)), planes)
+
+
+def test_frames_that_are_computed_again_are_measured_once(
+    tmp_path: Path, lively: EngineOptions, monkeypatch: pytest.MonkeyPatch
+):
+    source = make_two_shots(tmp_path / "source.mkv")
+    options = ConvertOptions("irnet2", encode=LOSSLESS, engine=lively, verify_roundtrip=True)
+    done = []
+    for longest_frames in (1000, 8):
+        conversion = prepare(source, tmp_path / f"{longest_frames}.mkv", options)
+        rule = SegmentRule(longest_frames, longest_frames, conversion.engine.preroll_frames)
+        monkeypatch.setattr(
+            "sdr2hdr.jobs.planning.segment_rule", lambda conversion, rule=rule: rule
+        )
+        done.append(run.convert(conversion))
+    whole, parts = done
+    for ours, theirs, first in zip(parts.roundtrips, whole.roundtrips, (0, 20), strict=True):
+        assert ours.first_frame == theirs.first_frame == first
+        assert ours.score.frames == theirs.score.frames == 20
+        assert ours.score.mean == pytest.approx(theirs.score.mean, rel=1e-9)
+    for ours, theirs, first in zip(parts.flicker, whole.flicker, (0, 20), strict=True):
+        assert ours.first_frame == theirs.first_frame == first
+        assert ours.frames == theirs.frames == 19
+        assert ours.worst_frame == theirs.worst_frame >= first + 13
+        assert ours.ratio == pytest.approx(theirs.ratio, rel=1e-9)
+
+
+def test_a_shot_knows_nothing_of_the_one_before(tmp_path: Path, lively: EngineOptions):
+    sources = (make_two_shots(tmp_path / f"from{first}.mkv", first) for first in (0, 20))
+    both, alone = (
+        pictures(source, source.with_suffix(".hdr.mkv"), lively, longest_frames=1000)
+        for source in sources
+    )
+    assert differ(both[20:], alone) == []
 
 
 def test_temporal_off_is_frame_by_frame(tmp_path: Path, lively: EngineOptions):
