@@ -14,7 +14,7 @@ from sdr2hdr.curves import CURVES, CurveFunction, load_curve
 from sdr2hdr.curves.down_conversion import DOWN_CONVERSIONS, load_down_conversion, way_back
 from sdr2hdr.errors import ModelError, UsageError
 from sdr2hdr.frames import FrameTime, RgbBatch, Timeline
-from sdr2hdr.quality.roundtrip import RoundtripMeter, RoundtripScore
+from sdr2hdr.quality.roundtrip import RoundtripMeter, RoundtripScore, RoundtripTally
 from sdr2hdr.signal import BT709_DISPLAY, HDR_DISPLAY
 
 
@@ -145,6 +145,22 @@ def test_the_meter_adds_up_frames():
     assert (twice.mean, twice.p99, twice.maximum) == pytest.approx(
         (once.mean, once.p99, once.maximum)
     )
+
+
+@pytest.mark.parametrize(
+    ("counts", "p99"),
+    [
+        ({500: 1, 10: 99}, 0.11),
+        ({500: 1, 50: 1, 10: 98}, 0.51),
+        ({500: 2, 50: 1, 10: 97}, 5.004),
+    ],
+)
+def test_99_percent_of_the_pixels_are_at_most_at_p99(counts: dict[int, int], p99: float):
+    """Bin 50 holds 0.50 to 0.51; no percentile is above the worst pixel."""
+    whole = RoundtripTally(0, 0.0, 0.0, ())
+    for place, count in counts.items():
+        whole += RoundtripTally(1, 0.0, 0.01 * place + 0.004, ((place, count),))
+    assert whole.score().p99 == pytest.approx(p99)
 
 
 def test_what_cannot_be_measured_is_refused():
