@@ -135,16 +135,22 @@ def test_what_a_method_adds_is_reported():
 
 def test_the_meter_adds_up_frames():
     sdr = sdr_colours()
-    pq = load_curve("bt2446a")(sdr) + 0.01
     back = load_down_conversion("bt2446a")
-    meter = RoundtripMeter(back)
-    meter.add(*batches(sdr, pq))
-    meter.add(*batches(sdr, pq))
-    once, twice = roundtrip(sdr, pq, back), meter.tally().score()
-    assert twice.frames == 2
-    assert (twice.mean, twice.p99, twice.maximum) == pytest.approx(
-        (once.mean, once.p99, once.maximum)
+    near, far = (load_curve("bt2446a")(sdr) + change for change in (0.01, 0.02))
+    each = [roundtrip(sdr, pq, back) for pq in (near, far)]
+    expected = (
+        2,
+        sum(score.mean for score in each) / 2,
+        max(score.maximum for score in each),
     )
+    one_by_one = RoundtripMeter(back)
+    one_by_one.add(*batches(sdr, near))
+    one_by_one.add(*batches(sdr, far))
+    together = RoundtripMeter(back)
+    together.add(*batches(torch.cat((sdr, sdr)), torch.cat((near, far))))
+    for meter in (one_by_one, together):
+        score = meter.tally().score()
+        assert (score.frames, score.mean, score.maximum) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
