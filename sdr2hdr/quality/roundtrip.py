@@ -192,9 +192,7 @@ class ShotRoundtrips:
         self._meters.append((first_frame, RoundtripMeter(self._down_conversion)))
 
     def add(self, sdr: RgbBatch, hdr: RgbBatch) -> None:
-        """Measure frames of one shot; arguments and errors are those of `RoundtripMeter.add`."""
-        if not self._meters:
-            self.begin_shot(0)
+        """Measure frames of the shot; arguments and errors are those of `RoundtripMeter.add`."""
         self._meters[-1][1].add(sdr, hdr)
 
     def tallies(self) -> tuple[ShotTally, ...]:
