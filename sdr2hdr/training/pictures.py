@@ -23,6 +23,7 @@ from sdr2hdr.colour.transfer import (
 )
 from sdr2hdr.colour.ycbcr import dequantise, ycbcr_to_rgb
 from sdr2hdr.errors import InputError
+from sdr2hdr.media.containers.exr_header import exr_white_cd_m2
 from sdr2hdr.media.reading.still_images import (
     LINEAR_SUFFIXES,
     CodedPicture,
@@ -49,7 +50,7 @@ def read_hdr_pictures(path: Path, referral: Referral, count: int = 1) -> Iterato
     Args:
         path: OpenEXR or Radiance (linear), or a PQ or HLG picture or video.
         referral: Of linear files: scene-referred ones are in BT.709 primaries, display-referred
-            ones in BT.2020, unless their header says otherwise.
+            ones in BT.2020 and 1.0 is 203 cd/m2, unless their header says otherwise.
         count: Pictures wanted of a video.
 
     Yields:
@@ -67,6 +68,8 @@ def read_hdr_pictures(path: Path, referral: Referral, count: int = 1) -> Iterato
             matrix = rgb_to_rgb_matrix(Primaries.BT709, Primaries.BT2020)
         else:
             matrix = np.eye(3)
+        if referral is Referral.DISPLAY:
+            light *= (exr_white_cd_m2(path) or REFERENCE_WHITE_CD_M2) / REFERENCE_WHITE_CD_M2
         yield apply_matrix(matrix, light).clamp_(min=0.0)
         return
     for coded in read_coded_pictures(path, count):

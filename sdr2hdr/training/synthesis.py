@@ -210,7 +210,9 @@ def find_pair_files(sdr_folder: Path, hdr_folder: Path) -> tuple[PairFiles, ...]
 
 
 def read_pair(files: PairFiles, count: int = 1) -> list[Pair]:
-    """Read whole pairs; HDR is display-referred, 1.0 in linear files being 203 cd/m2.
+    """Read whole pairs; HDR is display-referred.
+
+    In linear files 1.0 is 203 cd/m2 unless their header says otherwise.
 
     Raises:
         InputError: A file cannot be read or holds nothing, or sizes do not agree.

@@ -8,7 +8,12 @@ from pathlib import Path
 import numpy as np
 
 
-def write_exr(path: Path, pixels: np.ndarray, chromaticities: np.ndarray | None = None) -> None:
+def write_exr(
+    path: Path,
+    pixels: np.ndarray,
+    chromaticities: np.ndarray | None = None,
+    white_cd_m2: float | None = None,
+) -> None:
     """Write (H, W, 3) as uncompressed scan lines of 32-bit floats."""
     height, width, _ = pixels.shape
 
@@ -32,6 +37,8 @@ def write_exr(path: Path, pixels: np.ndarray, chromaticities: np.ndarray | None 
         header += attribute(
             "chromaticities", "chromaticities", np.asarray(chromaticities, "<f4").tobytes()
         )
+    if white_cd_m2 is not None:
+        header += attribute("whiteLuminance", "float", struct.pack("<f", white_cd_m2))
     header += b"\0"
     line_bytes = 8 + 3 * 4 * width
     first = len(header) + 8 * height

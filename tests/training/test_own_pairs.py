@@ -1,0 +1,23 @@
+"""Pairs of a user's own: what their files say, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from exr_files import write_exr
+
+from sdr2hdr.colour.transfer import pq_eotf
+from sdr2hdr.media.reading.still_images import write_png
+from sdr2hdr.training.synthesis import PairFiles, read_pair
+
+
+@pytest.mark.parametrize(("white_cd_m2", "light"), [(None, 2.0), (1.0, 406.0), (100.0, 4.06)])
+def test_an_exr_says_how_bright_its_white_is(white_cd_m2, light, tmp_path):
+    """Those that `convert` writes, 1.0 being 1 cd/m2, were learned 203 times too bright."""
+    files = PairFiles(tmp_path / "shot.png", tmp_path / "shot.exr")
+    write_png(files.sdr, np.full((4, 6, 3), 99, np.uint8))
+    write_exr(files.hdr, np.full((4, 6, 3), light, np.float32), white_cd_m2=white_cd_m2)
+    (pair,) = read_pair(files)
+    expected = torch.full_like(pair.hdr, 406.0)
+    torch.testing.assert_close(pq_eotf(pair.hdr), expected, rtol=1e-3, atol=0.0)
