@@ -20,6 +20,7 @@ from sdr2hdr.colour.transfer import (
     pq_inverse_eotf,
 )
 from sdr2hdr.errors import InputError
+from sdr2hdr.media.reading.still_images import count_pictures
 from sdr2hdr.signal import REFERENCE_WHITE_CD_M2
 from sdr2hdr.training.anchor import AnchorKind, draw_look, draw_roll_off
 from sdr2hdr.training.degradation import degrade, draw_degradation
@@ -32,6 +33,7 @@ from sdr2hdr.training.rendering import draw_down_conversion, draw_phone_conversi
 from sdr2hdr.training.scenes import Referral, Scene
 from sdr2hdr.training.tone_curves import OPERATORS
 from sdr2hdr.training.views import Light, look, prepare
+from sdr2hdr.wording import how_many
 
 __all__ = [
     "Pair",
@@ -215,8 +217,14 @@ def read_pair(files: PairFiles, count: int = 1) -> list[Pair]:
     In linear files 1.0 is 203 cd/m2 unless their header says otherwise.
 
     Raises:
-        InputError: A file cannot be read or holds nothing, or sizes do not agree.
+        InputError: A file cannot be read or holds nothing, or lengths or sizes do not agree.
     """
+    in_sdr, in_hdr = count_pictures(files.sdr), count_pictures(files.hdr)
+    if in_sdr != in_hdr:
+        raise InputError(
+            f"{files.sdr} has {how_many(in_sdr, 'picture')} and {files.hdr} {in_hdr}; expected as "
+            "many, of the same moments (--pairs)."
+        )
     pairs = []
     hdr_pictures = read_hdr_pictures(files.hdr, Referral.DISPLAY, count)
     for sdr, light in zip(read_sdr_pictures(files.sdr, count), hdr_pictures, strict=False):

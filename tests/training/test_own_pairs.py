@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
 import torch
 from exr_files import write_exr
 
 from sdr2hdr.colour.transfer import pq_eotf
+from sdr2hdr.errors import InputError
 from sdr2hdr.media.reading.still_images import write_png
 from sdr2hdr.training.synthesis import PairFiles, read_pair
 
@@ -21,3 +25,26 @@ def test_an_exr_says_how_bright_its_white_is(white_cd_m2, light, tmp_path):
     (pair,) = read_pair(files)
     expected = torch.full_like(pair.hdr, 406.0)
     torch.testing.assert_close(pq_eotf(pair.hdr), expected, rtol=1e-3, atol=0.0)
+
+
+def write_video(path: Path, pictures: int, transfer_code: int) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p10le"
+        stream.codec_context.color_trc = transfer_code
+        for _ in range(pictures):
+            frame = av.VideoFrame(48, 32, "yuv420p10le")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_videos_of_different_lengths_are_refused(tmp_path):
+    """Pictures at the same share of each were taken for the same moment."""
+    files = PairFiles(tmp_path / "sdr" / "shot.mkv", tmp_path / "hdr" / "shot.mkv")
+    write_video(files.sdr, 12, 1)
+    write_video(files.hdr, 12, 16)
+    assert len(read_pair(files, 8)) == 8
+    write_video(files.hdr, 11, 16)
+    with pytest.raises(InputError, match=r"sdr/shot\.mkv has 12 pictures and .*hdr/shot\.mkv 11;"):
+        read_pair(files, 8)

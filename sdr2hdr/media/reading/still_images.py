@@ -38,6 +38,7 @@ __all__ = [
     "CodedPicture",
     "LinearPicture",
     "PictureTransfer",
+    "count_pictures",
     "read_coded_pictures",
     "read_linear_picture",
     "write_png",
@@ -162,6 +163,21 @@ def read_coded_pictures(path: Path, count: int = 1) -> Iterator[CodedPicture]:
             raise InputError(f"{path} cannot be decoded: {error.strerror}.") from error
 
 
+def count_pictures(path: Path) -> int:
+    """How many pictures a video shows; 1 of every other file, which is not opened.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        return 1
+    with open_input(path) as container:
+        if not container.streams.video:
+            raise InputError(f"{path} has no video; expected a picture or a video file.")
+        packets = container.demux(video=0)
+        return sum(packet.size > 0 and not packet.is_discard for packet in packets)
+
+
 def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write (H, W, 3) uint8 R'G'B' as a PNG file."""
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
@@ -190,10 +206,9 @@ def _float_plane(frame: VideoFrame, index: int, dtype: np.dtype) -> np.ndarray:
 
 
 def _wanted_frames(path: Path, count: int) -> frozenset[int]:
-    if count <= 1 or path.suffix.lower() not in VIDEO_SUFFIXES:
+    if count <= 1:
         return frozenset({0})
-    with open_input(path) as container:
-        total = sum(packet.size > 0 for packet in container.demux(video=0))
+    total = count_pictures(path)
     return frozenset(int(i) for i in np.linspace(0, max(total - 1, 0), min(count, max(total, 1))))
 
 
