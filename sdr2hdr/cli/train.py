@@ -115,7 +115,7 @@ def command(
         training=split.training,
         validation=split.validation,
         pairs=() if pairs is None else find_pair_files(*pairs),
-        watch=() if watch is None else find_pair_files(*watch),
+        watch=() if watch is None else find_pair_files(*watch, option="--watch"),
         out=out,
         cache=out / "cache" if cache is None else cache,
         resume=resume,

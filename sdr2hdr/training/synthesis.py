@@ -182,33 +182,46 @@ class PairFiles:
     hdr: Path
 
 
-def find_pair_files(sdr_folder: Path, hdr_folder: Path) -> tuple[PairFiles, ...]:
-    """Match files of two folders by their names without suffix.
+def find_pair_files(
+    sdr_folder: Path, hdr_folder: Path, option: str = "--pairs"
+) -> tuple[PairFiles, ...]:
+    """Match files of two folders by their names without suffix; hidden ones are left alone.
 
     Raises:
-        InputError: A folder does not exist, or nothing matches.
+        InputError: A folder does not exist, nothing matches, or one file matches several.
     """
-    for folder in (sdr_folder, hdr_folder):
-        try:
-            is_there = folder.is_dir()
-        except OSError as error:
-            raise InputError(
-                f"The folder of pairs {folder} cannot be read: {error.strerror} (--pairs)."
-            ) from error
-        if not is_there:
-            raise InputError(f"The folder of pairs {folder} does not exist (--pairs).")
-    hdr_files = {path.stem: path for path in sorted(hdr_folder.iterdir()) if path.is_file()}
-    pairs = tuple(
-        PairFiles(path, hdr_files[path.stem])
-        for path in sorted(sdr_folder.iterdir())
-        if path.is_file() and path.stem in hdr_files
-    )
-    if not pairs:
+    sdr_files, hdr_files = (_by_stem(folder, option) for folder in (sdr_folder, hdr_folder))
+    matching = [stem for stem in sdr_files if stem in hdr_files]
+    if not matching:
         raise InputError(
             f"No file of {sdr_folder} has one of the same name in {hdr_folder}; expected pairs "
-            "such as shot.png and shot.exr (--pairs)."
+            f"such as shot.png and shot.exr ({option})."
         )
-    return pairs
+    for stem in matching:
+        for found in (sdr_files[stem], hdr_files[stem]):
+            if len(found) > 1:
+                raise InputError(
+                    f"{found[0]} and {found[1].name} have one name; expected one file of it in "
+                    f"the folder ({option})."
+                )
+    return tuple(PairFiles(sdr_files[stem][0], hdr_files[stem][0]) for stem in matching)
+
+
+def _by_stem(folder: Path, option: str) -> dict[str, list[Path]]:
+    try:
+        is_there = folder.is_dir()
+    except OSError as error:
+        raise InputError(
+            f"The folder of pairs {folder} cannot be read: {error.strerror} ({option})."
+        ) from error
+    if not is_there:
+        raise InputError(f"The folder of pairs {folder} does not exist ({option}).")
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        # File managers leave hidden files of the same names in every folder.
+        if path.is_file() and not path.name.startswith("."):
+            files.setdefault(path.stem, []).append(path)
+    return files
 
 
 def read_pair(files: PairFiles, count: int = 1) -> list[Pair]:

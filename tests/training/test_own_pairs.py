@@ -13,7 +13,7 @@ from exr_files import write_exr
 from sdr2hdr.colour.transfer import pq_eotf
 from sdr2hdr.errors import InputError
 from sdr2hdr.media.reading.still_images import write_png
-from sdr2hdr.training.synthesis import PairFiles, read_pair
+from sdr2hdr.training.synthesis import PairFiles, find_pair_files, read_pair
 
 
 @pytest.mark.parametrize(("white_cd_m2", "light"), [(None, 2.0), (1.0, 406.0), (100.0, 4.06)])
@@ -48,3 +48,22 @@ def test_videos_of_different_lengths_are_refused(tmp_path):
     write_video(files.hdr, 11, 16)
     with pytest.raises(InputError, match=r"sdr/shot\.mkv has 12 pictures and .*hdr/shot\.mkv 11;"):
         read_pair(files, 8)
+
+
+def test_pairs_are_found_beside_what_file_managers_leave(tmp_path):
+    """A pair was made of what macOS leaves in every folder, and then could not be read."""
+    sdr, hdr = tmp_path / "sdr", tmp_path / "hdr"
+    for folder, suffix in ((sdr, "png"), (hdr, "exr")):
+        folder.mkdir()
+        for name in (f"shot.{suffix}", f"._shot.{suffix}", ".DS_Store"):
+            (folder / name).touch()
+    assert find_pair_files(sdr, hdr) == (PairFiles(sdr / "shot.png", hdr / "shot.exr"),)
+
+
+def test_a_pair_of_three_files_is_refused(tmp_path):
+    """What came last in the alphabet was taken: of shot.exr and shot.xml the latter."""
+    for name in ("sdr/shot.png", "hdr/shot.exr", "hdr/shot.xml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"shot\.exr and shot\.xml have one name.*--watch"):
+        find_pair_files(tmp_path / "sdr", tmp_path / "hdr", "--watch")
