@@ -48,7 +48,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     type=(FOLDER, FOLDER),
     metavar="SDR_DIR HDR_DIR",
     help="Train on your own pairs: files of the same names. In an EXR 1.0 is 203 cd/m², unless its "
-    "whiteLuminance says otherwise.",
+    "whiteLuminance says otherwise. Without --data the last 8 also choose the weights.",
 )
 @click.option(
     "--watch",

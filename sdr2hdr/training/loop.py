@@ -224,6 +224,8 @@ class _Training:
         """Keep the best weights; real pairs are reported beside but never decide."""
         size = self.job.recipe.validation
         data = f"{found.frames} held-out frames of {size.width}x{size.height}"
+        if not self.job.validation:
+            data = f"{found.frames} of the pairs that were trained on, reduced"
         scores = [Score("mean PSNR of PQ R'G'B'", "dB", data, found.mean_db)]
         if watched is not None:
             data = f"{watched.frames} real pairs never trained on, reduced"

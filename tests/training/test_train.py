@@ -128,6 +128,8 @@ def test_a_card_names_what_was_trained_on(starts_from_shipped, data, tmp_path):
     sources = [source.source for source in card.training_data]
     assert sources[-1] == "Own pairs (--pairs)"
     assert "1 SDR and HDR" in card.training_data[-1].content
+    # It called them held-out, and of the recipe's size.
+    assert card.scores[0].data == "1 of the pairs that were trained on, reduced"
     assert len(sources) == (1 + len(recipe.card.training_data) if starts_from_shipped else 1)
     assert any("hard_clip" in text for text in card.degradations) == starts_from_shipped
 
