@@ -316,6 +316,9 @@ def _run(training: _Training, shards: Shards) -> None:
     losses: list[float] = []
     lengths: list[float] = []
     measured_seconds = 0.0
+    if job.start_from and progress.step == 0 and job.budget.steps != 0:
+        # The start is the best so far, and stays it unless training betters it.
+        training.validate()
     clock = LapClock()
     training.network.train()
     while job.budget.share_done(progress.step, progress.seconds) < 1.0:

@@ -101,8 +101,9 @@ def test_fine_tuning_on_own_pairs(tmp_path):
     _, card = load_network("irnet1", tmp_path / "out" / "weights")
     assert not any("irnet5-x2" in text for text in card.degradations)
     with (tmp_path / "out" / "validation.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    assert float(row["watch_psnr_db"]) > 5.0
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["0", "4"]
+    assert float(rows[-1]["watch_psnr_db"]) > 5.0
     with pytest.raises(InputError, match="No file"):
         find_pair_files(tmp_path / "sdr", tmp_path / "out")
 
@@ -186,6 +187,17 @@ def test_no_steps_judge_and_write_the_start(data, tmp_path):
     for name, tensor in start.state_dict().items():
         mean = (tensor.double() + shipped[name].double()) / 2
         assert torch.equal(found[name], mean.float()), name
+
+
+def test_a_start_that_training_makes_worse_is_kept(data, tmp_path):
+    """The first to be judged were those after some steps, and the best whatever they were."""
+    own = Path(__file__).parents[2] / "weights" / "irnet1.safetensors"
+    optimiser = dataclasses.replace(SMALL.optimiser, learning_rate=1.0, warm_up_steps=0)
+    recipe = dataclasses.replace(SMALL, optimiser=optimiser)
+    progress = train(job(data, tmp_path / "out", steps=2, recipe=recipe, start_from=(own,)), silent)
+    assert (progress.step, progress.best_step) == (2, 0)
+    found = load_file(tmp_path / "out" / "weights" / "irnet1.safetensors")
+    assert all(torch.equal(found[name], tensor.float()) for name, tensor in load_file(own).items())
 
 
 def test_a_network_has_nothing_to_learn_from_itself(data, tmp_path, monkeypatch):
