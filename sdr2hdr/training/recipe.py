@@ -100,7 +100,7 @@ class OptimiserRecipe:
         batch: Pairs a step.
         learning_rate: Highest.
         final_learning_rate: Where the cosine ends.
-        warm_up_steps: Steps in which the rate rises from zero.
+        warm_up_steps: Steps in which the rate rises from zero; at most a tenth of the budget.
         weight_decay: AdamW's.
         gradient_norm: Gradients longer than this are shortened.
         ema: Decay of the average of the weights, [0, 1]; it is lower in the first steps.

@@ -13,6 +13,9 @@ __all__ = ["Budget", "LapClock", "learning_rate"]
 _LONGEST_LAP_SECONDS = 60.0
 """A step that seems longer was a pause of the process, and is not training time."""
 
+_LONGEST_WARM_UP = 0.1
+"""Share of the budget: of a fine-tuning of minutes the recipes' 300 steps would be the most."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -53,7 +56,7 @@ class LapClock:
 
 
 def learning_rate(recipe: OptimiserRecipe, step: int, share_done: float) -> float:
-    """A linear warm-up, and half a cosine over the whole budget.
+    """A linear warm-up, of at most a tenth of the budget, and half a cosine over the whole of it.
 
     Args:
         recipe: Highest and final rate, and the warm-up's steps.
@@ -62,4 +65,5 @@ def learning_rate(recipe: OptimiserRecipe, step: int, share_done: float) -> floa
     """
     cosine = 0.5 * (1.0 + math.cos(math.pi * share_done))
     rate = recipe.final_learning_rate + cosine * (recipe.learning_rate - recipe.final_learning_rate)
-    return rate * min(1.0, (step + 1) / max(1, recipe.warm_up_steps))
+    warmth = max((step + 1) / max(1, recipe.warm_up_steps), share_done / _LONGEST_WARM_UP)
+    return rate * min(1.0, warmth)

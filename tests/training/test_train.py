@@ -455,6 +455,13 @@ def test_learning_rate_warms_up_and_falls_as_a_cosine():
     assert learning_rate(recipe, 100, 1.0) == pytest.approx(0.0)
 
 
+def test_a_short_training_is_not_all_warm_up():
+    """A fine-tuning of two minutes spent three quarters of it there, and 2.5 dB."""
+    recipe = OptimiserRecipe(learning_rate=1.0, final_learning_rate=0.0, warm_up_steps=300)
+    assert learning_rate(recipe, 20, 0.05) == pytest.approx(0.5, abs=0.01)
+    assert learning_rate(recipe, 40, 0.1) == pytest.approx(0.976, abs=0.001)
+
+
 def test_the_average_follows_the_weights():
     network = torch.nn.Linear(1, 1)
     average = WeightAverage(network, 0.5)
