@@ -79,7 +79,8 @@ def read_hdr_pictures(path: Path, referral: Referral, count: int = 1) -> Iterato
 def read_sdr_pictures(path: Path, count: int = 1) -> Iterator[torch.Tensor]:
     """Read SDR signal: R'G'B' of BT.709 primaries and gamma 2.4, in steps of 8 bits.
 
-    Still pictures are sRGB: they are decoded as such and encoded anew with gamma 2.4.
+    Still pictures are sRGB unless tagged as video (H.273 code 1, as PNG's cICP has it): they are
+    decoded as such and encoded anew with gamma 2.4.
 
     Yields:
         (1, 3, H, W), float32, [0, 1].

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import av
@@ -13,6 +15,7 @@ from exr_files import write_exr
 from sdr2hdr.colour.transfer import pq_eotf
 from sdr2hdr.errors import InputError
 from sdr2hdr.media.reading.still_images import write_png
+from sdr2hdr.training.pictures import read_sdr_pictures
 from sdr2hdr.training.synthesis import PairFiles, find_pair_files, read_pair
 
 
@@ -25,6 +28,20 @@ def test_an_exr_says_how_bright_its_white_is(white_cd_m2, light, tmp_path):
     (pair,) = read_pair(files)
     expected = torch.full_like(pair.hdr, 406.0)
     torch.testing.assert_close(pq_eotf(pair.hdr), expected, rtol=1e-3, atol=0.0)
+
+
+@pytest.mark.parametrize(("transfer_code", "code"), [(None, 42), (13, 42), (1, 30)])
+def test_a_frame_of_a_video_kept_as_png_is_no_photograph(transfer_code, code, tmp_path):
+    """Its tag was not asked for: what `convert` takes for BT.1886 was learned as sRGB."""
+    path = tmp_path / "shot.png"
+    write_png(path, np.full((4, 6, 3), 30, np.uint8))
+    if transfer_code is not None:
+        chunk = b"cICP" + bytes((1, transfer_code, 0, 1))
+        chunk = struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        png = path.read_bytes()
+        path.write_bytes(png[:33] + chunk + png[33:])
+    (picture,) = read_sdr_pictures(path)
+    assert round(float(picture[0, 0, 0, 0]) * 255) == code
 
 
 def write_video(path: Path, pictures: int, transfer_code: int) -> None:

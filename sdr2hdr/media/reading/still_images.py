@@ -64,7 +64,7 @@ _GREATEST_HALF = 65504.0
 """IEEE 754 binary16."""
 
 # Rec. ITU-T H.273 (07/2021), Tables 2, 3 and 4
-_SRGB_CODE = 13
+_BT709_CODE, _SRGB_CODE = 1, 13
 _PRIMARIES = {
     1: Primaries.BT709,
     5: Primaries.BT601_625,
@@ -253,6 +253,7 @@ def _transfer(path: Path, code: int) -> PictureTransfer:
         return PictureTransfer.PQ
     if code == HLG_CODE:
         return PictureTransfer.HLG
-    if code == _SRGB_CODE or path.suffix.lower() in PICTURE_SUFFIXES:
+    is_still = path.suffix.lower() in PICTURE_SUFFIXES
+    if code == _SRGB_CODE or (is_still and code != _BT709_CODE):
         return PictureTransfer.SRGB
     return PictureTransfer.VIDEO
