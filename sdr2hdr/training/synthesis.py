@@ -21,6 +21,7 @@ from sdr2hdr.colour.transfer import (
 )
 from sdr2hdr.errors import InputError
 from sdr2hdr.media.reading.still_images import count_pictures
+from sdr2hdr.path_kinds import is_folder
 from sdr2hdr.signal import REFERENCE_WHITE_CD_M2
 from sdr2hdr.training.anchor import AnchorKind, draw_look, draw_roll_off
 from sdr2hdr.training.degradation import degrade, draw_degradation
@@ -209,7 +210,7 @@ def find_pair_files(
 
 def _by_stem(folder: Path, option: str) -> dict[str, list[Path]]:
     try:
-        is_there = folder.is_dir()
+        is_there = is_folder(folder)
     except OSError as error:
         raise InputError(
             f"The folder of pairs {folder} cannot be read: {error.strerror} ({option})."
