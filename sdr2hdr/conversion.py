@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sdr2hdr.delivery.light_log import check_log_place
@@ -85,6 +85,11 @@ class Conversion:
         """The active picture in px of the output; None without bars."""
         picture = self.active_picture
         return None if picture is None else picture.scaled(self.engine.scale)
+
+    def decoded_in_one_thread(self) -> Conversion:
+        """The same with one thread for decoding, whatever was asked for."""
+        options = replace(self.options, read=replace(self.options.read, threads=1))
+        return replace(self, options=options)
 
 
 def prepare(

@@ -53,6 +53,8 @@ def perform(
     streams = conversion.streams
     if streams is None:
         raise ValueError(f"{conversion.target} is no video file; expected one.")
+    if plan.in_one_thread:
+        conversion = conversion.decoded_in_one_thread()
     started = time.monotonic()
     watch = watch or SourceWatch(conversion.source.path)
     check_source(conversion, plan)

@@ -26,7 +26,7 @@ from sdr2hdr.strict_json import JsonObject, read_object
 __all__ = ["Fade", "Plan", "Segment", "Shot", "read_plan"]
 
 FORMAT = "sdr2hdr plan"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,8 @@ class Plan:
             only had by decoding from the beginning.
         has_joined_clocks: Whether the clock of the source jumps, so that no place in it is found by
             its time.
+        in_one_thread: Whether the source is decoded so, being damaged: with several threads what
+            libavcodec makes up for what is missing depends on which of them comes first.
     """
 
     source_path: Path
@@ -123,6 +125,7 @@ class Plan:
     pinned: Mapping[str, Any] = field(default_factory=dict)
     has_repaired_times: bool = False
     has_joined_clocks: bool = False
+    in_one_thread: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together.
@@ -170,6 +173,7 @@ class Plan:
             "time_base": str(self.time_base),
             "has_repaired_times": self.has_repaired_times,
             "has_joined_clocks": self.has_joined_clocks,
+            "in_one_thread": self.in_one_thread,
             "shots": [asdict(shot) for shot in self.shots],
             "fades": [asdict(fade) for fade in self.fades],
             "active_picture": None if self.active_picture is None else asdict(self.active_picture),
@@ -217,6 +221,7 @@ def read_plan(path: Path) -> Plan:
             time_base=_time_base(given),
             has_repaired_times=given.take("has_repaired_times", bool),
             has_joined_clocks=given.take("has_joined_clocks", bool),
+            in_one_thread=given.take("in_one_thread", bool),
             shots=tuple(_shot(item) for item in given.take_objects("shots")),
             fades=tuple(_fade(item) for item in given.take_objects("fades")),
             active_picture=_active_picture(given),

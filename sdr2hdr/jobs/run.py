@@ -144,6 +144,8 @@ def _convert_in_one_go(run: JobRun) -> ConversionSummary:
     plan = look_through(conversion, listener.progress)
     _tell_of_letterbox(run, plan)
     conversion = replace(conversion, active_picture=plan.active_picture)
+    if plan.in_one_thread:
+        conversion = conversion.decoded_in_one_thread()
     span = FrameSpan(shots=tuple(shot.first_frame for shot in plan.shots))
     return convert_directly(conversion, on_progress, span, on_whole)
 

@@ -61,7 +61,7 @@ def scan_source(
     rule: SegmentRule,
     on_progress: Callable[[int], None] = lambda frames: None,
 ) -> Plan:
-    """Decode the wanted part of a source once, and plan it.
+    """Decode the wanted part of a source, and plan it; a damaged one is decoded twice.
 
     Memory does not grow with the length of the film but for the times of its frames.
 
@@ -78,6 +78,16 @@ def scan_source(
         InputError: The source is damaged under `--strict`, changes on the way, or has no frame in
             the range.
     """
+    plan, is_damaged = _scanned(info, read, rule, on_progress)
+    if is_damaged and read.threads != 1:
+        plan, _ = _scanned(info, replace(read, threads=1), rule, on_progress)
+    return replace(plan, in_one_thread=is_damaged)
+
+
+def _scanned(
+    info: SourceInfo, read: ReadOptions, rule: SegmentRule, on_progress: Callable[[int], None]
+) -> tuple[Plan, bool]:
+    """The plan of one pass, and whether damage was found."""
     part = read.time_range
     watch = SourceWatch(info.path)
     source = identify(info.path, info.video.duration_seconds)
@@ -100,7 +110,7 @@ def scan_source(
     if not found.frame_pts:
         raise no_frame_error(info.path)
     planned = _shots(found.shots, found.fades, len(found.frame_pts))
-    return Plan(
+    plan = Plan(
         source_path=info.path.absolute(),
         source=source,
         time_base=reader.time_base,
@@ -112,6 +122,7 @@ def scan_source(
         active_picture=letterbox.active_picture(),
         segments=to_segments(spans_of_shots(planned, rule), found.frame_pts, found.fingerprints),
     )
+    return plan, bool(reader.damage)
 
 
 @contextmanager

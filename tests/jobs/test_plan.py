@@ -56,7 +56,7 @@ def test_key_says_all_but_the_place(tmp_path: Path):
     ("fields", "message"),
     [
         ({"format": "another"}, "no plan"),
-        ({"version": 1}, "version 1; expected 3"),
+        ({"version": 1}, "version 1; expected 4"),
         ({"pinned": {"model": "bt2408"}}, "edited"),
         ({"extra": 1}, '"extra" that nobody knows'),
         ({"time_base": "1/0"}, "fraction"),

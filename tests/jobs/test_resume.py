@@ -33,7 +33,10 @@ from sdr2hdr.jobs import run
 from sdr2hdr.jobs.planning import make_plan
 from sdr2hdr.jobs.stopping import StopRequest
 from sdr2hdr.jobs.work_folder import WorkFolder
-from sdr2hdr.options import ConvertOptions, JobOptions
+from sdr2hdr.media.reading.frame_range import FrameRange
+from sdr2hdr.media.reading.reader import VideoReader
+from sdr2hdr.media.source import SourceInfo
+from sdr2hdr.options import ConvertOptions, JobOptions, ReadOptions
 from sdr2hdr.pipeline import ConversionSummary, prepare
 
 pytestmark = pytest.mark.usefixtures("short_segments")
@@ -263,6 +266,32 @@ def test_strict_takes_no_damage_from_an_earlier_run(source: Path, tmp_path: Path
     ears = Ears()
     assert convert(own, target, ears).damage
     assert ears.resumed == [3]
+
+
+def test_a_damaged_source_is_decoded_in_one_thread(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """With several libavcodec makes up other pictures from one run to the next."""
+    damaged, threads = tmp_path / "damaged.mp4", []
+    shutil.copyfile(source, damaged)
+    spoil(damaged, SEGMENT_FRAMES + 3)
+    opened = VideoReader.__init__
+
+    def noted(
+        reader: VideoReader,
+        info: SourceInfo,
+        options: ReadOptions,
+        frames: FrameRange | None = None,
+    ):
+        threads.append(options.threads)
+        opened(reader, info, options, frames)
+
+    monkeypatch.setattr(VideoReader, "__init__", noted)
+    convert(source, tmp_path / "whole.mkv")
+    assert threads == [None] * len(threads)
+    threads.clear()
+    convert(damaged, tmp_path / "target.mkv")
+    assert threads == [None] + [1] * (len(threads) - 1)
 
 
 def test_no_resume_starts_over(source: Path, tmp_path: Path):

@@ -209,8 +209,10 @@ def _quiet_svt_av1(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_start(tmp_path: Path, kind: str):
+    """In two threads, but where the source is damaged: parts of that are decoded in one."""
     path = KINDS[kind](tmp_path)
-    assert_every_part_is_as_in_the_whole(path, ReadOptions(threads=2), 3)
+    threads = 1 if "lost" in kind else 2
+    assert_every_part_is_as_in_the_whole(path, ReadOptions(threads=threads), 3)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "interlaced" in kind])
