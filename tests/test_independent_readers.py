@@ -49,6 +49,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Pat
 
 @pytest.mark.parametrize(("codec", "container"), PAIRS)
 def test_ffprobe_sees_hdr10(codec: str, container: str, files: dict):
+    """MOV has no place for the range, and ProRes no full one: FFmpeg 7 says nothing of it."""
     arguments = [reader("ffprobe"), "-v", "error", "-select_streams", "v", "-of", "json"]
     arguments += ["-show_streams", "-show_frames", "-read_intervals", "%+#1"]
     said = json.loads(
@@ -61,7 +62,8 @@ def test_ffprobe_sees_hdr10(codec: str, container: str, files: dict):
         assert place["color_primaries"] == "bt2020"
         assert place["color_transfer"] == "smpte2084"
         assert place["color_space"] == "bt2020nc"
-        assert place["color_range"] == "tv"
+        is_understood = codec.startswith("prores") and container == ".mov"
+        assert place.get("color_range", "tv" if is_understood else None) == "tv"
     if "420" in stream["pix_fmt"]:
         assert stream["chroma_location"] == "topleft"
     side_data = {
