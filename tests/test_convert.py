@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,7 @@ import pytest
 from clips import FLOWER, ClipRecipe, Tags, make_clip, read_planes
 
 import sdr2hdr
-from sdr2hdr.errors import InputError, UsageError
+from sdr2hdr.errors import InputError, OutputError, UsageError
 from sdr2hdr.options import (
     ColourOverrides,
     EncodeOptions,
@@ -328,6 +329,24 @@ def test_names_may_be_text(tmp_path: Path):
 def test_a_script_is_told_of_options_that_there_are_not(make: Callable[[], object], option: str):
     with pytest.raises(UsageError, match=option):
         make()
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_sound_that_nothing_decodes_is_told_and_can_be_left_out(tmp_path: Path, suffix: str):
+    """As the spatial sound beside the stereo of an iPhone; it was a fault of ours."""
+    recipe = ClipRecipe(width_px=64, height_px=48, pts=(0, 1), audio_seconds=0.2)
+    source = make_clip(tmp_path / "phone.mp4", recipe)
+    content = source.read_bytes()
+    assert content.count(b"mp4a") == content.count(b"esds") == 1
+    source.write_bytes(content.replace(b"mp4a", b"apac").replace(b"esds", b"free"))
+    target = tmp_path / f"hdr{suffix}"
+    encode = EncodeOptions(preset="ultrafast")
+    with pytest.raises(OutputError, match="#1 audio, unknown"):
+        sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions("bt2408", encode=encode))
+    encode = replace(encode, drop_unsupported=True)
+    sdr2hdr.convert(source, target, sdr2hdr.ConvertOptions("bt2408", encode=encode))
+    with av.open(str(target)) as made:
+        assert [stream.type for stream in made.streams] == ["video"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no forks")

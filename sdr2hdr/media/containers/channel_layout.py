@@ -46,8 +46,12 @@ def order_left_unsaid(stream: Stream, container_format: str) -> str:
     """
     if container_format != "matroska" or not isinstance(stream, AudioStream):
         return ""
-    own = _OWN_ORDER.fullmatch(layout_name(stream.codec_context))
-    if own is None or not stream.codec_context.codec.canonical_name.startswith("pcm_"):
+    context = stream.codec_context
+    # Sound that nothing here decodes has none, as the spatial sound of iPhones.
+    if context is None or not context.codec.canonical_name.startswith("pcm_"):
+        return ""
+    own = _OWN_ORDER.fullmatch(layout_name(context))
+    if own is None:
         return ""
     return (
         f"Matroska does not say the order of its channels, {own[1]}, and players take the usual "

@@ -150,7 +150,9 @@ class StreamCopier:
         Args:
             timescale: Ticks a second of the video track.
         """
-        rates = {stream.rate for stream in self._source.streams.audio if stream.rate}
+        # Sound that nothing here decodes has no context, and is not copied into MP4.
+        contexts = [stream.codec_context for stream in self._source.streams.audio]
+        rates = {context.rate for context in contexts if context is not None and context.rate}
         chapters = [(first, last) for first, last, _ in self._chapters()]
         lengths = [last - first for first, last in chapters]
         lengths += [behind[0] - before[0] for before, behind in pairwise(chapters)]
