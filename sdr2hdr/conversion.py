@@ -20,7 +20,7 @@ from sdr2hdr.media.reading.deinterlace import deinterlaced_timing
 from sdr2hdr.media.reading.letterbox import detect_active_picture
 from sdr2hdr.media.reading.probe import probe
 from sdr2hdr.media.source import SourceInfo
-from sdr2hdr.media.targets import TargetKind, target_kind
+from sdr2hdr.media.targets import TargetKind, check_sequence_name, target_kind
 from sdr2hdr.media.writing.y4m import signalling_hint
 from sdr2hdr.options import ConvertOptions, Look
 from sdr2hdr.overlap import StageClock
@@ -114,6 +114,8 @@ def prepare(
     kind = target_kind(target)
     if kind != "pipe":
         check_target(source, target, overwrite=options.overwrite)
+    if kind == "sequence":
+        check_sequence_name(target)
     if kind == "container" and options.temp_dir is not None:
         check_folder(options.temp_dir, "--temp-dir")
     if options.light_log is not None:

@@ -253,6 +253,7 @@ def perform_job(
 
 def show_plan(console: Console, job: Job, options: ConvertOptions, how: JobOptions) -> None:
     """Say on stdout what a conversion would do, and refuse what it would refuse."""
+    from sdr2hdr.jobs.ending import check_pictures
     from sdr2hdr.jobs.farm import chosen_segments
     from sdr2hdr.jobs.job_log import check_job_log
     from sdr2hdr.jobs.published import prepare_job
@@ -260,6 +261,8 @@ def show_plan(console: Console, job: Job, options: ConvertOptions, how: JobOptio
 
     if how.plan is None:
         conversion = prepare_job(job.source, job.target, options)
+        if conversion.kind == "sequence":
+            check_pictures(job.target, overwrite=options.overwrite)
         content, lines = plan_content(conversion), plan_lines(conversion)
     else:
         plan, conversion = open_plan(how.plan, job.source, job.target, options)

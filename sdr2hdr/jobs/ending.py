@@ -24,7 +24,7 @@ from sdr2hdr.media.writing.sequence_names import (
 from sdr2hdr.pipeline import ConversionSummary
 from sdr2hdr.whole_file import check_is_new, sync_folder
 
-__all__ = ["close_folder", "end_named", "ended_before", "sequence_ended_before"]
+__all__ = ["check_pictures", "close_folder", "end_named", "ended_before", "sequence_ended_before"]
 
 
 def ended_before(run: JobRun, *, resume: bool = True) -> ConversionSummary | None:
@@ -73,6 +73,21 @@ def sequence_ended_before(run: JobRun, *, resume: bool = True) -> ConversionSumm
         # The rest of a sequence stays as long as some of it has its names.
         refuse_pictures(target, "exists already")
     return None
+
+
+def check_pictures(target: Path, *, overwrite: bool) -> None:
+    """Refuse a sequence of which there are pictures, without doing anything.
+
+    Not while an unfinished one of its name is there: only the job knows whether they are its own.
+
+    Raises:
+        OutputError: There are some, without `overwrite`, or it cannot be looked.
+    """
+    if overwrite:
+        return
+    with told(str(target)):
+        if all(other.name != target.name for _, other in unfinished_sequences(target.parent)):
+            refuse_pictures(target, "exists already")
 
 
 def close_folder(run: JobRun) -> None:

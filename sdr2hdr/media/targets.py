@@ -11,6 +11,7 @@ from sdr2hdr.errors import OutputError
 __all__ = [
     "IMAGE_SUFFIXES",
     "TargetKind",
+    "check_sequence_name",
     "frame_path",
     "frame_pattern",
     "names_sequence",
@@ -34,6 +35,15 @@ def target_kind(target: Path) -> TargetKind:
 def names_sequence(path: Path) -> bool:
     """Whether a name has a place for the number of a frame, as `shot_%06d.dpx`."""
     return _NUMBER.search(path.name) is not None
+
+
+def check_sequence_name(target: Path) -> None:
+    """Refuse a name of pictures that has not exactly one place for the number of a frame.
+
+    Raises:
+        OutputError: It has not.
+    """
+    _place(target)
 
 
 def frame_path(target: Path, number: int) -> Path:

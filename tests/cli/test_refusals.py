@@ -111,6 +111,22 @@ def test_a_name_that_only_the_output_itself_fits_is_refused_with_what_to_do(
     assert "too long; name another output" in err
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_names_of_pictures_that_are_refused(
+    clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], more: tuple[str, ...]
+):
+    """A dry run had nothing to say against them."""
+    there = written(tmp_path / "out_0007.png", b"precious")
+    for name, word in (("out.png", "no single place"), ("out_%04d.png", "exists already")):
+        code, out, err = call(capfd, "convert", clip, tmp_path / name, *QUICK, *more)
+        assert (code, out, word in err) == (5, "", True), err
+    assert sorted(tmp_path.iterdir()) == [clip, there]
+    if more:
+        overwriting = (tmp_path / "out_%04d.png", *QUICK, *more, "--overwrite")
+        assert call(capfd, "convert", clip, *overwriting)[0] == 0
+    assert there.read_bytes() == b"precious"
+
+
 @pytest.mark.parametrize("output", ["out.mkv", "out_%04d.png", "-"])
 def test_a_part_without_a_frame_is_an_input_error(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], output: str

@@ -27,7 +27,7 @@ from sdr2hdr.media.containers.exr_attributes import (
 )
 from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.mastering import BT2020_1000, P3_D65_1000, MasteringDisplay
-from sdr2hdr.media.targets import frame_path, frame_pattern
+from sdr2hdr.media.targets import check_sequence_name, frame_path
 from sdr2hdr.media.writing.sequence_names import FIRST_FRAME_NUMBER, name_pictures, refuse_pictures
 from sdr2hdr.media.writing.writer import Writer
 from sdr2hdr.media.writing.written import WrittenSummary
@@ -84,8 +84,7 @@ class ImageSequenceWriter(Writer):
         self._video = video
         self._pq_eotf = pq_eotf
         self._overwrite = overwrite
-        # Refuses a name without a place for the number, before anything is made.
-        frame_pattern(target)
+        check_sequence_name(target)
         try:
             self._check_is_new("exists already")
             name = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
