@@ -1,4 +1,4 @@
-"""Look through a source once, and plan its segments."""
+"""Look through a source, and plan its segments."""
 
 from __future__ import annotations
 
