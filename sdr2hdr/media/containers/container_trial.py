@@ -97,8 +97,10 @@ def copy_packet(packet: Packet) -> Packet:
     return copy
 
 
-def sample_packets(source: InputContainer, streams: Sequence[Stream]) -> Mapping[int, list[Packet]]:
-    """The first packets of each stream, by stream index, as far as they come early in the file."""
+def sample_packets(
+    source: InputContainer, streams: Sequence[Stream], count: int = _SAMPLES_PER_STREAM
+) -> Mapping[int, list[Packet]]:
+    """The first `count` packets of each stream, by stream index, as far as they come early."""
     samples: dict[int, list[Packet]] = {stream.index: [] for stream in streams}
     if not streams:
         return samples
@@ -107,9 +109,9 @@ def sample_packets(source: InputContainer, streams: Sequence[Stream]) -> Mapping
         for packet in demuxed(source, streams):
             if packet.size:
                 read_bytes += packet.size
-                if len(samples[packet.stream.index]) < _SAMPLES_PER_STREAM:
+                if len(samples[packet.stream.index]) < count:
                     samples[packet.stream.index].append(packet)
-            enough = all(len(found) == _SAMPLES_PER_STREAM for found in samples.values())
+            enough = all(len(found) == count for found in samples.values())
             if enough or read_bytes > _SAMPLE_BYTES:
                 break
     except (av.error.FFmpegError, OSError):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
+from functools import partial
 from itertools import chain, pairwise
 from math import lcm
 from pathlib import Path
@@ -18,6 +19,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 
+from sdr2hdr.errors import InputError
 from sdr2hdr.media.containers.codec_delay import delayed_stream
 from sdr2hdr.media.containers.container_trial import (
     add_copied_stream,
@@ -29,6 +31,7 @@ from sdr2hdr.media.containers.matroska_enabled import disabled_tracks
 from sdr2hdr.media.containers.matroska_languages import full_languages, language_with_room
 from sdr2hdr.media.containers.packets import with_data
 from sdr2hdr.media.copying.display_sets import PGS_CODEC, whole_display_sets
+from sdr2hdr.media.copying.latm_sound import latm_unwrapper, open_as_adts
 from sdr2hdr.media.copying.linear_pcm import add_plain_pcm, plain_samples
 from sdr2hdr.media.copying.metadata import stream_tags
 from sdr2hdr.media.copying.packet_clock import PacketClock
@@ -65,7 +68,7 @@ class StreamCopier:
     Attributes:
         disabled: Indices of streams of the source that are not to be played.
         counts: Packets written, by stream index of the source.
-        undecodable: Packets of sound that could not be made plain and are left out.
+        undecodable: Packets of sound that could not be made plain, or unwrapped, and are left out.
         damaged_cues: Subtitles converted as far as they could be read.
         damage: What ended reading early, None if nothing did.
 
@@ -83,7 +86,7 @@ class StreamCopier:
         self.disabled = disabled_tracks(path) if reads_matroska else frozenset()
         self._targets: dict[int, tuple[OutputContainer, Stream]] = {}
         self._converting: set[int] = set()
-        self._unwrapping: dict[int, int] = {}
+        self._unwrappers: dict[int, Callable[[Packet], bytes]] = {}
         self._sounds: dict[int, AudioCodecContext] = {}
         self._clock = PacketClock(plan)
         self._packets: Generator[Packet] | None = None
@@ -170,14 +173,14 @@ class StreamCopier:
         if planned.action == "attach":
             self._attach(stream, output)
             return
-        if planned.action == "copy":
+        if planned.action in ("copy", "unwrap-audio"):
             template = self._template(planned, stream)
             target = add_copied_stream(output, template)
             if isinstance(template, AudioStream) and template.codec_context is not None:
                 self._sounds[stream.index] = template.codec_context
         elif planned.action == "convert-audio":
             target, channels = add_plain_pcm(output, planned.codec, stream)
-            self._unwrapping[stream.index] = channels
+            self._unwrappers[stream.index] = partial(plain_samples, channels=channels)
         elif planned.codec == "mov_text":
             target = output.add_stream("mov_text")
             target.codec_context.subtitle_header = MOV_TEXT_HEADER
@@ -261,7 +264,16 @@ class StreamCopier:
 
     def _template(self, planned: PlannedStream, stream: Stream) -> Stream:
         """What the output's stream is modelled on."""
-        stream = self._resources.enter_context(stream_under_way(self._path, stream))
+        if planned.action == "unwrap-audio":
+            aac = self._resources.enter_context(open_as_adts(self._path, stream))
+            if aac is None:
+                raise InputError(
+                    f"{self._path} has changed: stream {stream.index} is no longer AAC."
+                )
+            self._unwrappers[stream.index] = latm_unwrapper()
+            stream = aac.stream
+        else:
+            stream = self._resources.enter_context(stream_under_way(self._path, stream))
         if (
             not isinstance(stream, AudioStream)
             or planned.priming_seconds <= 0
@@ -338,6 +350,9 @@ class StreamCopier:
     def _copy(self, packet: Packet) -> None:
         index = packet.stream.index
         output, target = self._targets[index]
+        unwrap = self._unwrappers.get(index)
+        # Of packets outside the time range too: in LATM later ones lean on what they say.
+        unwrapped = None if unwrap is None else unwrap(packet)
         if is_attached_picture(packet.stream):
             packet.pts = packet.dts = 0
         elif not self._clock.place(packet, target, sound_seconds(packet, self._sounds.get(index))):
@@ -348,12 +363,11 @@ class StreamCopier:
                 return
             self.damaged_cues += cue.is_damaged
             packet = _with_bytes(packet, cue.data)
-        elif index in self._unwrapping:
-            samples = plain_samples(packet, self._unwrapping[index])
-            if not samples:
+        elif unwrapped is not None:
+            if not unwrapped:
                 self.undecodable += 1
                 return
-            packet = _with_bytes(packet, samples)
+            packet = _with_bytes(packet, unwrapped)
         elif codec_name(packet.stream) == "mov_text" and mov_text_is_empty(bytes(packet)):
             return  # The muxer writes its own gaps between texts.
         packet.stream = target

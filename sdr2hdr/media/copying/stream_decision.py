@@ -17,6 +17,7 @@ from sdr2hdr.media.containers.container_trial import (
     is_attached_picture,
     refusal,
 )
+from sdr2hdr.media.copying.latm_sound import AAC_CODEC, LATM_CODEC, open_as_adts
 from sdr2hdr.media.copying.linear_pcm import plain_pcm
 from sdr2hdr.media.copying.plan_words import CONTAINER_NAMES, refusal_text
 from sdr2hdr.media.reading.later_streams import stream_under_way
@@ -28,14 +29,16 @@ StreamAction = Literal[
     "copy",
     "convert-subtitle",
     "convert-audio",
+    "unwrap-audio",
     "attach",
     "timecode-to-tag",
     "chapters",
     "drop",
 ]
-"""What becomes of a stream: "attach" makes cover art an attachment, as Matroska wants it."""
+"""What becomes of a stream: "unwrap-audio" copies AAC without the LATM around it, "attach" makes
+cover art an attachment, as Matroska wants it."""
 
-COPIED_ACTIONS = frozenset({"copy", "convert-audio", "convert-subtitle", "attach"})
+COPIED_ACTIONS = frozenset({"copy", "convert-audio", "unwrap-audio", "convert-subtitle", "attach"})
 """Those that leave a stream of the target beside the video."""
 
 TRACK_ACTIONS = COPIED_ACTIONS - {"attach"} | {"convert"}
@@ -112,6 +115,10 @@ class StreamFacts:
         conversion = _SUBTITLE_CONVERSIONS.get((codec, container_format))
         if stream.type == "subtitle" and conversion is not None:
             return Decision("convert-subtitle", conversion)
+        if codec == LATM_CODEC:
+            with open_as_adts(self.path, stream) as aac:
+                if aac is not None and refusal(*aac, container_format) is None:
+                    return Decision("unwrap-audio", AAC_CODEC)
         with stream_under_way(self.path, stream) as known:
             reason = refusal(known, packets, container_format)
             unsaid = order_left_unsaid(known, container_format)

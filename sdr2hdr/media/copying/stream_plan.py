@@ -66,6 +66,7 @@ class PlannedStream:
             "copy": "copied",
             "convert-subtitle": f"converted to {self.codec}",
             "convert-audio": f"converted to {self.codec}",
+            "unwrap-audio": f"copied as {self.codec}",
             "attach": "copied as an attachment",
             "timecode-to-tag": "kept as a timecode tag",
             "chapters": "kept as chapters",
@@ -150,7 +151,7 @@ def plan_streams(
                 continue
             decision = facts.decide(streams.get(entry.index), container_format)
             priming = Fraction(0)
-            if decision.action == "copy" and time_range.start_seconds is None:
+            if decision.action in ("copy", "unwrap-audio") and time_range.start_seconds is None:
                 priming = _priming(facts.samples[entry.index], info.start_seconds)
             planned.append(
                 PlannedStream(entry, decision.action, decision.codec, decision.reason, priming)
@@ -285,7 +286,7 @@ def _notices(planned: list[PlannedStream], lossy: list[str], container_format: s
     notices += [
         Notice("notice", f"Stream {item.line}.")
         for item in planned
-        if item.action in ("convert-subtitle", "convert-audio") and not item.reason
+        if item.action in ("convert-subtitle", "convert-audio", "unwrap-audio") and not item.reason
     ]
     notices += [Notice("warning", f"Stream {problem}.") for problem in lossy]
     for item in planned:
