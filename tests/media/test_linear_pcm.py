@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sdr2hdr import ConvertOptions, convert
+from sdr2hdr.errors import OutputError
 from sdr2hdr.media.copying.linear_pcm import plain_samples
 from sdr2hdr.media.copying.stream_plan import plan_streams
 from sdr2hdr.media.reading.probe import probe
@@ -22,13 +23,13 @@ FRAMES = 10
 """Of video, and ten times as many of sound: 0.4 s of one, 1 s of the other."""
 
 
-def source(path: Path, codec: str, sample_format: str) -> Path:
+def source(path: Path, codec: str, sample_format: str, layout: str = "stereo") -> Path:
     """Pictures, and noise in all bits that the codec keeps."""
     random = np.random.default_rng(5)
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg2video", rate=25)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        sound = container.add_stream(codec, rate=RATE, layout="stereo")
+        sound = container.add_stream(codec, rate=RATE, layout=layout)
         sound.codec_context.format = sample_format
         for number in range(FRAMES):
             picture = av.VideoFrame.from_ndarray(
@@ -38,12 +39,12 @@ def source(path: Path, codec: str, sample_format: str) -> Path:
             container.mux(video.encode(picture))
         container.mux(video.encode())
         for number in range(10 * FRAMES):
-            shape = (1, 2 * SAMPLES_PER_FRAME)
+            shape = (1, sound.layout.nb_channels * SAMPLES_PER_FRAME)
             codes = random.integers(-(1 << 31), 1 << 31, shape, dtype=np.int64) >> 8 << 8
             samples = codes >> 16 if sample_format == "s16" else codes
             dtype = np.int16 if sample_format == "s16" else np.int32
             frame = av.AudioFrame.from_ndarray(
-                samples.astype(dtype), format=sample_format, layout="stereo"
+                samples.astype(dtype), format=sample_format, layout=layout
             )
             frame.sample_rate, frame.pts = RATE, number * SAMPLES_PER_FRAME
             frame.time_base = Fraction(1, RATE)
@@ -79,6 +80,66 @@ def test_every_sample_arrives(
     expected = samples_of(path)
     assert expected.shape[1] > 40_000
     assert np.array_equal(samples_of(out), expected)
+
+
+def line(path: Path, samples: np.ndarray) -> Path:
+    """A transport stream with the sound of a contribution line (SMPTE ST 302), of 24 bits.
+
+    Args:
+        path: To write.
+        samples: Of shape (samples, channels), 24 bits each.
+    """
+    count, channels = samples.shape
+    # In the order of transmission, which is that of AES3: the lowest bit of a sample first.
+    bits = np.zeros((count, channels, 28), np.uint8)
+    bits[..., :24] = samples[..., None] >> np.arange(24) & 1
+    coded = np.packbits(bits.reshape(FRAMES, -1), axis=1)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mpeg2video", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_mux_stream("s302m", rate=RATE)
+        for number in range(FRAMES):
+            picture = av.VideoFrame.from_ndarray(np.full((72, 64), 90, np.uint8), format="yuv420p")
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            container.mux(video.encode(picture))
+            head = coded.shape[1] << 16 | (channels // 2 - 1) << 14 | 2 << 4
+            packet = av.Packet(head.to_bytes(4, "big") + coded[number].tobytes())
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream = Fraction(1, 25), sound
+            container.mux(packet)
+        container.mux(video.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "channels"), [(".mkv", 2), (".mp4", 2), (".mov", 2), (".mkv", 8), (".mov", 8)]
+)
+def test_every_sample_of_a_contribution_line_arrives(tmp_path: Path, suffix: str, channels: int):
+    random = np.random.default_rng(6)
+    samples = random.integers(0, 1 << 24, (FRAMES * RATE // 25, channels), dtype=np.int64)
+    path, out = line(tmp_path / "in.ts", samples), tmp_path / f"out{suffix}"
+    convert(path, out, ConvertOptions("bt2408", encode=FAST))
+    with av.open(str(out)) as written:
+        assert written.streams.audio[0].codec_context.name == "pcm_s24le"
+    # libavcodec has 24 bits in the upper ones of 32.
+    found = samples_of(out).view(np.uint32).reshape(-1, channels) >> 8
+    np.testing.assert_array_equal(found, samples)
+
+
+def test_mp4_is_told_to_hold_no_channels_that_nobody_knows(tmp_path: Path):
+    path = line(tmp_path / "in.ts", np.zeros((FRAMES * RATE // 25, 8), np.int64))
+    info = probe(path, ReadOptions())
+    with pytest.raises(OutputError, match=r"s302m audio is not written into MP4\. Choose"):
+        plan_streams(info, tmp_path / "out.mp4", FAST, TimeRange())
+
+
+@pytest.mark.parametrize(("layout", "channels"), [("mono", 1), ("stereo", 2)])
+def test_g711_of_bare_channels_goes_into_mp4(tmp_path: Path, layout: str, channels: int):
+    path, out = source(tmp_path / "in.avi", "pcm_alaw", "s16", layout), tmp_path / "out.mp4"
+    convert(path, out, ConvertOptions("bt2408", encode=FAST))
+    with av.open(str(out)) as written:
+        assert written.streams.audio[0].layout.nb_channels == channels
+    np.testing.assert_array_equal(samples_of(out), samples_of(path))
 
 
 def test_g711_is_made_plain_only_where_it_cannot_stay(tmp_path: Path):

@@ -9,10 +9,12 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.stream import Stream
 
-__all__ = ["has_usual_order", "layout_name", "order_left_unsaid"]
+__all__ = ["has_usual_order", "layout_name", "order_left_unsaid", "usual_layout"]
 
 _OWN_ORDER = re.compile(r"\d+ channels \((.+)\)")
 """What libav calls a layout whose channels do not come in the order of their WAVE mask."""
+_USUAL = {"1 channels": "mono", "2 channels": "stereo"}
+"""By libav's name for a number of channels of which nothing more is known."""
 
 
 def layout_name(context: AudioCodecContext) -> str:
@@ -26,6 +28,15 @@ def layout_name(context: AudioCodecContext) -> str:
     layout = context.layout
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
     return layout.name
+
+
+def usual_layout(name: str) -> str:
+    """A layout as MP4 wants it, which is to say which of two channels is which: left and right.
+
+    Args:
+        name: Of any layout, as `layout_name` gives it; all but one and two bare channels stay.
+    """
+    return _USUAL.get(name, name)
 
 
 def has_usual_order(context: AudioCodecContext) -> bool:

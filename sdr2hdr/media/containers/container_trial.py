@@ -20,7 +20,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from sdr2hdr.media.av_log import captured_av_log
-from sdr2hdr.media.containers.channel_layout import layout_name
+from sdr2hdr.media.containers.channel_layout import layout_name, usual_layout
 from sdr2hdr.media.containers.format_names import is_mp4
 from sdr2hdr.media.containers.isobmff import sample_entries, sample_entry_name, track_box
 from sdr2hdr.media.containers.packets import with_data
@@ -39,8 +39,6 @@ __all__ = [
 
 _SAME_WHEN_READ_BACK = {"mp1": "mpeg audio", "mp2": "mpeg audio", "mp3": "mpeg audio"}
 """Layers of MPEG-1 audio share one object type in MP4; each frame says which layer it is."""
-_USUAL_LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
-"""By libav's name for a number of channels of which nothing more is known."""
 _SAMPLES_PER_STREAM = 3
 _SAMPLE_BYTES = 32_000_000
 
@@ -76,16 +74,12 @@ def is_attached_picture(stream: Stream) -> bool:
 
 
 def add_copied_stream(target: OutputContainer, template: Stream) -> Stream:
-    """Add a stream like `template`, for packets that are copied.
-
-    Matroska does not say which of two channels is which, and MP4 wants to know: they are left and
-    right.
-    """
+    """Add a stream like `template`, for packets that are copied."""
     stream = target.add_stream_from_template(template, opaque=True)
     if isinstance(stream, AudioStream):
-        layout = _USUAL_LAYOUTS.get(layout_name(stream.codec_context))
-        if layout is not None:
-            stream.codec_context.layout = layout
+        name = layout_name(stream.codec_context)
+        if (usual := usual_layout(name)) != name:
+            stream.codec_context.layout = usual
     return stream
 
 

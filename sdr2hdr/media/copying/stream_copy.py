@@ -181,6 +181,7 @@ class StreamCopier:
         elif planned.action == "convert-audio":
             target, channels = add_plain_pcm(output, planned.codec, stream)
             self._unwrappers[stream.index] = partial(plain_samples, channels=channels)
+            self._sounds[stream.index] = target.codec_context
         elif planned.codec == "mov_text":
             target = output.add_stream("mov_text")
             target.codec_context.subtitle_header = MOV_TEXT_HEADER
@@ -350,9 +351,13 @@ class StreamCopier:
     def _copy(self, packet: Packet) -> None:
         index = packet.stream.index
         output, target = self._targets[index]
-        unwrap = self._unwrappers.get(index)
-        # Of packets outside the time range too: in LATM later ones lean on what they say.
-        unwrapped = None if unwrap is None else unwrap(packet)
+        if (unwrap := self._unwrappers.get(index)) is not None:
+            # Of packets outside the time range too: in LATM later ones lean on what they say.
+            data = unwrap(packet)
+            if not data:
+                self.undecodable += self._clock.place(packet, target)
+                return
+            packet = _with_bytes(packet, data)
         if is_attached_picture(packet.stream):
             packet.pts = packet.dts = 0
         elif not self._clock.place(packet, target, sound_seconds(packet, self._sounds.get(index))):
@@ -363,11 +368,6 @@ class StreamCopier:
                 return
             self.damaged_cues += cue.is_damaged
             packet = _with_bytes(packet, cue.data)
-        elif unwrapped is not None:
-            if not unwrapped:
-                self.undecodable += 1
-                return
-            packet = _with_bytes(packet, unwrapped)
         elif codec_name(packet.stream) == "mov_text" and mov_text_is_empty(bytes(packet)):
             return  # The muxer writes its own gaps between texts.
         packet.stream = target
@@ -376,7 +376,8 @@ class StreamCopier:
 
 
 def _with_bytes(packet: Packet, data: bytes) -> Packet:
-    """A packet with other bytes and the same times."""
+    """A packet with other bytes, of the same stream and with the same times."""
     copy = with_data(packet, data)
+    copy.stream = packet.stream
     copy.is_keyframe = True
     return copy

@@ -124,7 +124,7 @@ class StreamFacts:
             unsaid = order_left_unsaid(known, container_format)
         if reason is None:
             return Decision("copy", codec, unsaid)
-        plain = plain_pcm(stream)
+        plain = plain_pcm(stream, container_format)
         if plain is not None:
             return Decision("convert-audio", plain, unsaid)
         reason = refusal_text(CONTAINER_NAMES[container_format], kind or codec, stream.type, reason)
