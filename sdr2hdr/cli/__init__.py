@@ -81,7 +81,7 @@ def group() -> None:
 def main() -> None:
     """Run the command line and exit with the code that belongs to what happened."""
     numbers, raiser = termination_signals(), SignalRaiser()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_DFL):
         # A shell has it ignored for what a script starts in the background.
         numbers = (signal.SIGINT, *numbers)
     try:

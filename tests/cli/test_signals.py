@@ -132,3 +132,22 @@ def test_a_job_in_the_background_of_a_script_hears_no_ctrl_c():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
+def test_ctrl_c_before_the_command_line_is_there_is_no_traceback():
+    program = """if True:
+        import os, runpy, signal, sys
+        class Interrupting:
+            def find_spec(self, name, path, target=None):
+                if name == "sdr2hdr.cli":
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Interrupting())
+        runpy.run_module("sdr2hdr", run_name="__main__")
+        """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
