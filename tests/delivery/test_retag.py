@@ -134,7 +134,10 @@ def test_frames_stay_evenly_spaced_where_matroska_left_out_decoding_times(
 def test_av1(tmp_path: Path, suffix: str):
     clip = PqClip(codec="libsvtav1")
     source = make_pq(tmp_path / "in.mkv", clip, flat_frames(clip, [509] * 8))
-    target = retagged(source, tmp_path / f"out{suffix}")
+    options = RetagOptions(assume_pq=True, mastering=P3_D65_1000)
+    target = tmp_path / f"out{suffix}"
+    assert retag(source, target, options).colour_added
+    assert not retag(target, tmp_path / f"again{suffix}").colour_added
     (levels,) = decoded_levels(target)
     assert levels is not None
     assert levels[0] == pytest.approx(pq_light(509), abs=1.5)

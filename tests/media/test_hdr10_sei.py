@@ -28,7 +28,7 @@ from sdr2hdr.media.bitstreams.hdr10_sei import (
     with_emulation,
     with_hdr_sei,
 )
-from sdr2hdr.media.bitstreams.resignalling import Resignaller
+from sdr2hdr.media.bitstreams.resignalling import ColourCodes, Resignaller
 from sdr2hdr.media.mastering import P3_D65_1000
 
 MASTERING = P3_D65_1000.mdcv_payload()
@@ -167,6 +167,22 @@ def test_a_codec_without_messages_is_copied():
     stream = Resignaller("ffv1", b"header", BOTH, None)
     assert stream.packet(b"frame", is_key=True) == b"frame"
     assert stream.extradata == b"header"
+
+
+@pytest.mark.parametrize(
+    ("said", "then"),
+    [((0, 2, 1), (9, 16, 1)), ((1, 1, 1), (1, 1, 1)), ((2, 16, 0), (9, 16, 9))],
+)
+def test_prores_is_told_only_the_colour_that_it_leaves_out(
+    said: tuple[int, int, int], then: tuple[int, int, int]
+):
+    """SMPTE RDD 36:2022: 14 bytes into the frame header; codes 0 and 2 mean unknown."""
+    before = b"\0\0\0\x40icpf\0\x94\0\0apl0\0\x80\0\x40\x80\0"
+    after = b"\x20\0" + bytes(40)
+    stream = Resignaller("prores", None, BOTH, ColourCodes(9, 16, 9))
+    changed = stream.packet(before + bytes(said) + after, is_key=True)
+    assert changed == before + bytes(then) + after
+    assert stream.colour_added == (said != then)
 
 
 def test_levels_split_by_emulation_prevention_are_not_offered_for_patching():
