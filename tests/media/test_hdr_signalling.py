@@ -96,6 +96,25 @@ def test_sei_of_any_size_and_emulation_prevention():
     assert found.levels == [(1, 0)]
 
 
+def test_only_prefix_sei_says_levels():
+    """A slice whose coded samples look like a message, then the message (H.265, Table 7-1)."""
+    message = bytes([144, 4]) + struct.pack(">2H", 1000, 203) + b"\x80"
+    packet = b"\0\0\0\1\x26\x01" + message
+    assert read_stream_facts("hevc", b"", [packet]).levels == []
+    packet += b"\0\0\0\1\x4e\x01" + message
+    assert read_stream_facts("hevc", b"", [packet]).levels == [(1000, 203)]
+
+
+@pytest.mark.parametrize(("missing", "displays"), [(0, 1), (1, 0)])
+def test_a_display_that_is_cut_short_is_not_read(missing: int, displays: int):
+    display = struct.pack(">8H2I", *range(100, 108), 256_000, 2)[: 24 - missing]
+    message = b"\0\0\1\x4e\x01" + bytes([137, len(display)]) + display + b"\x80"
+    # Without trailing bits, which would pass for a byte of the display.
+    unit = bytes([5 << 3 | 2, 1 + len(display), 2]) + display
+    for codec, packet in (("hevc", message), ("av1", unit)):
+        assert len(read_stream_facts(codec, b"", [packet]).masterings) == displays
+
+
 @pytest.mark.parametrize("cut", [1, 3, 10, 30])
 def test_of_damaged_headers_nothing_is_made_up(cut: int):
     record = bytes([1]) + bytes(21) + bytes([3, 39, 0, 9, 0, 200]) + b"\x4e\x01\x89\x18" * 10
