@@ -142,7 +142,7 @@ def test_a_long_chapter_stays_in_the_track_that_players_show(tmp_path: Path, suf
 
 
 def test_free_tags_survive_in_mp4(tmp_path: Path):
-    source = make_source(tmp_path / "in.mkv", Source(audio=(), tags={"weather": "rain"}))
+    source = make_source(tmp_path / "in.mkv", Source(tags={"weather": "rain"}))
     convert_grey(source, tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as after:
         assert {k.lower(): v for k, v in after.metadata.items()}["weather"] == "rain"
