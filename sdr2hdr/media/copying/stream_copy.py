@@ -199,9 +199,7 @@ class StreamCopier:
                 is_changed=self._is_cut,
             )
         )
-        if stream.type == "attachment":
-            self.counts[stream.index] += 1
-        else:
+        if stream.type != "attachment":
             self._targets[stream.index] = (output, target)
 
     def add_chapters(self, output: OutputContainer) -> None:
@@ -299,7 +297,6 @@ class StreamCopier:
         )
         if "title" in tags:
             attachment.metadata["title"] = tags["title"]
-        self.counts[stream.index] += 1
 
     def _peek(self) -> Packet | None:
         """The packet to be copied next; it stays in `_pending` until it is."""

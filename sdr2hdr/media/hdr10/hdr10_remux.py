@@ -47,14 +47,12 @@ class RemuxSummary:
     Attributes:
         frames: Packets of the video.
         key_frames: How many of them are key frames.
-        copied_packets: Of all other streams.
         colour_added: Whether the stream's header lacked colour and was given it.
         notices: What was found on the way.
     """
 
     frames: int
     key_frames: int
-    copied_packets: int
     colour_added: bool
     notices: tuple[Notice, ...]
 
@@ -135,9 +133,8 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
                 f"{info.path} is damaged or cut short: the last {unread:.3f} s that it says it has "
                 "cannot be read; expected a whole file."
             )
-        copied = sum(copier.counts.values())
         notices = clock.notices(info.start_seconds)
-        return RemuxSummary(frames, key_frames, copied, resignaller.colour_added, notices)
+        return RemuxSummary(frames, key_frames, resignaller.colour_added, notices)
 
 
 def check_container(source: HdrSource, plan: StreamPlan) -> None:
