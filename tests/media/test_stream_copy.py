@@ -29,6 +29,7 @@ from rich_sources import (
 )
 
 import sdr2hdr
+from sdr2hdr.delivery.retag import retag
 from sdr2hdr.media.containers.matroska_enabled import write_disabled_tracks
 from sdr2hdr.media.copying.sound_length import sound_seconds
 from sdr2hdr.media.copying.subtitles import mov_text_is_empty
@@ -222,10 +223,13 @@ def test_a_damaged_cue_keeps_its_text_and_is_told(tmp_path: Path):
     whole = source.read_bytes()
     assert whole.count(b"\0\5Hello") == 1
     source.write_bytes(whole.replace(b"\0\5Hello", b"\0\x7fHello"))
-    summary, _ = convert_grey(source, tmp_path / "out.mkv")
-    assert cues_of(tmp_path / "out.mkv") == [(*CUES[0], "Hello"), (*CUES[1], "two\nlines")]
+    convert_grey(source, tmp_path / "hdr.mp4")
+    converted, _ = convert_grey(source, tmp_path / "out.mkv")
+    retagged = retag(tmp_path / "hdr.mp4", tmp_path / "again.mkv")
     told = "Subtitles are damaged and kept as far as they can be read: 1 cue."
-    assert told in [each.text for each in summary.notices]
+    for name, notices in (("out.mkv", converted.notices), ("again.mkv", retagged.notices)):
+        assert cues_of(tmp_path / name) == [(*CUES[0], "Hello"), (*CUES[1], "two\nlines")]
+        assert told in [each.text for each in notices]
 
 
 def test_mov_text_is_copied_and_gaps_are_kept(tmp_path: Path):

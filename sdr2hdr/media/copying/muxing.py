@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from fractions import Fraction
 from pathlib import Path
 
+from sdr2hdr.errors import Notice
 from sdr2hdr.media.containers.chapter_reference import name_chapter_track
 from sdr2hdr.media.containers.matroska_display import write_display_size
 from sdr2hdr.media.containers.matroska_enabled import write_disabled_tracks
@@ -16,8 +17,9 @@ from sdr2hdr.media.containers.matroska_languages import write_full_languages
 from sdr2hdr.media.copying.stream_copy import StreamCopier
 from sdr2hdr.media.copying.stream_decision import COPIED_ACTIONS, TRACK_ACTIONS
 from sdr2hdr.media.copying.stream_plan import PlannedStream, StreamPlan
+from sdr2hdr.wording import how_many
 
-__all__ = ["complete_description", "muxer_options", "streams_left_empty"]
+__all__ = ["complete_description", "copying_notices", "muxer_options", "streams_left_empty"]
 
 
 def muxer_options(plan: StreamPlan, copier: StreamCopier, time_base: Fraction) -> dict[str, str]:
@@ -58,6 +60,35 @@ def streams_left_empty(plan: StreamPlan, counts: Mapping[int, int]) -> tuple[Pla
         and each.codec != "mov_text"
         and not counts.get(each.source.index)
     )
+
+
+def copying_notices(plan: StreamPlan, copier: StreamCopier) -> tuple[Notice, ...]:
+    """What happened to the copied streams that the user should know.
+
+    Args:
+        plan: Of the file.
+        copier: That has copied all there is.
+    """
+    texts: list[str] = []
+    if copier.damage is not None:
+        texts.append(f"{copier.damage}.")
+    if copier.undecodable:
+        number = how_many(copier.undecodable, "packet")
+        texts.append(f"Sound that cannot be decoded is left out: {number}.")
+    if copier.damaged_cues:
+        number = how_many(copier.damaged_cues, "cue")
+        texts.append(f"Subtitles are damaged and kept as far as they can be read: {number}.")
+    texts += [
+        f"Stream {empty.source.label} has nothing to be copied; {plan.target.suffix} holds no "
+        "empty streams, so it is left out."
+        for empty in streams_left_empty(plan, copier.counts)
+    ]
+    if copier.repaired:
+        texts.append(
+            f"Copied streams had {how_many(copier.repaired, 'packet')} with a decoding time that "
+            "did not increase, moved to the next possible time."
+        )
+    return tuple(Notice("warning", text) for text in texts)
 
 
 def complete_description(

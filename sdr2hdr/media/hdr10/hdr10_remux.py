@@ -19,7 +19,7 @@ from sdr2hdr.media.bitstreams.hdr10_sei import HdrSei
 from sdr2hdr.media.bitstreams.resignalling import ColourCodes, Resignaller
 from sdr2hdr.media.containers.container_trial import refusal
 from sdr2hdr.media.copying.metadata import container_tags, stream_tags
-from sdr2hdr.media.copying.muxing import complete_description, muxer_options
+from sdr2hdr.media.copying.muxing import complete_description, copying_notices, muxer_options
 from sdr2hdr.media.copying.stream_copy import StreamCopier
 from sdr2hdr.media.copying.stream_plan import StreamPlan
 from sdr2hdr.media.hdr10.hdr10_template import described_stream
@@ -133,7 +133,7 @@ def remux_hdr10(source: HdrSource, plan: StreamPlan, path: Path, sei: HdrSei) ->
                 f"{info.path} is damaged or cut short: the last {unread:.3f} s that it says it has "
                 "cannot be read; expected a whole file."
             )
-        notices = clock.notices(info.start_seconds)
+        notices = (*clock.notices(info.start_seconds), *copying_notices(plan, copier))
         return RemuxSummary(frames, key_frames, resignaller.colour_added, notices)
 
 

@@ -12,11 +12,11 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from sdr2hdr.errors import Notice, OutputError, VerificationError
+from sdr2hdr.errors import OutputError, VerificationError
 from sdr2hdr.frames import FrameTime
 from sdr2hdr.media.bitstreams.decoding_times import DecodingTimes, reorder_depth
 from sdr2hdr.media.copying.metadata import WRITER_NAME, container_tags, stream_tags
-from sdr2hdr.media.copying.muxing import complete_description, muxer_options, streams_left_empty
+from sdr2hdr.media.copying.muxing import complete_description, copying_notices, muxer_options
 from sdr2hdr.media.copying.stream_copy import StreamCopier
 from sdr2hdr.media.copying.stream_plan import StreamPlan
 from sdr2hdr.media.encoding.encoders import choose_encoder
@@ -31,7 +31,6 @@ from sdr2hdr.media.writing.segment_file import SegmentReader
 from sdr2hdr.media.writing.writing_errors import writing_errors_told
 from sdr2hdr.media.writing.written import WrittenSummary
 from sdr2hdr.options import EncodeOptions
-from sdr2hdr.wording import how_many
 
 __all__ = ["MergeWriter"]
 
@@ -130,38 +129,8 @@ class MergeWriter(FileWriter):
             self._planned.seen,
             self._path.stat().st_size,
             dict(self._copier.counts),
-            self.notices,
+            copying_notices(self._plan, self._copier),
         )
-
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        """What happened on the way that the user should know."""
-        notices: list[Notice] = []
-        if self._copier.damage is not None:
-            notices.append(Notice("warning", f"{self._copier.damage}."))
-        if self._copier.undecodable:
-            number = how_many(self._copier.undecodable, "packet")
-            text = f"Sound that cannot be decoded is left out: {number}."
-            notices.append(Notice("warning", text))
-        if self._copier.damaged_cues:
-            number = how_many(self._copier.damaged_cues, "cue")
-            text = f"Subtitles are damaged and kept as far as they can be read: {number}."
-            notices.append(Notice("warning", text))
-        for empty in streams_left_empty(self._plan, self._copier.counts):
-            text = (
-                f"Stream {empty.source.label} has nothing in what is converted; "
-                f"{self._plan.target.suffix} holds no empty streams, so it is left out."
-            )
-            notices.append(Notice("warning", text))
-        if self._copier.repaired:
-            notices.append(
-                Notice(
-                    "warning",
-                    f"Copied streams had {how_many(self._copier.repaired, 'packet')} with a "
-                    "decoding time that did not increase, moved to the next possible time.",
-                )
-            )
-        return tuple(notices)
 
     def _check_encoding(self, path: Path, segment: SegmentReader) -> None:
         expected = (self._spec.codec, self._clock.time_base)
