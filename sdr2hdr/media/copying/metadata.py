@@ -43,7 +43,7 @@ _QUICKTIME_TAGS = frozenset(
 
 
 _IN_MOV = {
-    **{"fre": "fra", "cze": "ces", "rum": "ron", "slo": "slk", "wel": "cym", "swe": "sve"},
+    **{"fre": "fra", "cze": "ces", "rum": "ron", "slo": "slk", "cym": "wel", "swe": "sve"},
     **{"sqi": "alb", "hye": "arm", "eus": "baq", "mya": "bur", "zho": "chi", "nld": "dut"},
     **{"kat": "geo", "deu": "ger", "ell": "gre", "isl": "ice", "mkd": "mac", "msa": "may"},
     **{"fas": "per", "bod": "tib"},

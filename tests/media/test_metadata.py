@@ -1,0 +1,51 @@
+"""Tags: what goes along, what would be untrue in the new file, and languages that MOV numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import pytest
+
+from sdr2hdr.media.copying.metadata import WRITER_NAME, container_tags, language_in, stream_tags
+
+ALIKE = (
+    *(("fre", "fra"), ("cze", "ces"), ("rum", "ron"), ("slo", "slk"), ("wel", "cym")),
+    *(("alb", "sqi"), ("arm", "hye"), ("baq", "eus"), ("bur", "mya"), ("chi", "zho")),
+    *(("dut", "nld"), ("geo", "kat"), ("ger", "deu"), ("gre", "ell"), ("ice", "isl")),
+    *(("mac", "mkd"), ("may", "msa"), ("per", "fas"), ("tib", "bod")),
+)
+"""Both codes of each language that has two (ISO 639-2), but Maori, unknown to QuickTime."""
+STATISTICS = ("BPS-eng", "NUMBER_OF_FRAMES", "_STATISTICS_WRITING_APP", "SOURCE_ID")
+
+
+def test_mov_knows_a_language_by_either_code(tmp_path: Path):
+    path = tmp_path / "a.mov"
+    codes = [code for pair in ALIKE for code in pair] + ["eng", "jpn", "swe"]
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("pcm_s16le", rate=48000) for _ in codes]
+        for stream, code in zip(streams, codes, strict=True):
+            stream.metadata["language"] = language_in("mov", code)
+        for stream in streams:
+            frame = av.AudioFrame(format="s16", layout="stereo", samples=48)
+            frame.sample_rate, frame.pts = 48000, 0
+            container.mux(stream.encode(frame))
+    with av.open(str(path)) as container:
+        found = [stream.metadata["language"] for stream in container.streams]
+    same = {code: set(pair) for pair in ALIKE for code in pair}
+    for code, back in zip(codes, found, strict=True):
+        assert back in same.get(code, {code}) or (code, back) == ("swe", "sve")
+
+
+def test_what_is_said_of_the_old_file_stays_there():
+    old = {"title": "A film", "encoder": "Lavf62", "encoding_tool": "Other", "DURATION": "1"}
+    old |= {"major_brand": "qt  ", "minor_version": "512", "compatible_brands": "qt  "}
+    assert container_tags(old, None) == {"title": "A film", "encoding_tool": WRITER_NAME}
+
+
+@pytest.mark.parametrize("is_changed", [True, False])
+def test_statistics_stay_only_with_packets_that_stay(is_changed: bool):
+    said = {"title": "Sound", "language": "ger", "handler_name": "Main"}
+    statistics = dict.fromkeys(STATISTICS, "1")
+    tags = stream_tags({**said, **statistics, "DURATION": "1"}, "matroska", is_changed=is_changed)
+    assert tags == (said if is_changed else {**said, **statistics})
