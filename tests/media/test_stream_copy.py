@@ -102,7 +102,8 @@ def test_languages_titles_dispositions_chapters(tmp_path: Path, suffix: str):
     )
     source = make_source(tmp_path / f"in{suffix}", rich)
     target = tmp_path / f"out{suffix}"
-    convert_grey(source, target)
+    summary, _ = convert_grey(source, target)
+    assert summary.notices == ()
     with av.open(str(source)) as before, av.open(str(target)) as after:
         assert [s.type for s in after.streams] == [s.type for s in before.streams]
         assert [s.language for s in after.streams] == [s.language for s in before.streams]
