@@ -42,14 +42,20 @@ _QUICKTIME_TAGS = frozenset(
 """What it writes into a MOV's `udta`."""
 
 
-_IN_MOV = {
-    **{"fre": "fra", "cze": "ces", "rum": "ron", "slo": "slk", "cym": "wel", "swe": "sve"},
-    **{"sqi": "alb", "hye": "arm", "eus": "baq", "mya": "bur", "zho": "chi", "nld": "dut"},
-    **{"kat": "geo", "deu": "ger", "ell": "gre", "isl": "ice", "mkd": "mac", "msa": "may"},
-    **{"fas": "per", "bod": "tib"},
+_SPELT_IN_MOV = {
+    **{"swe": "sve", "hrv": "hr ", "srp": "sr "},
+    **{"fao": "fo ", "gle": "iri", "pan": "pa "},
 }
-"""QuickTime numbers its languages, and libavformat knows each number by one of its two ISO 639-2
-codes only (Swedish by neither)."""
+"""QuickTime numbers its languages, and these numbers libavformat calls by no ISO 639-2 code."""
+_ISO_639_2 = {spelt: code for code, spelt in _SPELT_IN_MOV.items()}
+_IN_MOV = {
+    **_SPELT_IN_MOV,
+    **{"fre": "fra", "cze": "ces", "rum": "ron", "slo": "slk", "cym": "wel", "sqi": "alb"},
+    **{"hye": "arm", "eus": "baq", "mya": "bur", "zho": "chi", "nld": "dut", "kat": "geo"},
+    **{"deu": "ger", "ell": "gre", "isl": "ice", "mkd": "mac", "msa": "may", "fas": "per"},
+    **{"bod": "tib"},
+}
+"""Each of the other numbers it knows by one of the language's two codes only."""
 
 
 def language_in(container_format: str, language: str) -> str:
@@ -57,12 +63,15 @@ def language_in(container_format: str, language: str) -> str:
 
     Args:
         container_format: libavformat's name of the muxer.
-        language: ISO 639-2 code.
+        language: ISO 639-2 code, or what libavformat reads in a MOV.
 
     >>> language_in("mov", "fre"), language_in("mov", "eng"), language_in("mp4", "fre")
     ('fra', 'eng', 'fre')
+    >>> language_in("mov", "swe"), language_in("mp4", "sve")
+    ('sve', 'swe')
     """
-    return _IN_MOV.get(language, language) if container_format == "mov" else language
+    codes = _IN_MOV if container_format == "mov" else _ISO_639_2
+    return codes.get(language, language)
 
 
 def container_tags(metadata: Mapping[str, str], timecode: str | None) -> dict[str, str]:
