@@ -140,6 +140,16 @@ def test_plain_x265_without_tags(tmp_path: Path):
     assert expected <= rules(report, "error")
     assert {"siting", "sample-entry"} <= rules(report, "warning")
     assert report.measured is not None
+    on_disc = {"mastering-present", "light-present", "siting", "size"}
+    assert rules(checked(path, "uhd-bd"), "error") == expected | on_disc
+
+
+def test_prores_whose_frames_say_no_colour(good, tmp_path: Path):
+    data = good["prores"].read_bytes()
+    head = data[(place := data.index(b"icpf")) : place + 18]
+    old, new = head + bytes(PQ_BT2020), head + b"\2\2\2"
+    silent = patched(good["prores"], tmp_path / "silent.mov", old, new, every=True)
+    assert rules(checked(silent, "prores-hdr"), "error") == {"stream-silent"}
 
 
 def test_eight_bits_and_sdr(tmp_path: Path):
