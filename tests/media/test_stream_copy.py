@@ -153,7 +153,8 @@ def test_free_tags_survive_in_mp4(tmp_path: Path):
 def test_attachments_and_cover_in_matroska(tmp_path: Path):
     source = make_source(tmp_path / "in.mkv", Source(audio=(), attachments=True, cover=True))
     target = tmp_path / "out.mkv"
-    convert_grey(source, target)
+    options = sdr2hdr.ConvertOptions("bt2408", encode=FAST)
+    sdr2hdr.convert(source, target, options)
     with av.open(str(target)) as container:
         attachment = next(s for s in container.streams if s.type == "attachment")
         assert (attachment.name, attachment.data) == ("some.ttf", FONT)
