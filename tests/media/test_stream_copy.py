@@ -334,6 +334,27 @@ def test_what_nobody_is_to_hear_at_the_end_does_not_lengthen_sound_in_mp4(tmp_pa
         assert container.streams.audio[0].duration == pytest.approx(heard, abs=48)
 
 
+@pytest.mark.parametrize(
+    ("configurations", "milliseconds"),
+    [
+        *((range(first, first + 4), (10, 20, 40, 60)) for first in (0, 4, 8)),
+        *((range(first, first + 2), (10, 20)) for first in (12, 14)),
+        *((range(first, first + 4), (2.5, 5, 10, 20)) for first in (16, 20, 24, 28)),
+    ],
+)
+def test_a_packet_of_opus_lasts_as_its_first_bytes_say(
+    configurations: range, milliseconds: tuple[float, ...]
+):
+    """RFC 6716, Table 2, and 3.2: one frame, two, two of different lengths, or counted ones."""
+    context = av.CodecContext.create("opus", "r")
+    context.sample_rate = 48000
+    for configuration, each in zip(configurations, milliseconds, strict=True):
+        for code, second, frames in ((0, 0, 1), (1, 0, 2), (2, 0, 2), (3, 0xC0 | 5, 5)):
+            packet = av.Packet(bytes((configuration << 3 | code, second)))
+            assert sound_seconds(packet, context) == frames * Fraction(each) / 1000
+    assert sound_seconds(av.Packet(b"\0"), context) is None
+
+
 @pytest.mark.parametrize("is_counted", [True, False])
 def test_a_packet_of_opus_lasts_as_long_as_it_is_heard(tmp_path: Path, is_counted: bool):
     """Some writers of Matroska count what is thrown away at the end, others do not."""
