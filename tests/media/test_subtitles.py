@@ -56,6 +56,11 @@ def test_nested_and_unclosed_tags():
     assert cue.data == sample(b"xyz\nw", (0, 1, 1, WHITE), (1, 2, 3, WHITE), (2, 5, 2, WHITE))
 
 
+def test_a_face_inside_a_colour_does_not_end_the_colour():
+    cue = subrip_to_mov_text(b'<font color="#ff0000">a<font face="Arial">b</font>c</font>d')
+    assert (cue.data, cue.lost) == (sample(b"abcd", (0, 3, 0, (255, 0, 0))), '<font face="Arial">')
+
+
 @pytest.mark.parametrize("text", [r"{\an8}up", '<font face="Arial">x</font>', "<s>gone</s>"])
 def test_what_mov_text_cannot_say_is_named(text: str):
     cue = subrip_to_mov_text(text.encode())
