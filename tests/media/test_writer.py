@@ -17,6 +17,7 @@ from whole_film import write_film
 
 from sdr2hdr.errors import OutputError, UsageError
 from sdr2hdr.frames import CodedBatch, FrameTime, Timeline
+from sdr2hdr.media.copying.stream_copy import StreamCopier
 from sdr2hdr.media.copying.stream_plan import plan_streams
 from sdr2hdr.media.encoding.output_video import OutputVideo
 from sdr2hdr.media.reading.probe import probe
@@ -156,7 +157,10 @@ def test_timecode(tmp_path: Path, suffix: str):
 def test_reel_of_the_timecode_track(tmp_path: Path):
     tagged = Source(video_tags={"timecode": "01:02:03:04", "reel_name": "A001C002"})
     source, target = make_source(tmp_path / "in.mov", tagged), tmp_path / "out.mov"
-    convert_grey(source, target)
+    _, plan = convert_grey(source, target)
+    with StreamCopier(source, plan) as copier:
+        said = [copier.stream_metadata(index).get("reel_name") for index in (0, 1)]
+        assert said == ["A001C002", None], "the picture's, not the sound's"
     for path in (source, target):
         with av.open(str(path)) as container:
             assert "reel_name" not in container.streams.video[0].metadata
