@@ -190,7 +190,9 @@ def make_intra(path: Path, codec: str, **options: str) -> Path:
 
 def test_ffv1_is_said_in_the_container(tmp_path: Path):
     source = make_intra(tmp_path / "in.mkv", "ffv1", level="3")
-    target = retagged(source, tmp_path / "out.mkv")
+    target = tmp_path / "out.mkv"
+    summary = retag(source, target, RetagOptions(assume_pq=True, mastering=P3_D65_1000))
+    assert any("ffv1 stream has no place" in notice.text for notice in summary.notices)
     assert [data for _, _, data in packets(target)] == [data for _, _, data in packets(source)]
     level = stored(pq_light(509)).to_bytes(1, "big")
     data = target.read_bytes()
@@ -328,6 +330,15 @@ def test_no_mastering_display_is_made_up(plain: dict[str, Path], tmp_path: Path)
     summary = retag(plain[".mp4"], tmp_path / "out.mp4", RetagOptions(assume_pq=True))
     assert probe_hdr(summary.target).mastering is None
     assert any("--mastering" in notice.text for notice in summary.notices)
+
+
+def test_primaries_that_are_not_bt2020_stay_and_are_told(tmp_path: Path):
+    clip = PqClip(tags=(12, 16, 9))
+    source = make_pq(tmp_path / "in.mp4", clip, flat_frames(clip, [300] * 4))
+    summary = retag(source, tmp_path / "out.mp4")
+    assert any("not BT.2020" in notice.text for notice in summary.notices)
+    header = probe_hdr(summary.target).header
+    assert header is not None and header.primaries == 12
 
 
 def test_rotation_stays(tmp_path: Path):
