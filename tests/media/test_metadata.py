@@ -7,7 +7,13 @@ from pathlib import Path
 import av
 import pytest
 
-from sdr2hdr.media.copying.metadata import WRITER_NAME, container_tags, language_in, stream_tags
+from sdr2hdr.media.copying.metadata import (
+    WRITER_NAME,
+    container_tags,
+    language_in,
+    stream_tags,
+    tags_without_a_place,
+)
 
 ALIKE = (
     *(("fre", "fra"), ("cze", "ces"), ("rum", "ron"), ("slo", "slk"), ("wel", "cym")),
@@ -16,6 +22,11 @@ ALIKE = (
     *(("mac", "mkd"), ("may", "msa"), ("per", "fas"), ("tib", "bod")),
 )
 """Both codes of each language that has two (ISO 639-2), but Maori, unknown to QuickTime."""
+TEXTS = (
+    *("title", "artist", "album_artist", "author", "composer", "album", "comment", "genre"),
+    *("copyright", "grouping", "lyrics", "description", "synopsis", "show", "episode_id"),
+    *("network", "keywords", "make", "model", "director", "weather"),
+)
 STATISTICS = ("BPS-eng", "NUMBER_OF_FRAMES", "_STATISTICS_WRITING_APP", "SOURCE_ID")
 
 
@@ -68,3 +79,20 @@ def test_statistics_stay_only_with_packets_that_stay(is_changed: bool):
     statistics = dict.fromkeys(STATISTICS, "1")
     tags = stream_tags({**said, **statistics, "DURATION": "1"}, "matroska", is_changed=is_changed)
     assert tags == (said if is_changed else {**said, **statistics})
+
+
+@pytest.mark.parametrize("container_format", ["mp4", "mov"])
+def test_tags_without_a_place_are_those_that_the_muxer_leaves_out(
+    tmp_path: Path, container_format: str
+):
+    tags = {key: f"what {key} says" for key in TEXTS}
+    path = tmp_path / "a"
+    with av.open(str(path), "w", format=container_format) as container:
+        container.metadata.update(tags)
+        sound = container.add_stream("ac3", rate=48000)
+        frame = av.AudioFrame(format="fltp", layout="stereo", samples=1536)
+        frame.sample_rate, frame.pts = 48000, 0
+        container.mux(sound.encode(frame))
+    data = path.read_bytes()
+    left_out = tuple(key for key, text in tags.items() if text.encode() not in data)
+    assert tags_without_a_place(tags, container_format) == left_out
