@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from coded_frames import CLOCK, RATE, SIZE, ramp_planes, write_frames
 from rich_sources import VFR_PTS, Source, convert_grey, make_source, packets_of, seconds_of
 
@@ -161,6 +162,56 @@ def test_quality_is_passed_on(source: Path, tmp_path: Path, name: str):
         write_frames(source, target, options_for(name, quality=quality))
         sizes.append(sum(len(data) for _, _, data in packets_of(target, "video")))
     assert sizes[0] > 1.2 * sizes[1]
+
+
+def coded_twice(name: str, libav: str, profile: str) -> tuple[list[bytes], list[bytes]]:
+    """Packets of a frame of noise: ours, and those of libav's encoder as it is."""
+    spec = ENCODERS[name]
+    height, width = SIZE
+    narrow = width // spec.signal.subsampling.horizontal
+    random, sizes = np.random.default_rng(1), ((height, width), *((height, narrow),) * 2)
+    planes = [random.integers(64, 940, size, np.uint16) for size in sizes]
+    video = OutputVideo(width, height, CLOCK, RATE, signal=spec.signal)
+    encoder = open_encoder(spec, video, EncodeOptions(codec=name), CLOCK)
+    ours = [*encoder.encode(tuple(map(torch.from_numpy, planes)), 0), *encoder.flush()]
+    encoder.close()
+    plain = av.CodecContext.create(libav, "w")
+    plain.width, plain.height, plain.pix_fmt = width, height, spec.pixel_format
+    plain.time_base, plain.framerate, plain.options = CLOCK, RATE, {"profile": profile}
+    frame = av.VideoFrame(width, height, spec.pixel_format)
+    for plane, codes in zip(frame.planes, planes, strict=True):
+        rows = np.frombuffer(memoryview(plane), "<u2").reshape(height, -1)
+        rows[:, : codes.shape[1]] = codes
+    theirs = [*plain.encode(frame), *plain.encode(None)]
+    return [bytes(packet) for packet in ours], [bytes(packet) for packet in theirs]
+
+
+@pytest.mark.parametrize(("name", "profile"), [("prores-422hq", "hq"), ("prores-4444", "4444")])
+def test_prores_is_coded_in_the_quality_of_its_kind(name: str, profile: str):
+    """Nothing in a frame names its kind: only how finely it is quantised tells."""
+    ours, theirs = coded_twice(name, "prores_ks", profile)
+    assert [len(data) for data in ours] == [len(data) for data in theirs]
+
+
+@pytest.mark.parametrize("name", ["dnxhr-hqx", "dnxhr-444"])
+def test_dnxhr_is_libav_s_but_for_the_colour_volume(name: str):
+    """SMPTE ST 2019-1: CLV, two bits of byte 44, is 1 for BT.2020; CLF beside it stays."""
+    (ours,), (theirs,) = coded_twice(name, "dnxhd", name.replace("-", "_"))
+    assert ours[:44] + ours[45:] == theirs[:44] + theirs[45:]
+    assert (theirs[44] >> 1 & 3, ours[44] >> 1 & 3) == (0, 1)
+    assert ours[44] & 0b11111001 == theirs[44] & 0b11111001
+
+
+@pytest.mark.parametrize(("width_px", "is_used"), [(48, False), (64, True)])
+def test_x265_looks_ahead_wherever_it_can(
+    source: Path, tmp_path: Path, width_px: int, is_used: bool
+):
+    """x265 writes its settings into the stream itself, if it is asked to."""
+    options = EncodeOptions(codec="hevc", preset="medium", threads=1, encoder_params="info=1")
+    write_frames(source, tmp_path / "out.mkv", options, size=(48, width_px))
+    settings = (tmp_path / "out.mkv").read_bytes().split(b" ")
+    assert (b"cutree" in settings, b"no-cutree" in settings) == (is_used, not is_used)
+    assert b"no-open-gop" in settings
 
 
 @pytest.mark.parametrize(("name", "extension"), [("av1", ".mp4"), ("av1", ".mkv")])
