@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -259,6 +260,21 @@ class TestRefusals:
             part = batches("hevc", range(first, first + 12))
             write_segment(parts[-1], plan, options, video_for("hevc"), part)
         with pytest.raises(VerificationError, match="parameter sets"):
+            self.merge(source, tmp_path, parts, "hevc")
+
+    def test_a_beginning_that_is_no_key_frame(self, source: Path, tmp_path: Path):
+        """Of a segment's only key frame, its `stss` box says here that it is the second frame."""
+        plan = plan_for(source, tmp_path / "out.mkv", "hevc")
+        parts = []
+        for first in (0, 12):
+            parts.append(tmp_path / f"{first}.segment")
+            part = batches("hevc", range(first, first + 12))
+            write_segment(parts[-1], plan, options_for("hevc"), video_for("hevc"), part)
+        first_is_key = b"stss" + struct.pack(">3I", 0, 1, 1)
+        data = parts[1].read_bytes()
+        assert data.count(first_is_key) == 1
+        parts[1].write_bytes(data.replace(first_is_key, b"stss" + struct.pack(">3I", 0, 1, 2)))
+        with pytest.raises(VerificationError, match="begins without a key frame"):
             self.merge(source, tmp_path, parts, "hevc")
 
     def test_damaged_segment(self, source: Path, tmp_path: Path, parts: list[Path]):
