@@ -303,6 +303,12 @@ def test_output_time_base(time_base: Fraction, shift: Fraction, expected: Fracti
     assert output_time_base(time_base, shift) == expected
 
 
+def test_times_of_a_clock_too_fine_are_rounded_to_the_nearest_microsecond():
+    clock = OutputClock.of(Fraction(1, 10**9), Fraction(1, 2))
+    placed = clock.placed(FrameTime(500_001_501, 41_666_667))
+    assert placed == FrameTime(2, 41_667)
+
+
 def test_output_clock_is_the_finished_files(tmp_path: Path):
     source = make_source(tmp_path / "in.mp4", Source(pts=VFR_PTS, bframes=3))
     target = tmp_path / "out.mp4"
