@@ -110,6 +110,15 @@ def test_exr_holds_light_in_cd_m2(tmp_path: Path):
     assert exr_white_cd_m2(path) == 1.0
 
 
+@pytest.mark.parametrize("rate", [Fraction(24000, 1001), None])
+def test_exr_says_the_frame_rate_if_there_is_one(tmp_path: Path, rate: Fraction | None):
+    """OpenEXR's standard attributes: a rational is an int, then an unsigned int."""
+    write(tmp_path / "shot_%04d.exr", OutputVideo(WIDTH, HEIGHT, CLOCK, rate))
+    said = b"framesPerSecond\0rational\0" + struct.pack("<IiI", 8, 24000, 1001)
+    data = (tmp_path / "shot_0001.exr").read_bytes()
+    assert (data.count(said), data.count(b"framesPerSecond")) == ((1, 1) if rate else (0, 0))
+
+
 @pytest.mark.parametrize(("rotation_degrees", "expected"), [(0, 16 / 11), (90, 11 / 16)])
 def test_exr_and_tiff_say_the_shape_of_their_pixels(
     tmp_path: Path, rotation_degrees: int, expected: float
