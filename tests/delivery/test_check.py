@@ -6,6 +6,7 @@ import json
 import re
 import struct
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -18,7 +19,9 @@ import sdr2hdr.cli
 from sdr2hdr.cli.check import command
 from sdr2hdr.delivery.check import CheckReport, check_file
 from sdr2hdr.delivery.profiles import PROFILES, profile_named
+from sdr2hdr.delivery.signalling_rules import signalling_findings
 from sdr2hdr.errors import InputError, UsageError
+from sdr2hdr.media.hdr10.hdr_signalling import StreamStart, read_signalling
 
 HDR10_PARAMS = (
     "hdr10=1:chromaloc=2:range=limited:max-cll={},{}"
@@ -150,6 +153,26 @@ def test_prores_whose_frames_say_no_colour(good, tmp_path: Path):
     old, new = head + bytes(PQ_BT2020), head + b"\2\2\2"
     silent = patched(good["prores"], tmp_path / "silent.mov", old, new, every=True)
     assert rules(checked(silent, "prores-hdr"), "error") == {"stream-silent"}
+
+
+@pytest.mark.parametrize(("late_seconds", "is_told"), [("0.05", False), ("-0.051", True)])
+def test_sound_that_begins_apart_from_the_picture(good, late_seconds: str, is_told: bool):
+    said = read_signalling(good["mp4"])
+    begins = Fraction(1)
+    starts = (
+        StreamStart(0, "video", begins),
+        StreamStart(1, "audio", begins + Fraction(late_seconds)),
+    )
+    found = signalling_findings(replace(said, starts=starts), profile_named("hdr10"))
+    assert [each.place for each in found if each.rule == "start-offset"] == ["stream 1"] * is_told
+
+
+def test_chroma_between_the_lines_is_found_where_it_is_said(good):
+    """Type 1, as JPEG has it (H.273): HDR10 is sited at the top left."""
+    said = read_signalling(good["mp4"])
+    stream = replace(said.stream, facts=replace(said.stream.facts, siting=1))
+    found = signalling_findings(replace(said, stream=stream), profile_named("hdr10"))
+    assert [each.place for each in found if each.rule == "siting"] == ["stream"]
 
 
 def test_eight_bits_and_sdr(tmp_path: Path):
