@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import wave
+import zlib
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from av.stream import Disposition
 from source_clips import Clip, add_video, decoded, encode_video, spoil, write_clip
@@ -14,6 +18,7 @@ from source_clips import Clip, add_video, decoded, encode_video, spoil, write_cl
 from sdr2hdr.errors import InputError, Sdr2HdrError, UsageError
 from sdr2hdr.media.containers.isobmff import find_box, make_box
 from sdr2hdr.media.reading.probe import probe
+from sdr2hdr.media.reading.still_images import write_png
 from sdr2hdr.media.source import SourceInfo
 from sdr2hdr.options import ReadOptions
 
@@ -471,3 +476,17 @@ def test_a_photograph_says_how_it_was_held(tmp_path: Path):
         for name in ("plain.jpg", "held.jpg")
     ]
     assert turns == [0, 270]
+
+
+def test_a_picture_with_a_colour_profile_is_read(tmp_path: Path):
+    """PyAV freed the profile's name, and the frame once more: every command died by a signal."""
+    path = tmp_path / "photo.png"
+    write_png(path, np.zeros((16, 32, 3), np.uint8))
+    chunk = b"iCCP" + b"Display P3\0\0" + zlib.compress(bytes(128))
+    chunk = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    png = path.read_bytes()
+    path.write_bytes(png[:33] + chunk + png[33:])
+    done = subprocess.run(
+        [sys.executable, "-m", "sdr2hdr", "info", path], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

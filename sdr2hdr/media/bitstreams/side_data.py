@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from av.sidedata.sidedata import SideDataContainer, Type
+from av.dictionary import Dictionary
+from av.sidedata.sidedata import SideData, SideDataContainer, Type
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -30,4 +33,18 @@ def frame_side_data(frame: VideoFrame) -> Iterator:
     `frame.side_data` would make a ring of the frame and its side data, and keep the picture until
     Python looks for rings: dozens of them.
     """
-    yield from SideDataContainer(frame)  # pyright: ignore[reportCallIssue]  (its stub has no `__init__`)
+    found = tuple(SideDataContainer(frame))  # pyright: ignore[reportCallIssue]  (its stub has no `__init__`)
+    for each in found:
+        _leave_to_the_frame(each)
+    yield from found
+
+
+def _leave_to_the_frame(data: SideData) -> None:
+    """Keep PyAV from freeing what is written beside side data, as the name of a PNG's ICC profile.
+
+    It is the frame's, which frees it as well: the process dies. A reference that nobody gives back
+    keeps an empty shell of some bytes instead.
+    """
+    for held in gc.get_referents(data):
+        if isinstance(held, Dictionary) and len(held):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
