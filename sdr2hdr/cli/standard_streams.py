@@ -94,13 +94,14 @@ def prepare_standard_streams() -> None:
 def _settings(stream: io.TextIOWrapper) -> dict[str, Any]:
     """Of a second stream over the same bytes, which Python's own `sys.__stdout__` holds open."""
     buffer: Any = stream.buffer
-    if isinstance(buffer, io.RawIOBase):
+    is_raw = isinstance(buffer, io.RawIOBase)
+    if is_raw:
         # With PYTHONUNBUFFERED, as in many containers. What is raw may write less than it is given.
         buffer = io.BufferedWriter(buffer)
     return {
         "buffer": buffer,
         "encoding": stream.encoding,
-        "line_buffering": stream.line_buffering,
+        "line_buffering": stream.line_buffering or is_raw,
         "write_through": stream.write_through,
     }
 

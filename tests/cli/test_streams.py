@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from contextlib import suppress
@@ -126,6 +127,29 @@ def test_events_that_a_full_pipe_does_not_take_are_missed_aloud(clip: Path, tmp_
         os.close(writing)
     assert done.returncode == 5
     assert b"Standard output cannot be written" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes there cannot be waited for")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_message_is_there_when_it_has_been_said(unbuffered: str):
+    """Where Python does not buffer, all messages of a job came at its end."""
+    program = """if True:
+        import time
+        from sdr2hdr.cli.console import Console
+        from sdr2hdr.cli.standard_streams import prepare_standard_streams
+
+        prepare_standard_streams()
+        Console().say("begun")
+        time.sleep(600)
+        """
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, env=environment
+    ) as job:
+        assert job.stderr is not None
+        said, _, _ = select.select([job.stderr], [], [], 20)
+        job.kill()
+    assert said
 
 
 FULL = Path("/dev/full")
