@@ -75,6 +75,9 @@ class _Training:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
         self.network = _fresh_network(job, self.device)
+        is_resumed = job.resume and holds_checkpoint(job.out)
+        if job.start_from and not is_resumed:
+            load_start_weights(job.start_from, self.network)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
             lr=recipe.optimiser.learning_rate,
@@ -84,9 +87,9 @@ class _Training:
         self.teacher = load_teacher(teacher, job.spec, self.device) if teacher else None
         self.average = WeightAverage(self.network, recipe.optimiser.ema)
         self.progress = Progress(job.spec.name, job.fingerprint())
-        if job.resume and not holds_checkpoint(job.out):
+        if job.resume and not is_resumed:
             self.tell("There is no checkpoint to go on from: beginning anew.")
-        elif job.resume:
+        elif is_resumed:
             self.progress = load_checkpoint(
                 job.out, self.progress, self.network, self.average, self.optimiser
             )
@@ -364,8 +367,6 @@ def _fresh_network(job: TrainingJob, device: torch.device) -> Network:
     keep_last_layer_exact(network)
     if job.recipe.form != "direct":
         start_as_curve(network)
-    if job.start_from:
-        load_start_weights(job.start_from, network)
     return network
 
 

@@ -30,7 +30,7 @@ def load_start_weights(paths: Sequence[Path], network: Network) -> None:
         network: Changed in place.
 
     Raises:
-        InputError: A file cannot be read, or is of another network.
+        InputError: A file cannot be read, is of another network, or holds infinities or NaN.
 
     Source:
         Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves
@@ -66,4 +66,7 @@ def _read(path: Path, own: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor
             f"{path} does not hold weights of this network (--start-from): {len(differing)} "
             f"tensors are missing, too many or of another shape, {differing[0]} among them."
         )
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise InputError(f'{path}: "{name}" holds infinities or NaN (--start-from).')
     return {name: tensors[name].to(tensor.device) for name, tensor in own.items()}

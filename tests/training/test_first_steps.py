@@ -81,6 +81,16 @@ def test_a_file_that_is_not_weights_is_no_start(tmp_path):
         load_start_weights([tmp_path / "weights.safetensors"], build(resolve_exactly("irnet1")))
 
 
+def test_weights_that_are_no_numbers_are_no_start(tmp_path):
+    """They were published as the best, beside a card that is no JSON."""
+    network = build(resolve_exactly("irnet1"))
+    with torch.no_grad():
+        network.state_dict()["head.weight"].view(-1)[0] = torch.nan
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    with pytest.raises(InputError, match=r'"head\.weight" holds infinities or NaN.*--start-from'):
+        load_start_weights([tmp_path / "weights.safetensors"], build(resolve_exactly("irnet1")))
+
+
 def test_several_weights_start_a_network_with_their_mean(tmp_path):
     networks = [build(resolve_exactly("gpgmnet-x2")) for _ in range(3)]
     for index, network in enumerate(networks):

@@ -223,6 +223,27 @@ def test_a_training_that_left_no_checkpoint_begins_anew_and_says_so(data, tmp_pa
     assert said[0] == "There is no checkpoint to go on from: beginning anew."
 
 
+def test_start_weights_are_read_once(data, tmp_path, monkeypatch):
+    """Each validation read them again: one that they were gone for ended a training of hours."""
+    own = Path(__file__).parents[2] / "weights" / "irnet1.safetensors"
+    start = tmp_path / "start.safetensors"
+    start.write_bytes(own.read_bytes())
+    own_step = loop._Training.step
+
+    def interrupted(training, sdr, hdr):
+        start.unlink(missing_ok=True)
+        if training.progress.step == 1:
+            raise KeyboardInterrupt
+        return own_step(training, sdr, hdr)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop._Training, "step", interrupted)
+        train(job(data, tmp_path / "out", steps=2, start_from=(start,)), silent)
+    progress = train(job(data, tmp_path / "out", steps=2, start_from=(start,), resume=True), silent)
+    assert progress.step == 2
+    assert steps_in(tmp_path / "out" / "validation.csv") == [0, 2]
+
+
 def test_a_divergence_tells_a_way_out_that_there_is(data, tmp_path, monkeypatch):
     """It told to go on with a lower learning rate, which a checkpoint of another recipe refuses."""
     monkeypatch.setattr(loop, "total_loss", lambda prediction, *_: prediction.sum() * torch.nan)
