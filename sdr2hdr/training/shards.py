@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -228,7 +229,7 @@ class Shards:
         if self._process is None:
             self._process = self._context.Process(
                 target=_produce,
-                args=(self._plan, self._folder, self._wanted, self._errors, os.getpid()),
+                args=(self._plan, self._folder, self._wanted, self._errors),
                 daemon=True,
             )
             with interrupts_kept_from_new_processes():
@@ -279,7 +280,7 @@ def _locked(folder: Path) -> BinaryIO | None:
     return lock
 
 
-def _produce(plan: PairPlan, folder: Path, wanted: Any, errors: Any, parent: int) -> None:
+def _produce(plan: PairPlan, folder: Path, wanted: Any, errors: Any) -> None:
     """Make the shards that are wanted and not there, until the parent is gone.
 
     An error of the program's own goes into `errors`, for the parent to raise.
@@ -288,16 +289,25 @@ def _produce(plan: PairPlan, folder: Path, wanted: Any, errors: Any, parent: int
         os.nice(max(0, _NICENESS - os.nice(0)))
     keep_large_blocks()
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:
-        _make_what_is_wanted(plan, folder, wanted, parent)
+        _make_what_is_wanted(plan, folder, wanted)
     except Sdr2HdrError as error:
         errors.put(error)
         sys.exit(error.exit_code)
 
 
-def _make_what_is_wanted(plan: PairPlan, folder: Path, wanted: Any, parent: int) -> None:
+def _end_with_the_parent() -> None:
+    """End in the midst of a shard: one takes minutes, and a training that goes on makes it too."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _make_what_is_wanted(plan: PairPlan, folder: Path, wanted: Any) -> None:
     source = plan.source()
-    while os.getppid() == parent:
+    while True:
         missing = [
             index
             for index in range(wanted[0], wanted[1])

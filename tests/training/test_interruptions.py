@@ -7,7 +7,10 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -328,3 +331,39 @@ def test_ctrl_c_ends_between_steps_and_says_how_to_go_on(data, tmp_path, capsys,
     assert "--resume" in said
     assert json.loads((out / "checkpoint" / "state.json").read_text())["step"] == 2
     assert run([*command, "--recipe", str(recipe), "--resume"]) == 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc who is at work")
+def test_the_process_that_makes_pairs_ends_with_a_killed_training(data, tmp_path):
+    """It made its shard to the end, which takes minutes, in the folder that --resume works in."""
+    recipe = tmp_path / "small.toml"
+    recipe.write_text(
+        "[data]\nheight = 32\nwidth = 48\nshard = 20000\noperators = {hable = 1.0}\n"
+        "[validation]\nheight = 32\nwidth = 48\n"
+    )
+    command = [sys.executable, "-m", "sdr2hdr", "train", "irnet1", "--data", data, "--recipe"]
+    with subprocess.Popen(
+        [*command, recipe, "--out", tmp_path / "run"], start_new_session=True
+    ) as training:
+        while 19 not in nicenesses_in(training.pid):
+            assert training.poll() is None
+            time.sleep(0.1)
+        time.sleep(3.0)
+        training.kill()
+    last_seconds = time.monotonic() + 20.0
+    while (left := nicenesses_in(training.pid)) and time.monotonic() < last_seconds:
+        time.sleep(0.1)
+    with suppress(ProcessLookupError):
+        os.killpg(training.pid, signal.SIGKILL)
+    assert left == []
+
+
+def nicenesses_in(session: int) -> list[int]:
+    """Of each process in a session, as proc(5) has it."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = file.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(fields[16]))
+    return found
