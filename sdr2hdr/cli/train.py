@@ -90,9 +90,10 @@ def command(
         raise UsageError("There is nothing to train on: give --data, --pairs, or both.")
     if hours is not None and steps is not None:
         raise UsageError("--hours and --steps exclude each other.")
+    from sdr2hdr.jobs.lock import output_lock
     from sdr2hdr.networks.registry import resolve_exactly
     from sdr2hdr.training.job import TrainingJob
-    from sdr2hdr.training.loop import train
+    from sdr2hdr.training.loop import make_folders, train
     from sdr2hdr.training.recipe_file import find_recipe, read_recipe
     from sdr2hdr.training.scenes import Split, find_scenes, read_manifest, split_scenes
     from sdr2hdr.training.schedule import Budget
@@ -126,7 +127,9 @@ def command(
         f"{spec.name}: {len(job.training)} scenes to train on, {len(job.validation)} held out, "
         f"{len(job.pairs)} pairs."
     )
+    make_folders(job)
     with (
+        output_lock(out / "checkpoint"),
         stops_told(job),
         stop_on_signals(console) as stop,
         shown_progress(console, job) as show,

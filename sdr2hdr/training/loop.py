@@ -41,7 +41,7 @@ from sdr2hdr.training.validation import (
 )
 from sdr2hdr.training.weight_average import WeightAverage
 
-__all__ = ["Report", "train"]
+__all__ = ["Report", "make_folders", "train"]
 
 _STEPS_BETWEEN_ROWS = 50
 
@@ -272,11 +272,7 @@ def train(
         job = replace(job, recipe=replace(job.recipe, loss=loss))
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    for folder, option in ((job.out, "--out"), (job.cache, "--cache")):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be made: {error.strerror} ({option}).") from error
+    make_folders(job)
     if holds_checkpoint(job.out) and not job.resume:
         raise OutputError(
             f"{job.out} holds a training already; --resume goes on with it, --out names another."
@@ -291,6 +287,19 @@ def train(
                 if training.progress.step > 0 and training.is_between_steps:
                     training.save()
     return training.progress
+
+
+def make_folders(job: TrainingJob) -> None:
+    """Make the folders that a training writes to, if they are not there.
+
+    Raises:
+        OutputError: One cannot be made.
+    """
+    for folder, option in ((job.out, "--out"), (job.cache, "--cache")):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be made: {error.strerror} ({option}).") from error
 
 
 @contextmanager

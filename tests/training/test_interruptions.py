@@ -20,6 +20,7 @@ from small_trainings import SMALL, job, silent
 
 from sdr2hdr.cli import run
 from sdr2hdr.errors import InputError, OutputError, Sdr2HdrError
+from sdr2hdr.jobs.lock import output_lock
 from sdr2hdr.training import checkpoint, loop
 from sdr2hdr.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from sdr2hdr.training.loop import train
@@ -331,6 +332,16 @@ def test_ctrl_c_ends_between_steps_and_says_how_to_go_on(data, tmp_path, capsys,
     assert "--resume" in said
     assert json.loads((out / "checkpoint" / "state.json").read_text())["step"] == 2
     assert run([*command, "--recipe", str(recipe), "--resume"]) == 0
+
+
+def test_two_trainings_do_not_share_a_folder(data, tmp_path, capsys):
+    """They mixed their tables, and each ended on a checkpoint that the other had removed."""
+    out = tmp_path / "run"
+    out.mkdir()
+    command = ["train", "irnet1", "--data", str(data), "--out", str(out), "--steps", "0"]
+    with output_lock(out / "checkpoint"):
+        assert run(command) == 10
+    assert f"{out / 'checkpoint'} is being written by another run" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc who is at work")
