@@ -14,7 +14,7 @@ import click
 from sdr2hdr.cli.console import Console
 from sdr2hdr.cli.parameters import POSITIVE_NUMBER, THREADS, output_options
 from sdr2hdr.cli.signals import Interrupted, Terminated, stop_on_signals
-from sdr2hdr.errors import StoppedError, UsageError
+from sdr2hdr.errors import Notice, StoppedError, UsageError
 
 if TYPE_CHECKING:
     from sdr2hdr.training.job import TrainingJob
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 SECONDS_BETWEEN_EVENTS = 10.0
+MOST_NAMES = 5
+"""Of files in one message."""
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -47,8 +49,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     "--pairs",
     type=(FOLDER, FOLDER),
     metavar="SDR_DIR HDR_DIR",
-    help="Train on your own pairs: files of the same names. In an EXR 1.0 is 203 cd/m², unless its "
-    "whiteLuminance says otherwise. Without --data the last 8 also choose the weights.",
+    help="Train on your own pairs: files of the same names. SDR in PNG, JPEG and AVIF is sRGB "
+    "unless tagged BT.709 (as by PNG's cICP), all other is BT.1886. In an EXR 1.0 is 203 cd/m², "
+    "unless its whiteLuminance says otherwise. Without --data the last 8 also choose the weights.",
 )
 @click.option(
     "--watch",
@@ -127,6 +130,9 @@ def command(
         f"{spec.name}: {len(job.training)} scenes to train on, {len(job.validation)} held out, "
         f"{len(job.pairs)} pairs."
     )
+    for folders, option in ((pairs, "--pairs"), (watch, "--watch")):
+        if folders is not None:
+            tell_of_unpaired(console, folders, option)
     make_folders(job)
     with (
         output_lock(out / "checkpoint"),
@@ -151,6 +157,20 @@ def command(
     console.result(
         f"{out / 'weights'}: step {progress.best_step} of {progress.step}, validation {best}."
     )
+
+
+def tell_of_unpaired(console: Console, folders: tuple[Path, Path], option: str) -> None:
+    """Warn of files that have no partner: a name that was misspelt is missed in the training."""
+    from sdr2hdr.training.synthesis import find_unpaired_files
+
+    unpaired = find_unpaired_files(*folders, option)
+    if not unpaired:
+        return
+    names = ", ".join(str(path) for path in unpaired[:MOST_NAMES])
+    if len(unpaired) > MOST_NAMES:
+        names += f" and {len(unpaired) - MOST_NAMES} more"
+    text = f"Left out, without a partner of the same name ({option}): {names}."
+    console.notice(Notice("warning", text))
 
 
 @contextmanager

@@ -113,7 +113,7 @@ def pair_frames(
 ) -> Iterator[ExamFrame]:
     """Real pairs, as they are or averaged by a whole factor to at most `longest_px`."""
     for each in pairs:
-        pair = read_pair(each.files)[0]
+        pair = read_pair(each.files, option="--set")[0]
         rows, columns = (size // (2 * scale) * 2 * scale for size in pair.hdr.shape[2:])
         if pair.sdr.shape == pair.hdr.shape:
             pair = Pair(pair.sdr[:, :, :rows, :columns], pair.hdr[:, :, :rows, :columns])

@@ -99,7 +99,7 @@ class _Training:
             keep_until_step=self.progress.step,
         )
         self.validation_frames = self._validation_frames()
-        self.watch_frames = _first_frames(job.watch, recipe.validation.watch_px, job.spec.scale)
+        self.watch_frames = _first_frames(job.watch, "--watch", job)
         self.curves = self._judge_curves()
         groups = self.curves["bt2446a"][0].by_group_db
         self.scores = Table(
@@ -120,7 +120,7 @@ class _Training:
     def _validation_frames(self) -> Iterable[Frame]:
         job, recipe = self.job, self.job.recipe
         if not job.validation:
-            return _first_frames(job.pairs[-8:], recipe.validation.watch_px, job.spec.scale)
+            return _first_frames(job.pairs[-8:], "--pairs", job)
         self.tell("Making validation frames.")
         return make_frame_set(job.validation, recipe, job.spec.scale, job.cache, self.stop)
 
@@ -379,7 +379,8 @@ def _fresh_network(job: TrainingJob, device: torch.device) -> Network:
     return network
 
 
-def _first_frames(files: Sequence[PairFiles], longest_px: int, scale: int) -> list[Frame]:
-    """The first picture of each pair, at most so large."""
-    pairs = [read_pair(each)[0] for each in files]
-    return frames_of_pairs([each.sdr.stem for each in files], pairs, longest_px, scale)
+def _first_frames(files: Sequence[PairFiles], option: str, job: TrainingJob) -> list[Frame]:
+    """The first picture of each pair that an option names, at most as large as the recipe says."""
+    pairs = [read_pair(each, option=option)[0] for each in files]
+    names = [each.sdr.stem for each in files]
+    return frames_of_pairs(names, pairs, job.recipe.validation.watch_px, job.spec.scale)

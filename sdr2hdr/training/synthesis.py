@@ -44,6 +44,7 @@ __all__ = [
     "SceneStore",
     "SyntheticPairs",
     "find_pair_files",
+    "find_unpaired_files",
     "read_pair",
 ]
 
@@ -208,6 +209,23 @@ def find_pair_files(
     return tuple(PairFiles(sdr_files[stem][0], hdr_files[stem][0]) for stem in matching)
 
 
+def find_unpaired_files(
+    sdr_folder: Path, hdr_folder: Path, option: str = "--pairs"
+) -> tuple[Path, ...]:
+    """List what `find_pair_files` leaves out of two folders, hidden files apart.
+
+    Raises:
+        InputError: A folder does not exist.
+    """
+    sdr_files, hdr_files = (_by_stem(folder, option) for folder in (sdr_folder, hdr_folder))
+    return tuple(
+        path
+        for own, other in ((sdr_files, hdr_files), (hdr_files, sdr_files))
+        for stem in sorted(own.keys() - other.keys())
+        for path in own[stem]
+    )
+
+
 def _by_stem(folder: Path, option: str) -> dict[str, list[Path]]:
     try:
         is_there = is_folder(folder)
@@ -225,10 +243,15 @@ def _by_stem(folder: Path, option: str) -> dict[str, list[Path]]:
     return files
 
 
-def read_pair(files: PairFiles, count: int = 1) -> list[Pair]:
+def read_pair(files: PairFiles, count: int = 1, option: str = "--pairs") -> list[Pair]:
     """Read whole pairs; HDR is display-referred.
 
     In linear files 1.0 is 203 cd/m2 unless their header says otherwise.
+
+    Args:
+        files: Of a picture or a video.
+        count: Pictures wanted of a video.
+        option: What names the files on the command line.
 
     Raises:
         InputError: A file cannot be read or holds nothing, or lengths or sizes do not agree.
@@ -237,7 +260,7 @@ def read_pair(files: PairFiles, count: int = 1) -> list[Pair]:
     if in_sdr != in_hdr:
         raise InputError(
             f"{files.sdr} has {how_many(in_sdr, 'picture')} and {files.hdr} {in_hdr}; expected as "
-            "many, of the same moments (--pairs)."
+            f"many, of the same moments ({option})."
         )
     pairs = []
     hdr_pictures = read_hdr_pictures(files.hdr, Referral.DISPLAY, count)
@@ -247,7 +270,7 @@ def read_pair(files: PairFiles, count: int = 1) -> list[Pair]:
             raise InputError(
                 f"{files.sdr} is {sdr.shape[3]}x{sdr.shape[2]} and {files.hdr} "
                 f"{light.shape[3]}x{light.shape[2]}; expected equal sizes, or HDR a whole number "
-                "of times as large (--pairs)."
+                f"of times as large ({option})."
             )
         pairs.append(Pair(sdr, pq_inverse_eotf(light * REFERENCE_WHITE_CD_M2)))
     if not pairs:

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import torch
 from exr_files import write_exr
+from small_trainings import job, silent
 
+from sdr2hdr.cli import run
 from sdr2hdr.colour.transfer import pq_eotf
 from sdr2hdr.errors import InputError
 from sdr2hdr.media.reading.still_images import write_png
+from sdr2hdr.training.loop import train
 from sdr2hdr.training.pictures import read_sdr_pictures
 from sdr2hdr.training.synthesis import PairFiles, find_pair_files, read_pair
 
@@ -63,7 +66,8 @@ def test_videos_of_different_lengths_are_refused(tmp_path):
     write_video(files.hdr, 12, 16)
     assert len(read_pair(files, 8)) == 8
     write_video(files.hdr, 11, 16)
-    with pytest.raises(InputError, match=r"sdr/shot\.mkv has 12 pictures and .*hdr/shot\.mkv 11;"):
+    told = r"sdr/shot\.mkv has 12 pictures and .*hdr/shot\.mkv 11; .*\(--pairs\)"
+    with pytest.raises(InputError, match=told):
         read_pair(files, 8)
 
 
@@ -84,3 +88,28 @@ def test_a_pair_of_three_files_is_refused(tmp_path):
         (tmp_path / name).touch()
     with pytest.raises(InputError, match=r"shot\.exr and shot\.xml have one name.*--watch"):
         find_pair_files(tmp_path / "sdr", tmp_path / "hdr", "--watch")
+
+
+@pytest.mark.parametrize("sdr_px", [48, 44])
+def test_an_error_about_watched_pairs_names_their_option(sdr_px, data, tmp_path):
+    """It named --pairs, which may not even be given."""
+    files = PairFiles(tmp_path / "sdr" / "shot.png", tmp_path / "hdr" / "shot.mkv")
+    write_video(files.hdr, 1 if sdr_px == 44 else 2, 16)
+    files.sdr.parent.mkdir()
+    write_png(files.sdr, np.zeros((32, sdr_px, 3), np.uint8))
+    with pytest.raises(InputError, match=r"\(--watch\)"):
+        train(job(data, tmp_path / "out", watch=(files,)), silent)
+
+
+def test_files_without_a_partner_are_told(data, tmp_path, capsys):
+    """A name that was misspelt was missed in silence."""
+    for name in ("sdr/a.png", "hdr/a.exr", *(f"sdr/b{n}.png" for n in range(6)), "hdr/b.exr"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    folders = [str(tmp_path / "sdr"), str(tmp_path / "hdr")]
+    command = ["train", "irnet1", "--data", str(data), "--out", str(tmp_path / "out")]
+    assert run([*command, "--steps", "0", "--watch", *folders]) == 3
+    sdr = tmp_path / "sdr"
+    names = ", ".join(str(sdr / f"b{number}.png") for number in range(5))
+    told = f"warning: Left out, without a partner of the same name (--watch): {names} and 2 more."
+    assert told in capsys.readouterr().err
