@@ -25,7 +25,7 @@ from sdr2hdr.training.job import TrainingJob
 from sdr2hdr.training.losses import total_loss
 from sdr2hdr.training.publishing import Run, publish
 from sdr2hdr.training.randomness import generator
-from sdr2hdr.training.records import Table, plot_lines
+from sdr2hdr.training.records import Table, has_matplotlib, plot_lines
 from sdr2hdr.training.schedule import LapClock, learning_rate
 from sdr2hdr.training.shards import PairPlan, Shards
 from sdr2hdr.training.start_weights import load_start_weights
@@ -93,6 +93,8 @@ class _Training:
             self.progress = load_checkpoint(
                 job.out, self.progress, self.network, self.average, self.optimiser
             )
+        if not has_matplotlib():
+            self.tell("Plots name no lines without matplotlib (pip install 'sdr2hdr[train]').")
         self.log = Table(
             job.out / "log.csv",
             ("step", "seconds", "learning_rate", "loss", "gradient_norm", "seconds_per_step"),

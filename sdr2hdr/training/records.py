@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
+from itertools import cycle
 from pathlib import Path
 from typing import TextIO
 
@@ -13,13 +14,18 @@ import numpy as np
 
 from sdr2hdr.errors import OutputError
 from sdr2hdr.media.reading.still_images import write_png
-from sdr2hdr.training.glyphs import ALPHABET, draw_line
+from sdr2hdr.training.glyphs import draw_line
 from sdr2hdr.whole_file import write_whole
 
-__all__ = ["Table", "plot_lines"]
+__all__ = ["Table", "has_matplotlib", "plot_lines"]
 
 _WIDTH_PX, _HEIGHT_PX, _MARGIN_PX = 960, 540, 70
-_COLOURS = ((0, 90, 200), (220, 80, 0), (0, 140, 60), (150, 60, 170), (110, 110, 110))
+_COLOURS = (
+    *((0, 90, 200), (220, 80, 0), (0, 140, 60)),
+    *((150, 60, 170), (110, 110, 110), (0, 160, 190)),
+)
+_POINT_PX = 3
+"""Half the side of a line that has one point alone."""
 
 
 class Table:
@@ -85,25 +91,30 @@ def plot_lines(path: Path, lines: Mapping[str, tuple[Sequence[float], Sequence[f
 
     Args:
         path: PNG file to write.
-        lines: Label to (steps, values); empty ones are left out.
+        lines: Label to (steps, values); empty ones are left out, as are values that are no numbers.
     """
-    drawn = {label: points for label, points in lines.items() if len(points[0]) > 0}
+    finite = {
+        label: tuple(np.asarray(points)[:, np.isfinite(points[1])])
+        for label, points in lines.items()
+    }
+    drawn = {label: points for label, points in finite.items() if len(points[0]) > 0}
     if not drawn:
         return
-    if not _has_matplotlib():
+    if not has_matplotlib():
         write_png(path, _plain_plot(drawn))
         return
     figure = import_module("matplotlib.figure").Figure(figsize=(9.6, 5.4), layout="constrained")
     axes = figure.add_subplot()
     for label, (steps, values) in drawn.items():
-        axes.plot(steps, values, label=label)
+        axes.plot(steps, values, label=label, marker="o" if len(steps) == 1 else "")
     axes.set_xlabel("step")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path)
 
 
-def _has_matplotlib() -> bool:
+def has_matplotlib() -> bool:
+    """Whether plots can say what their lines are."""
     # Not by importing it: colour-science puts a stand-in under that name where it is missing.
     try:
         metadata.version("matplotlib")
@@ -112,36 +123,43 @@ def _has_matplotlib() -> bool:
     return True
 
 
-def _plain_plot(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> np.ndarray:
+def _plain_plot(lines: Mapping[str, tuple[np.ndarray, ...]]) -> np.ndarray:
     """White paper, a frame, the extreme values at its sides, and the lines in order of colours."""
     canvas = np.full((_HEIGHT_PX, _WIDTH_PX, 3), 255, np.uint8)
-    steps = np.concatenate([np.asarray(points[0]) for points in lines.values()])
-    values = np.concatenate([np.asarray(points[1]) for points in lines.values()])
+    steps = np.concatenate([points[0] for points in lines.values()])
+    values = np.concatenate([points[1] for points in lines.values()])
     left, right = _MARGIN_PX, _WIDTH_PX - 20
     top, bottom = 20, _HEIGHT_PX - 40
     canvas[[top, bottom], left : right + 1] = 180
     canvas[top : bottom + 1, [left, right]] = 180
     step_span = max(float(np.ptp(steps)), 1e-9)
     value_span = max(float(np.ptp(values)), 1e-9)
-    for colour, points in zip(_COLOURS * 4, lines.values(), strict=False):
-        x = left + (np.asarray(points[0]) - steps.min()) / step_span * (right - left)
-        y = bottom - (np.asarray(points[1]) - values.min()) / value_span * (bottom - top)
+    for colour, points in zip(cycle(_COLOURS), lines.values(), strict=False):
+        x = left + (points[0] - steps.min()) / step_span * (right - left)
+        y = bottom - (points[1] - values.min()) / value_span * (bottom - top)
+        if len(x) == 1:
+            row, column = round(y[0]), round(x[0])
+            canvas[row - _POINT_PX : row + _POINT_PX, column : column + 2 * _POINT_PX] = colour
+            continue
         columns = np.arange(round(x[0]), round(x[-1]) + 1)
         rows = np.interp(columns, x, y)
         for column, low, high in zip(columns, rows, [*rows[1:], rows[-1]], strict=True):
             start, end = sorted((round(float(low)), round(float(high))))
             canvas[start : end + 2, column] = colour
     for text, row, column in (
-        (f"{values.max():.4g}", top, 4),
-        (f"{values.min():.4g}", bottom - 7, 4),
+        (_digits(values.max()), top, 4),
+        (_digits(values.min()), bottom - 7, 4),
         (f"{steps.max():.0f}", bottom + 12, right - 60),
     ):
         _write(canvas, text, row, column)
     return canvas
 
 
+def _digits(value: float) -> str:
+    """A number without an exponent: the small alphabet has no such letter."""
+    return np.format_float_positional(value, precision=4, fractional=False, trim="-")
+
+
 def _write(canvas: np.ndarray, text: str, row: int, column: int) -> None:
-    known = "".join(character for character in text if character in ALPHABET)
-    if known:
-        dots = draw_line(known) > 0.5
-        canvas[row : row + dots.shape[0], column : column + dots.shape[1]][dots] = 0
+    dots = draw_line(text) > 0.5
+    canvas[row : row + dots.shape[0], column : column + dots.shape[1]][dots] = 0
