@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from sdr2hdr.errors import InputError
+from sdr2hdr.strict_json import JsonObject, read_object
 from sdr2hdr.training.weight_average import WeightAverage
 
 __all__ = ["Progress", "holds_checkpoint", "load_checkpoint", "save_checkpoint"]
@@ -109,36 +110,64 @@ def load_checkpoint(
         InputError: There is no checkpoint, it is damaged, or it is of another training.
     """
     place = _place(folder)
-    try:
-        state = json.loads((place / "state.json").read_text(encoding="utf-8"))
-        tensors = safetensors.torch.load_file(place / "state.safetensors")
-        updates = state.pop("average_updates")
-        progress = Progress(**state)
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} holds no checkpoint to go on from (--resume).") from error
-    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise InputError(f"The checkpoint in {folder} is damaged: {error}.") from error
+    if not place.is_dir():
+        raise InputError(f"{folder} holds no checkpoint to go on from (--resume).")
+    what = f"The checkpoint in {folder}"
+    progress, updates = _read_progress(read_object(place / "state.json", what))
     for field, found, wanted in (
         ("model", progress.model, expected.model),
         ("recipe", progress.fingerprint, expected.fingerprint),
     ):
         if found != wanted:
             raise InputError(
-                f"The checkpoint in {folder} has {field} {found}; expected {wanted}. Train into "
-                "another folder (--out), or with the recipe it was begun with (--recipe)."
+                f"{what} has {field} {found}; expected {wanted}. Train into another folder "
+                "(--out), or with the recipe it was begun with (--recipe)."
             )
-    network.load_state_dict(_part(tensors, "network."))
-    for name, tensor in _part(tensors, "average.").items():
-        average.tensors[name].copy_(tensor)
-    average.updates = int(updates)
+    try:
+        tensors = safetensors.torch.load_file(place / "state.safetensors")
+        network.load_state_dict(_part(tensors, "network."))
+        found_average = _part(tensors, "average.")
+        for name, tensor in average.tensors.items():
+            tensor.copy_(found_average[name])
+        _fill_optimiser(optimiser, _part(tensors, "optimiser."))
+    except (OSError, KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise InputError(
+            f"{what} is damaged: {error}. Begin anew in another folder (--out), perhaps from the "
+            f"weights in {folder / 'weights'} (--start-from)."
+        ) from error
+    average.updates = updates
+    return progress
+
+
+def _read_progress(given: JsonObject) -> tuple[Progress, int]:
+    """How far a training had come, and the average's updates.
+
+    Checkpoints of earlier versions do not say when the last validation was.
+    """
+    progress = Progress(
+        model=given.take("model", str),
+        fingerprint=given.take("fingerprint", str),
+        step=given.take("step", int),
+        seconds=given.take("seconds", float),
+        validated_seconds=(
+            given.take("validated_seconds", float) if given.has("validated_seconds") else 0.0
+        ),
+        best_psnr_db=given.take_optional("best_psnr_db", float),
+        best_step=given.take_optional("best_step", int),
+    )
+    updates = given.take("average_updates", int)
+    given.finish()
+    return progress, updates
+
+
+def _fill_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
     states: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in _part(tensors, "optimiser.").items():
+    for name, tensor in tensors.items():
         index, key = name.split(".", 1)
         states.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict(
         {"state": states, "param_groups": optimiser.state_dict()["param_groups"]}
     )
-    return progress
 
 
 def holds_checkpoint(folder: Path) -> bool:

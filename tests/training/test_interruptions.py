@@ -149,6 +149,29 @@ def test_a_checkpoint_of_another_recipe_or_none_is_refused(tmp_path):
         load_checkpoint(tmp_path, Progress("irnet1", "xyz"), network, average, optimiser)
 
 
+@pytest.mark.parametrize(
+    ("name", "spoil", "complaint"),
+    [
+        ("state.json", lambda old: old.replace(b'"step": 0', b'"step": null'), '"step" is null'),
+        ("state.json", lambda old: old[:9], "not JSON"),
+        ("state.safetensors", lambda old: old[:99], "damaged.*--start-from"),
+        ("state.safetensors", lambda old: old.replace(b"average.b", b"average.c"), "damaged"),
+        ("state.safetensors", lambda old: old.replace(b"network.b", b"network.c"), "damaged"),
+    ],
+)
+def test_a_damaged_checkpoint_is_an_input_error(name, spoil, complaint, tmp_path):
+    """Some were faults of the program, and an average that was not there went unnoticed."""
+    network = torch.nn.Conv2d(3, 3, 1)
+    average = WeightAverage(network, 0.9)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=0.1)
+    progress = Progress("irnet1", "abc")
+    save_checkpoint(tmp_path, progress, network, average, optimiser)
+    path = tmp_path / "checkpoint" / name
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(InputError, match=complaint):
+        load_checkpoint(tmp_path, progress, network, average, optimiser)
+
+
 def test_a_running_training_is_not_overwritten(data, tmp_path):
     (tmp_path / "checkpoint").mkdir()
     with pytest.raises(OutputError, match="--resume"):
