@@ -39,6 +39,9 @@ _ABOVE_ZERO = frozenset(
 _SHARES = frozenset({"data.phones", "data.graphics", "data.pairs", "optimiser.ema"})
 """Numbers of at most 1, as all of "data.degradation" are."""
 
+_HIGHEST = 2**63 - 1
+"""TOML's whole numbers have 64 bits, though Python reads longer ones."""
+
 
 def find_recipe(model: str) -> Path:
     """The package's recipe for a network.
@@ -70,6 +73,12 @@ def read_recipe(path: Path) -> Recipe:
     _check_weights(data.anchors, get_args(AnchorKind), path, "anchors")
     _check_weights(data.graphic_kinds, GRAPHIC_KINDS, path, "graphic_kinds")
     _check_names(data.camera_operators, OPERATORS, path, "camera_operators")
+    loss = recipe.loss
+    if not any((loss.l1, loss.l2, loss.ictcp, loss.gradient)):
+        raise UsageError(
+            f'Recipe {path}: "loss" has no weight above 0; expected l1, l2, ictcp or gradient to '
+            "have some."
+        )
     fields = {field.name for field in dataclasses.fields(DataSource)}
     for source in recipe.card.training_data:
         if source.keys() != fields:
@@ -128,6 +137,8 @@ def _check_range(value: float, path: Path, name: str) -> None:
         raise _fault(path, name, value, "more than 0")
     if not (isfinite(value) and 0 <= value <= highest):
         raise _fault(path, name, value, "0 to 1" if is_share else "a finite number of 0 or more")
+    if type(value) is int and value > _HIGHEST:
+        raise _fault(path, name, value, f"at most {_HIGHEST}")
 
 
 def _check_weights(
