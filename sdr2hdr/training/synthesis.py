@@ -32,6 +32,7 @@ from sdr2hdr.training.randomness import chance, log_uniform, uniform
 from sdr2hdr.training.recipe import DataRecipe
 from sdr2hdr.training.rendering import draw_down_conversion, draw_phone_conversion, render
 from sdr2hdr.training.scenes import Referral, Scene
+from sdr2hdr.training.stored_pairs import to_floats, to_integers
 from sdr2hdr.training.tone_curves import OPERATORS
 from sdr2hdr.training.views import Light, look, prepare
 from sdr2hdr.wording import how_many
@@ -303,26 +304,25 @@ class RealPairs:
         """
         self._recipe = recipe
         self._scale = scale
-        self._pairs: list[Pair] = []
+        # In 16 bits, as in shards: half of what they would take as they are read.
+        self._pairs: list[tuple[np.ndarray, np.ndarray]] = []
         for each in files:
-            pairs = read_pair(each, _VIDEO_FRAMES)
-            for pair in pairs:
+            for pair in read_pair(each, _VIDEO_FRAMES):
                 _check_pair(each, pair, recipe, scale)
-            self._pairs += pairs
+                self._pairs.append((to_integers(pair.sdr), to_integers(pair.hdr)))
 
     def draw(self, rng: np.random.Generator) -> Pair:
         """One pair; see `PairSource`."""
-        pair = self._pairs[int(rng.integers(len(self._pairs)))]
+        whole_sdr, whole_hdr = self._pairs[int(rng.integers(len(self._pairs)))]
         scale, rows, columns = self._scale, self._recipe.height, self._recipe.width
-        largest = min(pair.hdr.shape[2] / rows, pair.hdr.shape[3] / columns)
+        largest = min(whole_hdr.shape[1] / rows, whole_hdr.shape[2] / columns)
         zoom = 1.0 if chance(rng, 0.5) else log_uniform(rng, (1.0, largest))
         high, wide = int(rows // scale * zoom), int(columns // scale * zoom)
-        top = int(rng.integers(0, pair.sdr.shape[2] - high + 1))
-        left = int(rng.integers(0, pair.sdr.shape[3] - wide + 1))
-        sdr = pair.sdr[:, :, top : top + high, left : left + wide]
-        hdr = pair.hdr[
-            :, :, top * scale : (top + high) * scale, left * scale : (left + wide) * scale
-        ]
+        top = int(rng.integers(0, whole_sdr.shape[1] - high + 1))
+        left = int(rng.integers(0, whole_sdr.shape[2] - wide + 1))
+        sdr = to_floats(whole_sdr[None, :, top : top + high, left : left + wide])
+        down, across = (slice(a * scale, (a + n) * scale) for a, n in ((top, high), (left, wide)))
+        hdr = to_floats(whole_hdr[None, :, down, across])
         if zoom > 1.0:
             sdr = _resized(bt1886_eotf(sdr), rows // scale, columns // scale)
             sdr = torch.round(bt1886_inverse_eotf(sdr.clamp(0.0, 1.0)) * 255.0) / 255.0

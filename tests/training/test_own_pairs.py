@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from exr_files import write_exr
-from small_trainings import job, silent
+from small_trainings import SMALL, job, silent
 
 from sdr2hdr.cli import run
 from sdr2hdr.colour.transfer import pq_eotf
@@ -19,7 +19,7 @@ from sdr2hdr.errors import InputError
 from sdr2hdr.media.reading.still_images import write_png
 from sdr2hdr.training.loop import train
 from sdr2hdr.training.pictures import read_sdr_pictures
-from sdr2hdr.training.synthesis import PairFiles, find_pair_files, read_pair
+from sdr2hdr.training.synthesis import PairFiles, RealPairs, find_pair_files, read_pair
 
 
 @pytest.mark.parametrize(("white_cd_m2", "light"), [(None, 2.0), (1.0, 406.0), (100.0, 4.06)])
@@ -113,3 +113,12 @@ def test_files_without_a_partner_are_told(data, tmp_path, capsys):
     names = ", ".join(str(sdr / f"b{number}.png") for number in range(5))
     told = f"warning: Left out, without a partner of the same name (--watch): {names} and 2 more."
     assert told in capsys.readouterr().err
+
+
+def test_pairs_are_kept_in_16_bits(tmp_path):
+    """Those of 4K took 200 MB each."""
+    files = PairFiles(tmp_path / "sdr" / "shot.mkv", tmp_path / "hdr" / "shot.mkv")
+    write_video(files.sdr, 8, 1)
+    write_video(files.hdr, 8, 16)
+    kept = RealPairs([files], SMALL.data, 1)._pairs
+    assert sum(each.nbytes for pair in kept for each in pair) == 8 * 2 * 3 * 48 * 32 * 2
