@@ -202,6 +202,7 @@ def test_other_data_of_the_first_version_is_passed_over():
         pytest.param(loas((0, 1), *config(short=1), *payload(AAC)), id="960 samples"),
         pytest.param(loas((0, 1), *config(), *payload(AAC))[:100], id="cut short"),
         pytest.param(loas((0, 1), *config(), (200, 8), (0, 8)), id="a length beyond its end"),
+        pytest.param(loas((0, 1), *config(), (0, 8)), id="no AAC inside"),
         pytest.param(bytes(100), id="no LOAS"),
         pytest.param(b"", id="nothing"),
     ],

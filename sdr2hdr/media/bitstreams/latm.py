@@ -74,6 +74,7 @@ class LatmReader:
         if self._form is None:
             raise _UnreadableError
         count = _payload_bytes(bits)
+        _require(count > 0)  # libavformat's muxers fail at a header alone.
         payload = bits.unsigned(8 * count).to_bytes(count, "big")
         return _adts_header(self._form, count) + payload
 
